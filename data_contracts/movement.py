@@ -1,0 +1,184 @@
+"""Tables from raw rows to visits: what was measured, where a device stayed, what the place is."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from data_contracts import columns as c
+from data_contracts.spec import Column, Shard, Table
+
+REASONS = (
+    "missing_device",
+    "missing_time",
+    "bad_time",
+    "missing_position",
+    "bad_position",
+    "latitude_out_of_range",
+    "longitude_out_of_range",
+    "null_island",
+    "outside_study",
+    "bad_accuracy",
+    "poor_accuracy",
+    "bad_utc_offset",
+    "malformed_row",
+)
+"""Why a row may be refused; a row that breaks several rules carries the first of this order."""
+
+RAW_PINGS = Table(
+    name="raw_pings",
+    row="row of a source file, in Sojourn's units, before any check (in memory only)",
+    columns=(
+        Column("row_number", pa.int64(), "Row in the file, from 1, header lines not counted", "row", 1),
+        replace(c.DEVICE_ID, is_nullable=True),
+        replace(c.TRACKED_AT, is_nullable=True),
+        Column("lon", pa.float64(), "Longitude as read, WGS 84", "degree", is_nullable=True),
+        Column("lat", pa.float64(), "Latitude as read, WGS 84", "degree", is_nullable=True),
+        replace(c.ACCURACY_M, minimum=None),
+        Column("utc_offset_s", pa.int32(), "Local time minus UTC as the source states it", "s", is_nullable=True),
+        Column("fault", pa.string(), "Why the reader could not read the row", values=REASONS, is_nullable=True),
+    ),
+    key=("row_number",),
+    shard=Shard.FILE,
+    notes="Readers hash the device id; the text of an id never reaches a stage.",
+)
+
+PINGS = Table(
+    name="pings",
+    row="accepted GPS fix",
+    columns=(
+        c.DEVICE_ID,
+        c.TRACKED_AT,
+        c.LON_E7,
+        c.LAT_E7,
+        c.ACCURACY_M,
+        c.UTC_OFFSET_S,
+        Column(
+            "is_jump",
+            pa.bool_(),
+            "Reached from the device's ping before it, of the same UTC date, faster than the study's limit",
+        ),
+    ),
+    key=("device_id", "tracked_at", "lon_e7", "lat_e7"),
+    shard=Shard.DATE_BUCKET,
+    notes="trackintel calls this a positionfix. Rows alike in the key are one ping: the most accurate is kept.",
+)
+
+REJECTED_PINGS = Table(
+    name="rejected_pings",
+    row="refused input row",
+    columns=(
+        Column("file", pa.string(), "Name of the source file, without its folder"),
+        Column("row_number", pa.int64(), "Row in the file, from 1, header lines not counted", "row", 1),
+        Column("reason", pa.string(), "First rule the row breaks", values=REASONS),
+    ),
+    key=("file", "row_number"),
+    shard=Shard.FILE,
+    notes="A refused row may have no date and no device, so this table is kept per source file.",
+)
+
+OPEN_DAYS = Table(
+    name="open_days",
+    row="device × local day that pings of a later UTC date may still reach",
+    columns=(
+        c.DEVICE_ID,
+        Column("date", pa.date32(), "Local date", "local date"),
+        c.N_PINGS,
+        Column("hours_observed", pa.int8(), "UTC clock hours of the day with a ping so far", "h", 1, 38),
+    ),
+    key=("device_id", "date"),
+    shard=Shard.DATE_BUCKET,
+    is_carry=True,
+)
+
+COVERAGE = Table(
+    name="coverage",
+    row="device × local day with at least one ping",
+    columns=OPEN_DAYS.columns,
+    key=("device_id", "date"),
+    shard=Shard.DATE_BUCKET,
+    notes="Filed under the UTC date on which the local day was over for good. "
+    "hours_observed counts UTC clock hours with a ping; a day of 25 hours may reach 25, a day spent crossing zones more.",
+)
+
+OPEN_STAYS = Table(
+    name="open_stays",
+    row="device whose stay, or whose start of one, is open at the end of the UTC date",
+    columns=(
+        c.DEVICE_ID,
+        Column("is_qualified", pa.bool_(), "Has already lasted long enough to be a stay"),
+        Column("anchor_lon_e7", pa.int32(), "Longitude of the first ping", "1e-7 degree"),
+        Column("anchor_lat_e7", pa.int32(), "Latitude of the first ping", "1e-7 degree"),
+        c.STARTED_AT,
+        Column("last_at", c.TIME, "Last ping inside so far", "UTC"),
+        c.N_PINGS,
+        Column("max_gap_us", pa.int64(), "Longest silence inside so far", "µs", 0),
+        Column("sum_dlon_e7", pa.int64(), "Sum of longitudes minus the anchor's", "1e-7 degree"),
+        Column("sum_dlat_e7", pa.int64(), "Sum of latitudes minus the anchor's", "1e-7 degree"),
+        Column("utc_offset_s", pa.int32(), "Local time minus UTC at the first ping", "s", -50_400, 50_400),
+        Column("kept_lon_e7", pa.list_(pa.int32()), "Pings still needed: longitudes", "1e-7 degree"),
+        Column("kept_lat_e7", pa.list_(pa.int32()), "Pings still needed: latitudes", "1e-7 degree"),
+        Column("kept_at", pa.list_(pa.int64()), "Pings still needed: times", "µs since 1970"),
+        Column("kept_utc_offset_s", pa.list_(pa.int32()), "Pings still needed: local time minus UTC", "s"),
+    ),
+    key=("device_id",),
+    shard=Shard.DATE_BUCKET,
+    is_carry=True,
+)
+
+STAYS = Table(
+    name="stays",
+    row="period of staying in one place",
+    columns=(
+        c.DEVICE_ID,
+        c.STARTED_AT,
+        c.FINISHED_AT,
+        c.LON,
+        c.LAT,
+        c.UTC_OFFSET_S,
+        c.N_PINGS,
+        c.MAX_GAP_S,
+    ),
+    key=("device_id", "started_at"),
+    shard=Shard.DATE_BUCKET,
+    notes="trackintel calls this a staypoint. Filed under the UTC date on which it was known to be over.",
+)
+
+LOCATIONS = Table(
+    name="locations",
+    row="device × recurrent place (clustered stays)",
+    columns=(
+        c.DEVICE_ID,
+        c.LOCATION_ID,
+        c.LON,
+        c.LAT,
+        Column("n_stays", pa.int64(), "Stays at the place in the study", "stays", 1),
+        replace(c.DWELL_S, description="Time spent at the place in the study"),
+        Column("first_at", c.TIME, "Start of the first stay", "UTC"),
+        Column("last_at", c.TIME, "Finish of the last stay", "UTC"),
+        Column("radius_m", pa.float64(), "Root mean square distance of the stays to the centre", "m", 0),
+        c.TRACT_GEOID,
+        Column("stays_started_at", pa.list_(c.TIME), "The stays at the place, by their start", "UTC"),
+    ),
+    key=("device_id", "location_id"),
+    shard=Shard.BUCKET,
+)
+
+VISITS = Table(
+    name="visits",
+    row="stay at a location",
+    columns=(
+        c.DEVICE_ID,
+        c.STARTED_AT,
+        c.FINISHED_AT,
+        c.DATE,
+        c.DWELL_S,
+        c.LOCATION_ID,
+        replace(c.LON, description="Longitude of the location's centre, WGS 84"),
+        replace(c.LAT, description="Latitude of the location's centre, WGS 84"),
+        c.TRACT_GEOID,
+        Column("is_new", pa.bool_(), "First visit of the device to this location in the study"),
+    ),
+    key=("device_id", "started_at"),
+    shard=Shard.BUCKET,
+    notes="Stays that belong to no location (noise, only when min_samples exceeds 1) are not visits.",
+)

@@ -1,0 +1,113 @@
+"""What a table is: columns with units and ranges, a key, a shard, a release class.
+
+A table is declared once; the schema, the check on every read and write, the catalogue page and
+the exported contract are derived from that declaration.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+
+class Shard(StrEnum):
+    """How a table is cut into files: one file per value of this."""
+
+    FILE = "source file"
+    DATE_BUCKET = "date × device bucket"
+    BUCKET = "device bucket"
+    STATIC = "static"
+
+
+class Release(StrEnum):
+    """Who may see a table."""
+
+    INTERNAL = "internal"
+    PUBLIC = "release"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its arrow type, meaning, unit and the values it may take."""
+
+    name: str
+    dtype: pa.DataType
+    description: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] | None = None
+    is_nullable: bool = False
+    is_sequence: bool = False
+    """Rising within a shard (ids, times): written as differences, which is smaller and faster."""
+
+    def to_field(self) -> pa.Field:
+        """Return the arrow field, unit and description in its metadata."""
+        return pa.field(
+            self.name,
+            self.dtype,
+            nullable=self.is_nullable,
+            metadata={"unit": self.unit, "description": self.description},
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """One kind of table. `key` is unique in a shard and is the order in which rows are kept."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    shard: Shard
+    release: Release = Release.INTERNAL
+    min_devices: int | None = None
+    notes: str = ""
+    is_carry: bool = False
+    """Holds the state that one date leaves to the next: an engine table, not an analyst's."""
+    schema: pa.Schema = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that contradicts itself."""
+        names = [column.name for column in self.columns]
+        unknown = [name for name in self.key if name not in names]
+        if unknown or len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: key columns {unknown} are not declared, or a column is declared twice")
+        if self.release is Release.PUBLIC and (self.min_devices is None or "n_devices" not in names):
+            raise ValueError(f"{self.name}: a release table needs min_devices and a column n_devices")
+        object.__setattr__(self, "schema", pa.schema([column.to_field() for column in self.columns]))
+
+    def column(self, name: str) -> Column:
+        """Return the declaration of one column; KeyError when the table has none of that name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name!r}; it has {', '.join(c.name for c in self.columns)}")
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in order."""
+        return [column.name for column in self.columns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the declaration as plain values: what a fingerprint of the contract is made of."""
+        return {
+            "name": self.name,
+            "key": list(self.key),
+            "shard": str(self.shard),
+            "release": str(self.release),
+            "min_devices": self.min_devices,
+            "columns": [
+                {
+                    "name": c.name,
+                    "dtype": str(c.dtype),
+                    "unit": c.unit,
+                    "minimum": c.minimum,
+                    "maximum": c.maximum,
+                    "values": list(c.values) if c.values else None,
+                    "is_nullable": c.is_nullable,
+                }
+                for c in self.columns
+            ],
+        }

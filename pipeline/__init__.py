@@ -1,0 +1,1 @@
+"""Sojourn: anonymised GPS pings to stays, visits and mobility measures."""

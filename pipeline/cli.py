@@ -1,0 +1,353 @@
+"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, reference."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from pipeline.engine.plan import ShardReport
+from pipeline.engine.run import StageSummary
+from pipeline.engine.trouble import SAFE, RunError
+from pipeline.settings import Settings
+from pipeline.study import Study, StudyError, parse_date
+
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="GPS pings to stays, visits and mobility measures. Exit codes: 0 done, 1 failed, 2 wrong use, "
+    "3 not everything is current (status), 130 cancelled.",
+)
+progress_console = Console(stderr=True)
+
+StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
+Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help='Replace a field: --set start=2020-01-01, --set params.stays.roam_m=100, --set \'sources=[{path="a.csv"}]\'.'),
+]
+From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
+To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
+Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
+Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")]
+Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
+
+
+def main() -> None:
+    """Run the command line; errors a user can cause end in one line, without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except (RunError, *SAFE) as error:
+        progress_console.print(f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(EXIT_USAGE if isinstance(error, StudyError) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        progress_console.print("sojourn: cancelled; what is finished stays, run again to go on")
+        sys.exit(EXIT_CANCELLED)
+
+
+@app.command()
+def run(
+    study_file: StudyFile = None,
+    root: Root = Path("tables"),
+    first: From = None,
+    last: To = None,
+    sets: Sets = None,
+    buckets: Buckets = 8,
+    scheduler: Scheduler = None,
+    threads: Threads = None,
+    report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load what is new and bring every table up to date."""
+    study = read_study(study_file, sets)
+    settings = make_settings(root, buckets, scheduler, threads)
+    summaries = run_stages(study, settings, "run", span(study, first, last), None)
+    if report:
+        _write_report(study, settings, report)
+    show_summaries(summaries, as_json)
+
+
+@app.command()
+def backfill(
+    study_file: StudyFile = None,
+    root: Root = Path("tables"),
+    first: From = None,
+    last: To = None,
+    stages: Stages = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed and why; compute nothing.")] = False,
+    sets: Sets = None,
+    buckets: Buckets = 8,
+    scheduler: Scheduler = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute what is stale or missing on a range of dates, for all stages or some."""
+    study = read_study(study_file, sets)
+    settings = make_settings(root, buckets, scheduler, threads)
+    dates = span(study, first, last)
+    if dry_run:
+        from pipeline.engine.run import status as find_status
+
+        show_states(_of_stages(find_status(study, settings, dates), stages), as_json, only_due=True)
+        return
+    show_summaries(run_stages(study, settings, "backfill", dates, stages), as_json)
+
+
+@app.command()
+def status(
+    study_file: StudyFile = None,
+    root: Root = Path("tables"),
+    sets: Sets = None,
+    buckets: Buckets = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Say which shards are current, stale or missing and why, and how the runs on this root ended."""
+    from pipeline.engine.records import read_runs
+    from pipeline.engine.run import status as find_status
+
+    study, settings = read_study(study_file, sets), make_settings(root, buckets, None, None)
+    reports, runs = find_status(study, settings), read_runs(root)
+    if as_json:
+        _print_json({"shards": [r._asdict() for r in reports], "runs": runs})
+    else:
+        _print_runs(runs)
+        show_states(reports, False)
+    if any(report.state != "current" for report in reports):
+        raise typer.Exit(EXIT_NOT_CURRENT)
+
+
+@app.command()
+def lineage(
+    table: Annotated[str, typer.Argument(help="Table, for example stays.")],
+    root: Root = Path("tables"),
+    day: Annotated[str | None, typer.Option("--date", help="UTC date of the shard, for tables kept by date.")] = None,
+    bucket: Annotated[int, typer.Option(min=0, help="Device bucket of the shard.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a shard was made from, back to the source files."""
+    from pipeline.engine.trace import trace
+
+    tree = trace(root, table, parse_date(day) if day else None, bucket)
+    if as_json:
+        _print_json(tree)
+    else:
+        _print_tree(tree)
+
+
+@app.command()
+def catalog(
+    table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
+    odcs: Annotated[bool, typer.Option("--odcs", help="As Open Data Contract Standard YAML (needs a table).")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
+) -> None:
+    """Print the catalogue of tables: columns, units, keys and how they follow from each other."""
+    from data_contracts.odcs import to_odcs
+    from pipeline.catalog import find_table, render
+
+    if odcs and table is None:
+        raise StudyError("--odcs needs a table, for example: sojourn catalog stays --odcs")
+    text = to_odcs(find_table(table)) if odcs and table else render([find_table(table)] if table else None)
+    if write:
+        write.write_text(text)
+    else:
+        sys.stdout.write(text)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
+    devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 2_000,
+    days: Annotated[int, typer.Option(min=2, max=366, help="Days simulated.")] = 14,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a city, run the whole pipeline on it and write the report."""
+    from pipeline.demo import make_demo_study, throw_away_key
+
+    with throw_away_key():
+        study = make_demo_study(folder, devices, days)
+        settings = make_settings(folder / "tables", 8, None, None)
+        summaries = run_stages(study, settings, "demo", study.dates(), None)
+    report = folder / "report.html"
+    _write_report(study, settings, report)
+    show_summaries(summaries, as_json)
+    if not as_json:
+        Console().print(f"\nReport: {report}\nTables: {settings.root}", highlight=False)
+
+
+reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an environment of its own.")
+app.add_typer(reference_app, name="reference")
+
+
+@reference_app.command("install")
+def reference_install(
+    folder: Annotated[Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")] = None,
+) -> None:
+    """Make the reference environment that differential tests compare with."""
+    from pipeline.reference import install
+
+    typer.echo(install(folder))
+
+
+def read_study(path: Path | None, sets: list[str] | None) -> Study:
+    """Return the study of a file, fields replaced by ``field=value`` texts; without a file, of those alone."""
+    values: dict[str, Any] = {}
+    for text in sets or []:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise StudyError(f"--set {text!r}: write field=value")
+        _put(values, name.strip().split("."), _parse_value(value))
+    if path is None and not values:
+        raise StudyError("name a study file, or give its fields with --set")
+    if path is None:
+        return Study.from_dict(values, folder=Path.cwd())
+    return Study.from_toml(path, values)
+
+
+def _parse_value(text: str) -> Any:
+    """Return a TOML value, or the text itself where it is none (bare words need no quotes)."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+    values[path[-1]] = value
+
+
+def make_settings(root: Path, buckets: int, scheduler: str | None, threads: int | None) -> Settings:
+    """Return the settings of a command line."""
+    given = {"scheduler": scheduler, "n_threads": threads}
+    return Settings(root=root, n_buckets=buckets, **{k: v for k, v in given.items() if v is not None})
+
+
+def span(study: Study, first: str | None, last: str | None) -> list[date]:
+    """Return the UTC dates from `first` to `last`, by default the study's; StudyError outside of it."""
+    start, end = (parse_date(first) if first else study.start), (parse_date(last) if last else study.end)
+    if not study.start <= start <= end <= study.end:
+        raise StudyError(f"{start} to {end} is not a span inside the study ({study.start} to {study.end})")
+    return [start + timedelta(days=k) for k in range((end - start).days + 1)]
+
+
+def run_stages(
+    study: Study, settings: Settings, command: str, dates: list[date], stages: list[str] | None
+) -> list[StageSummary]:
+    """Run stages in order with a progress bar on standard error; return what each did."""
+    from pipeline.engine.run import open_run
+
+    with open_run(study, settings, command, dates) as opened, _progress() as progress:
+        wanted = _wanted(opened.stages, stages)
+        summaries = []
+        for name in wanted:
+            task = progress.add_task(name, total=None)
+
+            def on_shard(_: str, __: ShardReport, task: Any = task) -> None:
+                progress.advance(task)
+
+            summaries.append(opened.execute(name, on_shard))
+            progress.update(task, total=max(1, sum(summaries[-1].shards.values())), completed=sum(summaries[-1].shards.values()) or 1)
+        return summaries
+
+
+def _wanted(known: list[str], stages: list[str] | None) -> list[str]:
+    unknown = sorted(set(stages or []) - set(known))
+    if unknown:
+        raise StudyError(f"--stage {unknown[0]}: no such stage; accepted: {', '.join(known)}")
+    return [name for name in known if not stages or name in stages]
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (SpinnerColumn(), TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.completed:.0f} shards"), TimeElapsedColumn())
+    with Progress(*columns, console=progress_console, transient=not progress_console.is_terminal) as progress:
+        yield progress
+
+
+def show_summaries(summaries: list[StageSummary], as_json: bool) -> None:
+    """Print what each stage did, and the balance of rows."""
+    if as_json:
+        _print_json([s._asdict() for s in summaries])
+        return
+    grid = Grid("table", "shards", "rows", "seconds", title="What ran", title_justify="left")
+    for s in summaries:
+        shards = ", ".join(f"{n:,} {state}" for state, n in sorted(s.shards.items())) or "none"
+        grid.add_row(s.stage, shards, f"{s.n_rows:,}", f"{s.seconds:.1f}")
+    console = Console()
+    console.print(grid)
+    for s in summaries:
+        if s.stage == "pings":
+            console.print(balance_line(s.details), highlight=False)
+
+
+def balance_line(counts: dict[str, Any]) -> str:
+    """Return the balance of rows in words: read = accepted + duplicates + rejected."""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["reasons"].items())
+    return (
+        f"{counts['n_read']:,} rows read from {counts['n_files']:,} files = {counts['n_pings']:,} pings "
+        f"+ {counts['n_duplicates']:,} duplicates + {counts['n_rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+    )
+
+
+def show_states(reports: list[ShardReport], as_json: bool, only_due: bool = False) -> None:
+    """Print states of shards: counts a table, then what is due and why."""
+    due = [r for r in reports if r.state != "current"]
+    if as_json:
+        _print_json([r._asdict() for r in (due if only_due else reports)])
+        return
+    grid = Grid("table", "current", "stale", "missing", "why")
+    for table in dict.fromkeys(r.table for r in reports):
+        mine = [r for r in reports if r.table == table]
+        n = Counter(r.state for r in mine)
+        why = Counter(reason for r in mine for reason in r.why)
+        reasons = ", ".join(f"{reason} ({k})" for reason, k in why.most_common(3))
+        grid.add_row(table, *(f"{n[s]:,}" for s in ("current", "stale", "missing")), reasons)
+    Console().print(grid)
+
+
+def _of_stages(reports: list[ShardReport], stages: list[str] | None) -> list[ShardReport]:
+    return [r for r in reports if not stages or r.table in stages]
+
+
+def _print_runs(runs: list[dict[str, Any]]) -> None:
+    grid = Grid("run", "command", "state", "started", "stages", "error")
+    for run in runs[-5:]:
+        grid.add_row(run["run_id"], run["command"], run["state"], run["started_at"], str(len(run["stages"])), run["error"] or "")
+    Console().print(grid if runs else "no run on this root yet")
+
+
+def _print_tree(node: dict[str, Any], depth: int = 0) -> None:
+    facts = ", ".join(f"{name} {value}" for name, value in node["parts"].items())
+    typer.echo(f"{'  ' * depth}{node['name']}  {node['n_rows']:,} rows  {facts}")
+    for child in node["inputs"]:
+        _print_tree(child, depth + 1)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+def _write_report(study: Study, settings: Settings, path: Path) -> None:
+    from pipeline.report import write_report
+
+    write_report(study, settings.root, path)
+
+
+if __name__ == "__main__":
+    main()

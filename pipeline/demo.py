@@ -1,0 +1,70 @@
+"""The demo: a simulated city as a study, and a throw-away key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.settings import KEY_VARIABLE
+from pipeline.simulation import CityParams, raw_dates, suggest_n_buckets, write_city, write_tracts
+from pipeline.study import Study
+
+
+@contextmanager
+def throw_away_key() -> Iterator[None]:
+    """Give the demo a key where the environment has none; it is forgotten afterwards."""
+    if os.environ.get(KEY_VARIABLE):
+        yield
+        return
+    os.environ[KEY_VARIABLE] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        del os.environ[KEY_VARIABLE]
+
+
+STUDY = """# The demo city. `sojourn run {path} --root {root}` brings its tables up to date.
+name = "demo-city"
+start = {start}
+end = {end}
+zone = "{zone}"
+
+[[sources]]
+path = "city/raw"
+format = "parquet"
+time_unit = "s"
+
+[sources.columns]
+device_id = "device_id"
+tracked_at = "timestamp"
+lon = "longitude"
+lat = "latitude"
+accuracy_m = "horizontal_accuracy"
+utc_offset_s = "tz_offset_s"
+
+[tracts]
+path = "city/{tracts}"
+id_column = "tract_geoid"
+population_column = "population"
+"""
+
+
+def make_demo_study(folder: Path, n_devices: int, n_days: int) -> Study:
+    """Simulate a city under `folder` (raw files, tracts, truth) and return the study written for it."""
+    params = CityParams(n_devices=n_devices, n_days=n_days)
+    city = folder / "city"
+    n_buckets = suggest_n_buckets(params)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda bucket: write_city(params, city, bucket, n_buckets), range(n_buckets)))
+    tracts = write_tracts(params, city)
+    days = raw_dates(params)
+    path = folder / "study.toml"
+    text = STUDY.format(
+        path=path, root=folder / "tables", start=days[0], end=days[-1], zone=params.zone, tracts=tracts.name
+    )
+    path.write_text(text)
+    return Study.from_toml(path)

@@ -1,0 +1,83 @@
+"""What a shard is made from: the parts of its fingerprint, and how two of them differ.
+
+A shard is current when the parts it was made from are the parts it would be made from now:
+Params, contracts, source code, facts of the study, and the *contents* of its input shards. As
+contents and not histories are compared, work stops where a change stops changing anything.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from data_contracts import Table
+from pipeline.params import Params, digest
+from pipeline.stage import Stage
+from pipeline.study import Study
+
+DECLARATIONS = ("pipeline", "pipeline.stage", "pipeline.stages", "pipeline.params", "pipeline.study")
+"""Modules that declare and do not compute: what they say enters a fingerprint as values."""
+
+PART_NAMES = {
+    "params": "parameters",
+    "contracts": "contracts",
+    "code": "code",
+    "study": "the study's span or zone",
+    "is_last": "the study's end",
+    "inputs": "input shards",
+    "carry": "what the date before left open",
+    "leaves": "what the date leaves open",
+    "batches": "source files",
+}
+
+
+def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
+    """Return the parts of a fingerprint that all shards of a stage share."""
+    tables = [*stage.reads, stage.writes, *(t for t in (stage.carries, stage.rejects) if t)]
+    parts = {
+        "params": digest(params.model_dump()),
+        "contracts": digest([table.to_dict() for table in tables]),
+        "code": code_digest(stage.module),
+    }
+    if "study" in stage.needs:
+        parts["study"] = digest(study.model_dump(mode="json", include=set(STUDY_FACTS)))
+    return parts
+
+
+STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates", "seed")
+"""What a stage may learn of the study."""
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Return the hash of the source of a module and of every project module it imports, however deep."""
+    graph = _import_graph()
+    closure = {module, *graph.find_upstream_modules(module)}
+    computing = sorted(m for m in closure if m not in DECLARATIONS and not m.startswith("data_contracts"))
+    return digest([(name, _source(name)) for name in computing])
+
+
+@cache
+def _import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("pipeline", "data_contracts", cache_dir=None)
+
+
+def _source(module: str) -> str:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no source of {module}, which a stage imports")
+    return Path(spec.origin).read_text()
+
+
+def differences(made_from: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Return in words which parts of a fingerprint changed; empty when the shard is current."""
+    changed = [name for name in sorted({*made_from, *expected}) if made_from.get(name) != expected.get(name)]
+    return [f"{PART_NAMES[name]} changed" for name in changed]
+
+
+def input_name(table: Table, path: str) -> str:
+    """Return the name of an input shard in a fingerprint."""
+    return f"{table.name}/{path}"

@@ -1,0 +1,239 @@
+"""What has to be done: the order of stages, the shards of each, and whether each is current.
+
+`visit_dates` and `visit_bucket` are the two moves over shards. In a dry run they only say what
+state each shard is in, so that `sojourn status` and a run cannot disagree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from graphlib import TopologicalSorter
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+
+from data_contracts import Shard, Table
+from pipeline.engine.lineage import differences, stage_parts
+from pipeline.engine.store import ALL, ShardKey, Store, is_dated
+from pipeline.engine.trouble import named
+from pipeline.params import Params, digest
+from pipeline.settings import Settings
+from pipeline.stage import STAGES, Stage, find_stage
+from pipeline.study import Study, StudyError
+
+Input = tuple[Table, ShardKey]
+
+
+class ShardReport(NamedTuple):
+    """The state in which one shard was found or left."""
+
+    table: str
+    path: str
+    state: str
+    """current, computed, removed; in a dry run also stale or missing."""
+    why: tuple[str, ...] = ()
+    n_rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything a worker needs for the shards of one stage."""
+
+    stage: Stage
+    params: Params
+    study: Study
+    settings: Settings
+    parts: dict[str, str]
+    dates: frozenset[date]
+    is_dry: bool = False
+    not_current: frozenset[str] = frozenset()
+    """Dry runs: input shards known not to be current, as ``table/path``."""
+
+    @property
+    def store(self) -> Store:
+        """The tables of the run."""
+        return Store(self.settings.root)
+
+
+def stages_in_order() -> list[Stage]:
+    """Return all stages, each after those whose tables it reads."""
+    find_stage("pings")
+    reads = {name: {t.name for t in s.reads if t.name in STAGES} for name, s in sorted(STAGES.items())}
+    return [STAGES[name] for name in TopologicalSorter(reads).static_order()]
+
+
+def params_of(study: Study) -> dict[str, Params]:
+    """Return the Params of every stage; StudyError names a stage, field or value that does not exist."""
+    stages = {stage.name: stage for stage in stages_in_order()}
+    unknown = sorted(set(study.params) - set(stages))
+    if unknown:
+        raise StudyError(f"params.{unknown[0]}: no such stage; accepted: {', '.join(stages)}")
+    return {name: _params_of_stage(stage, study.params.get(name, {})) for name, stage in stages.items()}
+
+
+def _params_of_stage(stage: Stage, values: dict[str, Any]) -> Params:
+    try:
+        return stage.params(**values)
+    except ValidationError as error:
+        problems = [f"params.{stage.name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        accepted = ", ".join(stage.params.model_fields) or "none"
+        raise StudyError(f"{'; '.join(problems)} (fields of {stage.name}: {accepted})") from None
+
+
+def work_for(stage: Stage, study: Study, settings: Settings, dates: Collection[date] | None = None) -> Work:
+    """Return the work of one stage under the Params of a study, on all dates or some."""
+    params = params_of(study)[stage.name]
+    parts = stage_parts(stage, params, study)
+    return Work(stage, params, study, settings, parts, frozenset(study.dates() if dates is None else dates))
+
+
+def visit_shards(work: Work, bucket: int) -> list[ShardReport]:
+    """Bring one bucket of the stage's table up to date and report every shard of it."""
+    return visit_dates(work, bucket) if is_dated(work.stage.writes) else visit_bucket(work, bucket)
+
+
+def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
+    """Bring one bucket of a dated table up to date, date by date.
+
+    A date is visited when it is asked for, when its shard exists already (what the date before
+    leaves open may have changed), and when nothing was measured on it but something is open.
+    """
+    store, stage = work.store, work.stage
+    measured, existing = (_dates_of(store, table, bucket) for table in (stage.reads[0], stage.writes))
+    reports: list[ShardReport] = []
+    suspect = False
+    for day in work.study.dates():
+        key = ShardKey(day, bucket)
+        before = ShardKey(day - timedelta(days=1), bucket)
+        is_open = stage.carries is not None and store.path(stage.carries, before).exists()
+        if day not in measured and not is_open:
+            reports += _remove(work, key) if day in existing else []
+            suspect = False
+        elif day in work.dates or day in existing or day not in measured:
+            inputs = [(stage.reads[0], key)] if day in measured else []
+            report = _visit(work, key, inputs + _static_inputs(work), before, suspect)
+            suspect = stage.carries is not None and report.state in ("stale", "missing")
+            reports.append(report)
+    return reports
+
+
+def visit_bucket(work: Work, bucket: int) -> list[ShardReport]:
+    """Bring one bucket of a table that is kept per bucket up to date."""
+    key = ShardKey(bucket=bucket)
+    store = work.store
+    inputs = [
+        (table, found)
+        for table in work.stage.reads
+        if table.shard is not Shard.STATIC
+        for found in store.keys(table, bucket)
+    ]
+    if not inputs:
+        return _remove(work, key) if store.path(work.stage.writes, key).exists() else []
+    return [_visit(work, key, inputs + _static_inputs(work))]
+
+
+def _visit(work: Work, key: ShardKey, inputs: list[Input], before: ShardKey | None = None, suspect: bool = False) -> ShardReport:
+    """Return the state of one shard, after computing it if it is not current and the run is not dry."""
+    started = time.perf_counter()
+    store, table = work.store, work.stage.writes
+    expected = _expected(work, key, inputs, before)
+    footer = store.footer(table, key)
+    why = differences(footer.made_from, expected) if footer else ["never computed"]
+    if work.is_dry:
+        upstream = {t.name for t, k in inputs if f"{t.name}/{k.path}" in work.not_current}
+        why += [f"{name} is not current" for name in sorted(upstream)]
+        why += ["the date before is not current"] if suspect else []
+    if not why and footer:
+        return ShardReport(table.name, key.path, "current", (), footer.n_rows)
+    if work.is_dry:
+        return ShardReport(table.name, key.path, "stale" if footer else "missing", tuple(why))
+    with named(f"{table.name}/{key.path}"):
+        n_rows = _compute(work, key, inputs, before, expected)
+    return ShardReport(table.name, key.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+
+
+def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None) -> dict[str, Any]:
+    """Return the parts of the fingerprint the shard would have if it were computed now."""
+    store, carries = work.store, work.stage.carries
+    contents: dict[str, list[str]] = {}
+    for table, found in inputs:
+        footer = store.footer(table, found)
+        contents.setdefault(table.name, []).append(f"{found.path} {footer.content if footer else ''}")
+    parts: dict[str, Any] = {**work.parts, "inputs": {name: digest(found) for name, found in contents.items()}}
+    if carries and before:
+        parts["is_last"] = key.date == work.study.end
+        parts["carry"] = _content(store, carries, before)
+        parts["leaves"] = _content(store, carries, key)
+    return parts
+
+
+def _compute(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]) -> int:
+    """Read, call, check, write one shard and what it carries; return its number of rows."""
+    store, stage = work.store, work.stage
+    arguments: list[Any] = [_read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads]
+    if stage.carries and before:
+        arguments.append(_read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else []))
+    arguments += [_fact(name, work, key) for name in stage.needs]
+    result = stage(*arguments, work.params)
+    if stage.carries:
+        result, left = result
+        parts = {**parts, "leaves": _write_carry(store, stage.carries, key, left)}
+    return store.write(stage.writes, key, _to_arrow(result), parts).n_rows
+
+
+def _write_carry(store: Store, carries: Table, key: ShardKey, left: pd.DataFrame) -> str:
+    """Write what a date leaves open, before the date's own shard vouches for it; return its content."""
+    if left.empty:
+        store.remove(carries, key)
+        return ""
+    return store.write(carries, key, _to_arrow(left), {}).content
+
+
+def _fact(name: str, work: Work, key: ShardKey) -> Any:
+    if name == "study":
+        return work.study
+    day = key.date or work.study.end
+    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[name]
+
+
+def _read_frame(store: Store, table: Table, keys: Sequence[ShardKey]) -> pd.DataFrame:
+    """Return the rows of some shards of a table in key order, as a frame; empty when there are none."""
+    parts = [store.read(table, key) for key in keys]
+    data = pa.concat_tables(parts) if parts else table.schema.empty_table()
+    if len(parts) > 1:
+        data = data.sort_by([(name, "ascending") for name in table.key])
+    return data.to_pandas(date_as_object=False)
+
+
+def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _static_inputs(work: Work) -> list[Input]:
+    statics = [table for table in work.stage.reads if table.shard is Shard.STATIC]
+    return [(table, ALL) for table in statics if work.store.path(table, ALL).exists()]
+
+
+def _content(store: Store, table: Table, key: ShardKey) -> str:
+    footer = store.footer(table, key)
+    return footer.content if footer else ""
+
+
+def _dates_of(store: Store, table: Table, bucket: int) -> set[date]:
+    return {key.date for key in store.keys(table, bucket) if key.date}
+
+
+def _remove(work: Work, key: ShardKey) -> list[ShardReport]:
+    """Remove a shard whose inputs are gone, and what it carried."""
+    report = ShardReport(work.stage.writes.name, key.path, "stale" if work.is_dry else "removed", ("its inputs are gone",))
+    if not work.is_dry:
+        for table in (work.stage.carries, work.stage.writes):
+            if table:
+                work.store.remove(table, key)
+    return [report]

@@ -1,0 +1,206 @@
+"""A run: the stages of a study over a root, in order, each bringing its shards up to date."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_contracts import PINGS, TRACTS
+from pipeline.engine import ingest
+from pipeline.engine.cluster import Cluster, connect
+from pipeline.engine.lineage import code_digest, differences
+from pipeline.engine.plan import ShardReport, params_of, stages_in_order, visit_shards, work_for
+from pipeline.engine.records import RunRecord, root_lock
+from pipeline.engine.store import ALL, Footer, Store, write_json
+from pipeline.engine.trouble import RunError, named
+from pipeline.params import digest
+from pipeline.settings import Settings, read_key
+from pipeline.sources import areas_digest, read_areas
+from pipeline.stage import find_stage
+from pipeline.study import Areas, Study
+
+OnShard = Callable[[str, ShardReport], None]
+LAYOUT = 1
+"""Version of how a root is laid out."""
+
+
+class StageSummary(NamedTuple):
+    """What one stage did in a run."""
+
+    stage: str
+    seconds: float
+    n_rows: int
+    shards: dict[str, int]
+    """State → number of shards."""
+    details: dict[str, Any]
+
+
+class Counts(NamedTuple):
+    """The balance of a root: ``n_read = n_pings + n_duplicates + n_rejected``."""
+
+    n_files: int
+    n_read: int
+    n_pings: int
+    n_duplicates: int
+    n_rejected: int
+    reasons: dict[str, int]
+
+
+class Run:
+    """An open run. `stages` are its steps in order; `execute` does one."""
+
+    def __init__(
+        self, study: Study, settings: Settings, cluster: Cluster, record: RunRecord, dates: Collection[date] | None
+    ) -> None:
+        """Hold what every step needs; `open_run` makes one."""
+        self.study, self.settings, self.record = study, settings, record
+        self._cluster, self._dates = cluster, dates
+        self.stages = (["tracts"] if study.tracts else []) + [stage.name for stage in stages_in_order()]
+
+    def execute(self, stage: str, on_shard: OnShard = lambda stage, report: None) -> StageSummary:
+        """Bring one table up to date and return what was done; `on_shard` hears of every shard."""
+        started = time.perf_counter()
+        states, n_rows = Counter[str](), 0
+        details: dict[str, Any] = {}
+        with named(stage):
+            for report in self._reports(stage, details):
+                states[report.state] += 1
+                n_rows += report.n_rows
+                on_shard(stage, report)
+        summary = StageSummary(stage, round(time.perf_counter() - started, 3), n_rows, dict(states), details)
+        self.record.add_stage(summary._asdict())
+        return summary
+
+    def _reports(self, stage: str, details: dict[str, Any]) -> Iterator[ShardReport]:
+        if stage == "tracts":
+            assert self.study.tracts is not None
+            yield _load_tracts(self.study.tracts, self.study.folder, Store(self.settings.root))
+        elif stage == "pings":
+            yield from self._ingest(details)
+        else:
+            work = work_for(find_stage(stage), self.study, self.settings, self._dates)
+            for reports in self._cluster.map(partial(visit_shards, work), range(self.settings.n_buckets)):
+                yield from reports
+
+    def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
+        work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()
+        books = ingest.Books(work.store)
+        todo = ingest.find_todo(work, ingest.find_batches(work, key, self._cluster.map), books)
+        yield from ingest.load(work, todo, key, self._cluster, books)
+        details.update(count_pings(work.store)._asdict())
+
+
+def count_pings(store: Store) -> Counts:
+    """Return the balance of a root, after checking that it balances; RunError when a row is lost."""
+    records = ingest.Books(store).records.values()
+    footers = [store.footer(PINGS, key) for key in store.keys(PINGS)]
+    n_pings = sum(f.n_rows for f in footers if f)
+    n_brought = sum(sum(f.made_from["batches"].values()) for f in footers if f)
+    reasons = Counter[str]()
+    for record in records:
+        reasons.update(record.reasons)
+    n_read, n_rejected = sum(r.n_read for r in records), sum(r.n_rejected for r in records)
+    if n_read != n_brought + n_rejected:
+        raise RunError(f"rows are missing: {n_read} read, {n_brought} in shards, {n_rejected} rejected")
+    return Counts(len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items())))
+
+
+def _compare_tracts(areas: Areas, folder: Path, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
+    """Return what the table of areas would be made from now, its footer, and what changed."""
+    parts = {
+        "params": digest(areas.model_dump(mode="json", exclude={"path"})),
+        "contracts": digest(TRACTS.to_dict()),
+        "code": code_digest("pipeline.sources.areas"),
+        "inputs": {"file": areas_digest(areas, folder)},
+    }
+    footer = store.footer(TRACTS, ALL)
+    return parts, footer, differences(footer.made_from, parts) if footer else ["never computed"]
+
+
+def _load_tracts(areas: Areas, folder: Path, store: Store) -> ShardReport:
+    """Bring the table of areas up to date with the study's file."""
+    started = time.perf_counter()
+    parts, footer, why = _compare_tracts(areas, folder, store)
+    if footer and not why:
+        return ShardReport("tracts", ALL.path, "current", (), footer.n_rows)
+    n_rows = store.write(TRACTS, ALL, read_areas(areas, folder), parts).n_rows
+    return ShardReport("tracts", ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+
+
+@contextmanager
+def open_run(study: Study, settings: Settings, command: str, dates: Collection[date] | None = None) -> Iterator[Run]:
+    """Yield a run that holds the root, a cluster and a record, and note how it ends."""
+    read_key()
+    params_of(study)
+    with root_lock(settings.root):
+        settle_root(settings)
+        record = RunRecord(settings.root, command, study.model_dump(mode="json"))
+        try:
+            with connect(settings) as cluster:
+                Store(settings.root).remove_leftovers()
+                yield Run(study, settings, cluster, record, dates)
+        except KeyboardInterrupt:
+            record.close("cancelled")
+            raise
+        except BaseException as error:
+            record.close("failed", str(error) if isinstance(error, RunError) else type(error).__name__)
+            raise
+        record.close("finished")
+
+
+def settle_root(settings: Settings) -> None:
+    """Note the layout of a new root; RunError when an existing one has another."""
+    path = settings.root / "_root.json"
+    wanted = {"layout": LAYOUT, "n_buckets": settings.n_buckets}
+    if not path.exists():
+        write_json(path, wanted)
+    found = json.loads(path.read_text())
+    if found != wanted:
+        raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
+
+
+def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:
+    """Return the state of every source file and shard as a run would find it, computing nothing."""
+    reports = [*_file_states(study, settings), *_tract_states(study, settings)]
+    for stage in stages_in_order():
+        if stage.name == "pings":
+            continue
+        not_current = frozenset(f"{r.table}/{r.path}" for r in reports if r.state != "current")
+        work = replace(work_for(stage, study, settings, dates), is_dry=True, not_current=not_current)
+        for bucket in range(settings.n_buckets):
+            reports += visit_shards(work, bucket)
+    return reports
+
+
+def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
+    """Yield the state of each source file, then of each shard of `pings` that a run would write."""
+    work = work_for(find_stage("pings"), study, settings)
+    books = ingest.Books(work.store)
+    batches = ingest.find_batches(work, read_key(), map)
+    todo = ingest.find_todo(work, batches, books)
+    to_read = {batch.batch_id for batch in todo.batches}
+    reached = {key.path for key in todo.spoilt}
+    for batch in batches:
+        state = "missing" if batch.batch_id not in books.records else "current"
+        why = ("never loaded, or changed",) if state == "missing" else ()
+        if batch.batch_id in to_read and state == "current":
+            state, why = "stale", ("another version of a file it shares shards with was loaded",)
+        yield ShardReport("source files", ingest.file_name(work, batch.path), state, why)
+    for key in work.store.keys(PINGS):
+        state = "stale" if key.path in reached else "current"
+        yield ShardReport("pings", key.path, state, ("its source files changed",) if state == "stale" else ())
+
+
+def _tract_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
+    if study.tracts:
+        footer, why = _compare_tracts(study.tracts, study.folder, Store(settings.root))[1:]
+        state = "current" if footer and not why else "stale" if footer else "missing"
+        yield ShardReport("tracts", ALL.path, state, tuple(why), footer.n_rows if footer else 0)

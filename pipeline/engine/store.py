@@ -1,0 +1,216 @@
+"""The files of a root: deterministic names, atomic writes, footers that say how a shard was made.
+
+A shard is one Parquet file. It is written under a temporary name that readers ignore (it begins
+with a dot), flushed to the disk and renamed, so a reader sees the old shard or the new one and
+never a part; writing it again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts import Shard, Table, conform
+
+FOOTER_KEY = b"sojourn"
+ROW_GROUP_ROWS = 1 << 20
+_NAME = re.compile(r"^(?:date=(?P<date>\d{4}-\d\d-\d\d)/)?(?:bucket=(?P<bucket>\d{4})|(?P<name>[^/.][^/]*))\.parquet$")
+
+
+class StoreError(RuntimeError):
+    """A root or a shard that cannot be used; says which file and why."""
+
+
+class ShardKey(NamedTuple):
+    """Which shard of a table: the parts that its `Shard` kind does not use are None."""
+
+    date: date | None = None
+    bucket: int | None = None
+    name: str | None = None
+
+    @property
+    def path(self) -> str:
+        """File path below the table's folder."""
+        folder = f"date={self.date.isoformat()}/" if self.date else ""
+        return folder + (f"bucket={self.bucket:04d}" if self.bucket is not None else str(self.name)) + ".parquet"
+
+    @classmethod
+    def from_path(cls, path: str) -> "ShardKey | None":
+        """Return the key of a path below the table's folder; None when it is no shard (temporary files)."""
+        match = _NAME.match(path)
+        if match is None:
+            return None
+        day, bucket, name = match.group("date", "bucket", "name")
+        return cls(date.fromisoformat(day) if day else None, int(bucket) if bucket else None, name)
+
+
+ALL = ShardKey(name="all")
+"""The one shard of a static table."""
+
+
+class Footer(NamedTuple):
+    """What a shard says of itself."""
+
+    content: str
+    """Hash of the data alone."""
+    made_from: dict[str, Any]
+    """The parts of its fingerprint."""
+    n_rows: int
+
+
+class Store:
+    """The tables under one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use `root`; nothing is created before the first write."""
+        self.root = Path(root)
+
+    def path(self, table: Table, key: ShardKey) -> Path:
+        """Return where a shard is or would be."""
+        return self.root / table.name / key.path
+
+    def keys(self, table: Table, bucket: int | None = None) -> list[ShardKey]:
+        """Return the keys of the shards that exist, of all buckets or one, by date, bucket and name."""
+        folder = self.root / table.name
+        pattern = "*.parquet" if bucket is None else f"bucket={bucket:04d}.parquet"
+        found = (ShardKey.from_path(p.relative_to(folder).as_posix()) for p in folder.rglob(pattern))
+        return sorted((k for k in found if k), key=lambda k: (k.date or date.min, k.bucket or 0, k.name or ""))
+
+    def footer(self, table: Table, key: ShardKey) -> Footer | None:
+        """Return what a shard says of itself; None when there is no such shard."""
+        path = self.path(table, key)
+        try:
+            metadata = pq.read_metadata(path)
+            note = json.loads(metadata.metadata[FOOTER_KEY])
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowInvalid, KeyError, TypeError, OSError) as error:
+            raise StoreError(f"{path} is not a shard of Sojourn's: {type(error).__name__}; remove it and run again") from None
+        return Footer(note["content"], note["made_from"], metadata.num_rows)
+
+    def read(self, table: Table, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a shard's rows, checked against the contract unless only some columns are asked for."""
+        path = self.path(table, key)
+        try:
+            data = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None, use_threads=False)
+        except pa.ArrowInvalid as error:
+            raise StoreError(f"{path} cannot be read: {type(error).__name__}; remove it and run again") from None
+        return data.replace_schema_metadata(None) if columns else conform(data, table)
+
+    def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
+        """Write a shard that conforms to its contract, all or nothing, and return its footer."""
+        data = conform(data, table)
+        path = self.path(table, key)
+        with atomic_file(path) as file:
+            sink = _HashingFile(file)
+            with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, **_encoding(table)) as writer:
+                writer.write_table(data, row_group_size=ROW_GROUP_ROWS)
+                content = sink.digest()
+                note = json.dumps({"table": table.name, "content": content, "made_from": made_from}, sort_keys=True)
+                writer.add_key_value_metadata({FOOTER_KEY.decode(): note})
+        return Footer(content, made_from, data.num_rows)
+
+    def remove(self, table: Table, key: ShardKey) -> None:
+        """Remove a shard if it exists, and its date folder once that is empty."""
+        path = self.path(table, key)
+        path.unlink(missing_ok=True)
+        if key.date and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+    def remove_leftovers(self) -> int:
+        """Remove the temporary files that killed processes left; return how many."""
+        leftovers = list(self.root.rglob(".*.tmp"))
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+
+class _HashingFile:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def close(self) -> None:
+        """Leave the file open: `atomic_file` has still to flush it to the disk."""
+
+
+def _encoding(table: Table) -> dict[str, Any]:
+    """Return the Parquet settings of a table: differences for rising integers, dictionaries for texts."""
+    texts = [c.name for c in table.columns if pa.types.is_string(c.dtype)]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": texts or False,
+        "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.is_sequence},
+        "write_statistics": True,
+        "store_schema": True,
+    }
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears under `path` complete, or not at all.
+
+    Written beside `path` under a name that no reader looks at, flushed to the disk, renamed, and
+    the folder flushed, so that neither a kill nor a power cut leaves a part under the real name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, all or nothing."""
+    with atomic_file(path) as file:
+        file.write(json.dumps(value, indent=1, sort_keys=True, default=str).encode())
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_dated(table: Table) -> bool:
+    """Return whether a table is kept per date as well as per bucket."""
+    return table.shard is Shard.DATE_BUCKET

@@ -1,0 +1,69 @@
+"""Lineage: what a shard was made from, back to the source files."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from data_contracts import PINGS, TABLES, Shard, Table
+from pipeline.engine.store import ALL, ShardKey, Store, StoreError, is_dated
+from pipeline.params import digest
+from pipeline.stage import STAGES, find_stage
+
+
+def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, Any]:
+    """Return a tree of what a table's shard was made from: name, rows, parts of its fingerprint, inputs.
+
+    A node stands for one shard or, further down, for all shards of a table that went in. The
+    leaves are source files with the rows they brought. StoreError where the shard does not exist.
+    """
+    find_stage("pings")
+    if table not in TABLES:
+        raise StoreError(f"no table {table!r}; there are {', '.join(TABLES)}")
+    store, declared = Store(root), TABLES[table]
+    keys = _keys(store, declared, bucket)
+    if is_dated(declared) and day:
+        keys = [key for key in keys if key.date == day]
+    if not keys:
+        raise StoreError(f"{root} has no such shard of {table}")
+    return _node(store, declared, keys, bucket)
+
+
+def _keys(store: Store, table: Table, bucket: int) -> list[ShardKey]:
+    if table.shard is Shard.STATIC:
+        return [ALL] if store.path(table, ALL).exists() else []
+    return store.keys(table, None if table.shard is Shard.FILE else bucket)
+
+
+def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> dict[str, Any]:
+    footers = [footer for key in keys if (footer := store.footer(table, key))]
+    name = f"{table.name}/{keys[0].path}" if len(keys) == 1 else f"{table.name} ({len(keys)} shards)"
+    reads = STAGES[table.name].reads if table.name in STAGES else ()
+    days = {key.date for key in keys if key.date}
+    inputs = [
+        _node(store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket)
+        for t in reads
+        if t.name in TABLES and _keys(store, t, bucket)
+    ]
+    if table is PINGS:
+        inputs = _files(store, [footer.made_from for footer in footers])
+    parts = {
+        "content": digest([f.content for f in footers])[:12],
+        **{part: str(footers[0].made_from[part])[:12] for part in ("code", "params") if part in footers[0].made_from},
+    }
+    return {"name": name, "n_rows": sum(f.n_rows for f in footers), "parts": parts, "inputs": inputs}
+
+
+def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    brought = Counter[str]()
+    for parts in made_from:
+        brought.update(parts["batches"])
+    nodes = []
+    for batch_id, n_rows in sorted(brought.items()):
+        record = json.loads((store.root / "_batches" / f"{batch_id}.json").read_text())
+        nodes.append({"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
+    return nodes

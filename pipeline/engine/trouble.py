@@ -1,0 +1,40 @@
+"""Errors that may be shown: which shard or file, which kind of trouble, never a row's values."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data_contracts import ContractError
+from pipeline.engine.store import StoreError
+from pipeline.settings import KeyMissingError
+from pipeline.sources import SourceError
+from pipeline.study import StudyError
+
+SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError)
+"""Our own errors: their messages carry names and counts only."""
+
+
+class RunError(RuntimeError):
+    """A run that cannot go on; the message may be shown to anyone."""
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Turn an error inside into a RunError that says where, without the values it may carry.
+
+    A library's message may quote a row, so of foreign errors only the type and the line of code
+    are told.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except SAFE as error:
+        raise RunError(f"{what}: {error}") from None
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [f for f in frames if "/pipeline/" in f.filename or "/data_contracts/" in f.filename] or frames
+        place = f"{ours[-1].filename.rsplit('/pipeline/', 1)[-1]} line {ours[-1].lineno}"
+        raise RunError(f"{what}: {type(error).__name__} in {place} (message withheld: it may quote data)") from None

@@ -1,0 +1,23 @@
+"""`Params`: the science settings of a stage. They change the numbers, so they enter fingerprints."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Params(BaseModel):
+    """Base of every stage's parameters: immutable, and refusing names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoParams(Params):
+    """For a stage that has nothing to set."""
+
+
+def digest(value: Any) -> str:
+    """Return 32 hex digits that identify a JSON-like value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,25 @@
+"""The artificial city: people with known homes, jobs and errands, and the pings of their phones.
+
+``write_city`` writes one bucket of raw files with the truth beside them, ``write_tracts`` the
+census tracts. Everything is drawn from (seed, person): buckets and workers change nothing.
+"""
+
+from pipeline.simulation.bucket import SimulatedBucket, simulate_bucket
+from pipeline.simulation.faults import FAULTS, KINDS
+from pipeline.simulation.params import CityParams, raw_dates, study_span_s, suggest_n_buckets
+from pipeline.simulation.tracts import simulate_tracts, write_tracts
+from pipeline.simulation.writing import write_city
+
+__all__ = [
+    "FAULTS",
+    "KINDS",
+    "CityParams",
+    "SimulatedBucket",
+    "raw_dates",
+    "simulate_bucket",
+    "simulate_tracts",
+    "study_span_s",
+    "suggest_n_buckets",
+    "write_city",
+    "write_tracts",
+]

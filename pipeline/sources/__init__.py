@@ -1,0 +1,58 @@
+"""Source files in, `raw_pings` out: one module per input format.
+
+A caller loads a file only when all of its pieces were read to the end: a truncated or damaged file
+raises `SourceError` at the point of damage, after blocks of its readable part were handed out.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.sources import delimited, geolife_plt, parquet
+from pipeline.sources.areas import areas_digest, read_areas
+from pipeline.sources.errors import SourceError
+from pipeline.sources.pieces import Piece, file_digest, find_files
+from pipeline.sources.presets import PRESETS, fill
+from pipeline.study import Source
+
+__all__ = [
+    "PRESETS",
+    "Piece",
+    "SourceError",
+    "areas_digest",
+    "file_digest",
+    "find_files",
+    "read_areas",
+    "read_blocks",
+    "split_file",
+]
+
+BLOCK_ROWS = 500_000
+READERS = {
+    "delimited": delimited.read_blocks,
+    "parquet": parquet.read_blocks,
+    "geolife_plt": geolife_plt.read_blocks,
+}
+
+
+def split_file(path: Path, source: Source) -> list[Piece]:
+    """Return the pieces in which tasks read a file: row groups of Parquet, else the whole file.
+
+    The declaration inside a piece has its preset filled in. SourceError where the file is absent,
+    empty or not what the declaration says.
+    """
+    source = fill(source)
+    if source.format == "parquet":
+        return parquet.split(path, source)
+    return [Piece(path, source, 0, 1, 0, None)]
+
+
+def read_blocks(piece: Piece, key: bytes, block_rows: int = BLOCK_ROWS) -> Iterator[pa.Table]:
+    """Yield the rows of a piece in order, as RAW_PINGS, at most `block_rows` rows at a time.
+
+    Memory is bounded by a block, whatever the size of the file. Device ids are hashed under `key`.
+    Every row of the file comes out; what cannot be read is null, with the fault named.
+    """
+    source = fill(piece.source)
+    yield from READERS[source.format](piece._replace(source=source), key, block_rows)

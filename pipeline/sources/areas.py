@@ -1,0 +1,180 @@
+"""Polygons with an id (census tracts, a city's zones) to the table `tracts`."""
+
+import gzip
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+import shapely
+
+from data_contracts import TRACTS
+from pipeline.sources.errors import SourceError
+from pipeline.sources.pieces import expand
+from pipeline.sources.pieces import file_digest
+from pipeline.study import Areas
+
+LOG = logging.getLogger(__name__)
+WGS84 = "EPSG:4326"
+POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+
+def read_areas(areas: Areas, folder: Path) -> pa.Table:
+    """Return one row of TRACTS per area, sorted by id; the schema's metadata counts mended geometries.
+
+    ``areas.path`` is a file, or a glob of files that are read as one. Whatever geopandas reads is
+    read, also gzipped, also a shapefile whose members are gzipped one by one. Positions become
+    WGS 84; a file without a coordinate system must hold degrees. Invalid polygons are mended
+    (``make_valid``, the lines and points that leaves dropped). Several rows of one id are dissolved
+    if they agree on the population. SourceError names the file and what is wrong.
+    """
+    files = expand(areas.path, folder)
+    if not files:
+        raise SourceError(f"{folder / areas.path}: no such file of areas")
+    frames = [_read(path, areas) for path in files]
+    ids = pd.concat([ids for ids, _, _ in frames], ignore_index=True)
+    shapes = np.concatenate([shapes for _, shapes, _ in frames])
+    population = pd.concat([population for _, _, population in frames], ignore_index=True)
+    shapes, n_mended = _mend(shapes, areas)
+    ids, shapes, population = _dissolve(ids, shapes, population, areas)
+    wkb = pa.array(shapely.to_wkb(shapes), pa.binary())
+    table = pa.table(
+        [pa.array(ids, pa.string()), pa.array(population, pa.float64(), from_pandas=True), wkb], TRACTS.names
+    )
+    table = table.cast(TRACTS.schema).sort_by("tract_geoid")
+    return table.replace_schema_metadata({"n_mended": str(n_mended)})
+
+
+def areas_digest(areas: Areas, folder: Path) -> str:
+    """Return a hash of the contents of the files of areas, the members of a shapefile included."""
+    digests = [
+        f"{member.name} {file_digest(member)}"
+        for path in _find(areas, folder)
+        for member in sorted(path.parent.glob(f"{path.name.split('.')[0]}.*"))
+    ]
+    return blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
+
+
+def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Series[float]]":
+    """Return (ids as text, geometries in WGS 84, populations) of one file."""
+    frame = _read_frame(path, areas)
+    wanted = [name for name in (areas.id_column, areas.population_column) if name is not None]
+    missing = [name for name in wanted if name not in frame.columns]
+    if missing:
+        raise SourceError(
+            f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
+        )
+    shapes = shapely.force_2d(_to_wgs84(frame, path).geometry.to_numpy())
+    return _ids(frame[areas.id_column], path), shapes, _population(frame, areas, path)
+
+
+def _read_frame(path: Path, areas: Areas) -> gpd.GeoDataFrame:
+    try:
+        with _unzipped(path) as plain:
+            if plain.suffix.lower() in (".parquet", ".pq"):
+                return gpd.read_parquet(plain)
+            return gpd.read_file(plain, **({"layer": areas.layer} if areas.layer else {}))
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pa.ArrowException,
+        ValueError,
+        OSError,
+    ) as error:
+        # GDAL's words name files, layers and drivers; geopandas' say what a Parquet file lacks.
+        raise SourceError(f"{path}: not readable as areas ({type(error).__name__})") from None
+
+
+@contextmanager
+def _unzipped(path: Path) -> Iterator[Path]:
+    """Give a file as GDAL wants it: gunzipped, with the other members of a shapefile beside it."""
+    if path.suffix.lower() != ".gz":
+        yield path
+        return
+    stem = path.name.split(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        for member in path.parent.glob(f"{stem}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]:
+            with gzip.open(member) as packed, (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        yield Path(folder) / path.name[: -len(".gz")]
+
+
+def _to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
+    if frame.crs is not None:
+        return frame.to_crs(WGS84)
+    west, south, east, north = frame.total_bounds
+    if west < -180 or east > 180 or south < -90 or north > 90:
+        raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")
+    LOG.warning("%s states no coordinate system; read as WGS 84 degrees", path.name)
+    return frame.set_crs(WGS84)
+
+
+def _ids(values: "pd.Series[str]", path: Path) -> "pd.Series[str]":
+    """Return ids as text; numbers lose their point, not their digits."""
+    n_missing = int(values.isna().sum())
+    if n_missing:
+        raise SourceError(f"{path}: {n_missing} areas have no id")
+    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
+        values = values.astype("int64")
+    return values.astype(str)
+
+
+def _population(frame: gpd.GeoDataFrame, areas: Areas, path: Path) -> "pd.Series[float]":
+    if areas.population_column is None:
+        return pd.Series(np.full(len(frame), np.nan))
+    try:
+        return pd.to_numeric(frame[areas.population_column]).astype(float)
+    except (ValueError, TypeError):
+        raise SourceError(
+            f"{path}: column {areas.population_column} holds values that are no numbers"
+        ) from None
+
+
+def _mend(shapes: np.ndarray, areas: Areas) -> tuple[np.ndarray, int]:
+    """Return polygons that are all valid, and how many were not; SourceError where one is no polygon."""
+    is_polygon = np.isin(shapely.get_type_id(shapes), POLYGONS) & ~shapely.is_empty(shapes)
+    if not is_polygon.all():
+        raise SourceError(f"{areas.path}: {int((~is_polygon).sum())} areas have no polygon")
+    is_invalid = ~shapely.is_valid(shapes)
+    mended = shapes.copy()
+    mended[is_invalid] = [_polygonal(shape) for shape in shapely.make_valid(shapes[is_invalid])]
+    if shapely.is_empty(mended).any():
+        raise SourceError(f"{areas.path}: {int(shapely.is_empty(mended).sum())} areas have no surface")
+    if is_invalid.any():
+        LOG.info("%s: %d invalid geometries mended", areas.path, int(is_invalid.sum()))
+    return mended, int(is_invalid.sum())
+
+
+def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:
+    """Return the surface of a mended geometry without the lines and points left over."""
+    parts = shapely.get_parts(shape)
+    return shapely.union_all(parts[np.isin(shapely.get_type_id(parts), POLYGONS)])
+
+
+def _dissolve(
+    ids: "pd.Series[str]", shapes: np.ndarray, population: "pd.Series[float]", areas: Areas
+) -> "tuple[pd.Series[str], np.ndarray, pd.Series[float]]":
+    """Return one row per id: parts united, their common population kept."""
+    if ids.is_unique:
+        return ids, shapes, population
+    n_populations = population.groupby(ids).nunique(dropna=False)
+    if (n_populations > 1).any():
+        n_torn = int((n_populations > 1).sum())
+        raise SourceError(f"{areas.path}: {n_torn} ids occur in several rows with different populations")
+    groups = pd.Series(np.arange(len(ids))).groupby(ids, sort=True)
+    LOG.info("%s: %d rows dissolved into %d areas", areas.path, len(ids), groups.ngroups)
+    united = [shapely.union_all(shapes[rows.to_numpy()]) for _, rows in groups]
+    first = groups.first()
+    return (
+        pd.Series(first.index),
+        np.array(united, dtype=object),
+        population.iloc[first].reset_index(drop=True),
+    )

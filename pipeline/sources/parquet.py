@@ -1,0 +1,75 @@
+"""Parquet files, in pieces of whole row groups, as a stream of blocks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.sources.delimited import device_name, wanted_columns
+from pipeline.sources.errors import SourceError
+from pipeline.sources.numbers import is_text
+from pipeline.sources.pieces import Piece
+from pipeline.sources.rows import RowReader
+from pipeline.study import Source
+
+PIECE_ROWS = 2_000_000
+
+
+def split(path: Path, source: Source) -> list[Piece]:
+    """Return pieces of whole row groups, each of PIECE_ROWS rows or the fewest groups above it."""
+    with _open(path) as file:
+        rows = [file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)]
+    cuts, n_rows = [0], 0
+    for group, n in enumerate(rows):
+        n_rows += n
+        if n_rows >= PIECE_ROWS and group + 1 < len(rows):
+            cuts.append(group + 1)
+            n_rows = 0
+    parts = list(zip(cuts, [*cuts[1:], len(rows)], strict=True))
+    return [Piece(path, source, k, len(parts), sum(rows[: part[0]]), part) for k, part in enumerate(parts)]
+
+
+def read_blocks(piece: Piece, key: bytes, block_rows: int) -> Iterator[pa.Table]:
+    """Yield the rows of a piece as RAW_PINGS, in order, at most `block_rows` at a time."""
+    reader = RowReader(piece.source, key)
+    wanted = wanted_columns(piece.source)
+    n_before = piece.first_row
+    with _open(piece.path, wanted.get("device_id")) as file:
+        _check_columns(file.schema_arrow.names, wanted, piece.path)
+        for batch in _batches(file, piece, list(dict.fromkeys(wanted.values())), block_rows):
+            columns = {role: batch.column(name) for role, name in wanted.items()}
+            row_number = np.arange(n_before + 1, n_before + batch.num_rows + 1, dtype=np.int64)
+            n_before += batch.num_rows
+            yield reader.to_raw_pings(columns, row_number, device_name(piece))
+
+
+def _open(path: Path, id_column: str | None = None) -> pq.ParquetFile:
+    """Return an open file, ids as the dictionary they are stored with; SourceError where it is none."""
+    try:
+        if not path.stat().st_size:
+            raise SourceError(f"{path}: the file is empty")
+        file = pq.ParquetFile(path)
+        if id_column in file.schema_arrow.names and is_text(file.schema_arrow.field(id_column).type):
+            file.close()
+            file = pq.ParquetFile(path, read_dictionary=[id_column])
+        return file
+    except (pa.ArrowException, OSError):
+        raise SourceError(f"{path}: not a readable Parquet file") from None
+
+
+def _check_columns(names: list[str], wanted: dict[str, str], path: Path) -> None:
+    missing = [name for name in wanted.values() if name not in names]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
+
+
+def _batches(
+    file: pq.ParquetFile, piece: Piece, names: list[str], block_rows: int
+) -> Iterator[pa.RecordBatch]:
+    groups = list(range(*piece.part)) if piece.part else None
+    try:
+        yield from file.iter_batches(block_rows, row_groups=groups, columns=names, use_threads=False)
+    except (pa.ArrowException, OSError):
+        raise SourceError(f"{piece.path}: a part of the Parquet file is damaged") from None

@@ -1,0 +1,103 @@
+"""Which files a source has, and the pieces in which tasks read them."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.sources.errors import SourceError
+from pipeline.sources.presets import fill
+from pipeline.study import Source
+
+ENDINGS = {
+    "delimited": (".csv", ".tsv", ".psv", ".gz", ".bz2", ".zst"),
+    "parquet": (".parquet", ".pq", ".parq"),
+    "geolife_plt": (".plt", ".tar", ".tar.gz", ".tgz"),
+}
+"""What counts as data in a folder, by format (a plain .txt is more often a readme).
+
+A file or glob that is named is read whatever the ending.
+"""
+STEM_ENDINGS = (
+    ".gz",
+    ".bz2",
+    ".zst",
+    ".tgz",
+    ".tar",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".psv",
+    ".parquet",
+    ".pq",
+    ".parq",
+    ".plt",
+)
+READ_BYTES = 1 << 20
+
+
+class Piece(NamedTuple):
+    """A part of a file that one task reads.
+
+    `first_row` is the number of rows of the file before the piece; `part` the half-open range of
+    Parquet row groups, None where the piece is the whole file.
+    """
+
+    path: Path
+    source: Source
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs of a piece
+    n_pieces: int
+    first_row: int
+    part: tuple[int, int] | None
+
+
+def find_files(source: Source, folder: Path) -> list[Path]:
+    """Return the data files of `source`, sorted; SourceError naming the path when there are none.
+
+    ``source.path`` is a file, a folder or a glob, absolute or relative to `folder`. A folder
+    stands for all data files below it (by their endings), hive partitions included; names that
+    start with "." or "_" are left out, as the engines that write such folders mean them to be.
+    """
+    source = fill(source)
+    files: set[Path] = set()
+    for path in expand(source.path, folder):
+        files.update(_files_below(path, source.format) if path.is_dir() else [path])
+    if not files:
+        raise SourceError(f"{folder / source.path}: no {source.format} file there")
+    return sorted(files)
+
+
+def expand(pattern: str, folder: Path) -> list[Path]:
+    """Return the files and folders that a name or glob stands for, absolute or relative to `folder`."""
+    path = folder / pattern
+    if path.exists():
+        return [path]
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def _files_below(folder: Path, file_format: str) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.name.lower().endswith(ENDINGS[file_format])
+        and path.is_file()
+        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]
+
+
+def file_digest(path: Path) -> str:
+    """Return 32 hex digits of the BLAKE2b hash of a file's bytes, read in pieces of 1 MiB."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(READ_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_stem(path: Path) -> str:
+    """Return a file's name without its folder and all its known endings (000.tar.gz → 000)."""
+    name = path.name
+    while True:
+        ending = next((e for e in STEM_ENDINGS if name.lower().endswith(e) and len(name) > len(e)), None)
+        if ending is None:
+            return name
+        name = name[: -len(ending)]

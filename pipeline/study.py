@@ -1,0 +1,182 @@
+"""`Study`: a declared span, place, set of sources, reference data and Params. One object for CLI, flows and files."""
+
+import tomllib
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+
+class StudyError(ValueError):
+    """A study that cannot be used: names the field, what was given and what is accepted."""
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ColumnMap(_Declared):
+    """Which column of the source holds what. None, or "" where a preset says otherwise: there is no such column."""
+
+    device_id: str | None = None
+    """None: the device is named by the file (``device_from``)."""
+    tracked_at: str | None = None
+    lon: str | None = None
+    lat: str | None = None
+    accuracy_m: str | None = None
+    utc_offset_s: str | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _empty_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+
+class Source(_Declared):
+    """Raw files of one layout. Fields left out are filled from `preset`, then from the defaults here."""
+
+    path: str
+    """File, folder or glob, relative to the study file; ``**`` descends."""
+    format: Literal["delimited", "parquet", "geolife_plt"] = "delimited"
+    preset: str | None = None
+    columns: ColumnMap = ColumnMap()
+    device_from: Literal["column", "file_stem", "constant"] = "column"
+    """"file_stem": the file's name without its endings; "constant": all rows are of `device_name`."""
+    device_name: str | None = None
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    has_header: bool = True
+    """False: a delimited file starts with data, and its columns are named "0", "1", ... in `columns`."""
+    crs: str = "EPSG:4326"
+    """Coordinate system of lon and lat (x and y); anything pyproj knows."""
+    time_unit: Literal["text", "s", "ms", "us", "ns"] = "text"
+    """"text": an ISO 8601 text or `time_format`; else a number since 1970."""
+    time_format: str | None = None
+    """strptime format where the text is not ISO 8601."""
+    time_zone: str = "UTC"
+    """Zone of times that do not carry their own."""
+    utc_offset_unit: Literal["s", "min", "h"] = "s"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        return check_zone(value)
+
+
+class Areas(_Declared):
+    """Polygons that locations are joined to: any file geopandas reads."""
+
+    path: str
+    id_column: str
+    population_column: str | None = None
+    layer: str | None = None
+
+
+class Study(_Declared):
+    """What is studied. The same study over the same files gives the same bytes.
+
+    `start` and `end` are UTC dates, both included.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    start: date
+    end: date
+    zone: str
+    """Zone of pings that carry no offset, when `zone_from_coordinates` is off."""
+    zone_from_coordinates: bool = False
+    seed: int = 0
+    sources: tuple[Source, ...]
+    tracts: Areas | None = None
+    params: dict[str, dict[str, Any]] = {}
+    """Stage name → parameter → value; what is left out keeps the stage's default."""
+    folder: Path = Field(default=Path("."), exclude=True)
+    """Where relative paths start: the folder of the study file."""
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        return check_zone(value)
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"end ({self.end}) is before start ({self.start})")
+        return self
+
+    @property
+    def n_dates(self) -> int:
+        """Number of UTC dates in the span."""
+        return (self.end - self.start).days + 1
+
+    def dates(self) -> list[date]:
+        """Return every UTC date of the span in order."""
+        return [self.start + timedelta(days=k) for k in range(self.n_dates)]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], folder: Path = Path(".")) -> Self:
+        """Return the study described by plain values; StudyError names each bad field."""
+        try:
+            return cls(**values, folder=folder)
+        except ValidationError as error:
+            raise StudyError(_explain(error)) from None
+
+    @classmethod
+    def from_toml(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:
+        """Return the study in a TOML file, fields replaced by those of `overrides`, tables merged."""
+        try:
+            values = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise StudyError(f"no study file at {path}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise StudyError(f"{path} is not valid TOML: {error}") from None
+        values = _merged(values, overrides or {})
+        try:
+            return cls.from_dict(values, folder=path.resolve().parent)
+        except StudyError as error:
+            raise StudyError(f"{path}: {error}") from None
+
+
+def check_zone(value: str) -> str:
+    """Return `value` if it is an IANA zone; ValueError with near names otherwise."""
+    if value not in available_timezones():
+        near = sorted(z for z in available_timezones() if value.split("/")[-1].lower() in z.lower())[:5]
+        raise ValueError(f"{value!r} is not an IANA time zone" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    ZoneInfo(value)
+    return value
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line a field: its path, what is wrong, and what it takes."""
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "study"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"no such field; accepted: {', '.join(_accepted(problem['loc']))}"
+        lines.append(f"{field}: {message}")
+    return "; ".join(lines)
+
+
+def _accepted(loc: tuple[int | str, ...]) -> list[str]:
+    models = {"sources": Source, "columns": ColumnMap, "tracts": Areas}
+    parents = [part for part in loc[:-1] if part in models]
+    model = models[str(parents[-1])] if parents else Study
+    return [name for name in model.model_fields if name != "folder"]
+
+
+def parse_date(text: str) -> date:
+    """Return the date written as YYYY-MM-DD; StudyError when it is not one."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise StudyError(f"{text!r} is not a date; write YYYY-MM-DD") from None
+
+
+def _merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with `overrides` put in, tables merged field by field."""
+    merged = dict(values)
+    for name, value in overrides.items():
+        is_table = isinstance(value, dict) and isinstance(values.get(name), dict)
+        merged[name] = _merged(values[name], value) if is_table else value
+    return merged

@@ -1,0 +1,94 @@
+"""Fixtures that several kinds of test share: a key, real data when it is there, a small simulated city."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from data_contracts import TABLES
+from pipeline.engine.run import open_run
+from pipeline.engine.store import Store
+from pipeline.settings import KEY_VARIABLE, Settings
+from pipeline.simulation import CityParams, raw_dates, write_city, write_tracts
+from pipeline.study import Study
+
+KEY = "a key for tests that is long enough"
+CITY = CityParams(n_devices=30, n_days=4, pings_per_day=250.0, faults=0.02)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; tests that need it are skipped where it is absent."""
+    root = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+    if not root.is_dir():
+        pytest.skip(f"real data is not here ({root}); set SOJOURN_SHARED to the folder that holds data/")
+    return root
+
+
+class City:
+    """A simulated city on disk: raw files, tracts, and how many rows of each kind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.params = folder, CITY
+        self.counts = write_city(CITY, folder, 0, 1)
+        self.tracts = write_tracts(CITY, folder)
+        self.days = raw_dates(CITY)
+        self.files = sorted((folder / "raw").rglob("*.parquet"))
+
+    def study(self, paths: list[Path] | None = None, **fields) -> Study:
+        """The study over all raw files, or over some; `fields` replace those of the study."""
+        columns = {
+            "device_id": "device_id",
+            "tracked_at": "timestamp",
+            "lon": "longitude",
+            "lat": "latitude",
+            "accuracy_m": "horizontal_accuracy",
+            "utc_offset_s": "tz_offset_s",
+        }
+        source = {"format": "parquet", "time_unit": "s", "columns": columns}
+        values = {
+            "name": "city",
+            "start": self.days[0],
+            "end": self.days[-1],
+            "zone": CITY.zone,
+            "sources": [{"path": str(p), **source} for p in paths or [self.folder / "raw"]],
+            "tracts": {"path": str(self.tracts), "id_column": "tract_geoid", "population_column": "population"},
+            "params": {"pings": {"max_accuracy_m": 500.0}},
+        }
+        return Study.from_dict(values | fields)
+
+
+@pytest.fixture(scope="session")
+def city(tmp_path_factory) -> City:
+    return City(tmp_path_factory.mktemp("city"))
+
+
+def run_all(study: Study, root: Path, dates=None, n_buckets: int = 3, n_threads: int = 2) -> dict:
+    """Run every stage; return the summaries by stage."""
+    settings = Settings(root=root, n_buckets=n_buckets, n_threads=n_threads)
+    with open_run(study, settings, "test", dates) as run:
+        return {name: run.execute(name) for name in run.stages}
+
+
+def shard_bytes(root: Path, *tables: str) -> dict[str, bytes]:
+    """Every shard of some tables (default all) by path, as bytes."""
+    return {
+        p.relative_to(root).as_posix(): p.read_bytes()
+        for table in tables or TABLES
+        for p in sorted((root / table).rglob("*.parquet"))
+        if not p.name.startswith(".")
+    }
+
+
+def all_rows(root: Path, table: str):
+    """All rows of a table in key order, whatever its shards."""
+    import pyarrow as pa
+
+    declared, store = TABLES[table], Store(root)
+    parts = [store.read(declared, key) for key in store.keys(declared)]
+    return pa.concat_tables(parts).sort_by([(name, "ascending") for name in declared.key])

@@ -1,0 +1,128 @@
+"""Prefect for tests: a home of its own each, a server on loopback, and a tiny study to run."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEY = "tests-only-key-0123456789abcdef"
+DEVICES = ("walker-alpha-7731", "walker-beta-4412")
+LON, LAT = 116.3912345, 39.9067891
+SERVER_START_S, PROCESS_S = 240, 240  # limits for a machine with much else to do; usual is a tenth of it
+
+STUDY = """
+name = "beijing"
+start = 2020-01-05
+end = 2020-01-06
+zone = "Asia/Shanghai"
+
+[[sources]]
+path = "pings.csv"
+columns = {device_id = "who", tracked_at = "at", lon = "x", lat = "y"}
+"""
+
+
+def write_study(folder: Path) -> Path:
+    """Write two devices with a place each day, one row twice and one off the globe; return the study file.
+
+    Read 98, accepted 96 (2 devices x 2 days x 24 pings an hour apart by 5 minutes), 1 duplicate, 1 rejected.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, device in enumerate(DEVICES):
+        for day in (5, 6):
+            for k in range(24):
+                lon = LON + 0.01 * number + 0.02 * (day - 5)
+                rows.append(
+                    f"{device},2020-01-{day:02d}T{8 + k // 12:02d}:{5 * (k % 12):02d}:00Z,{lon:.7f},{LAT:.7f}"
+                )
+    rows.append(rows[0])
+    rows.append(f"{DEVICES[0]},2020-01-05T12:00:00Z,{LON:.7f},95.0")
+    (folder / "pings.csv").write_text("\n".join(["who,at,x,y", *rows]) + "\n")
+    (folder / "study.toml").write_text(STUDY)
+    return folder / "study.toml"
+
+
+def make_environment(home: Path, api_url: str | None = None) -> dict[str, str]:
+    """Return the environment of a process that knows nothing of a Prefect but the one of this test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    kept |= {"PREFECT_HOME": str(home), "SOJOURN_KEY": KEY, "PYTHONPATH": str(REPOSITORY)}
+    kept |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return kept | ({"PREFECT_API_URL": api_url} if api_url else {})
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str], environment: dict[str, str], folder: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """Yield a Python process in a group of its own; nothing of the group is left afterwards.
+
+    The group matters: a killed flow leaves the temporary server that Prefect started for it.
+    """
+    log = folder / "process.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment,
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+
+
+def run_python(arguments: Sequence[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
+    """Return exit code and output of a Python process."""
+    with started(arguments, environment, folder) as process:
+        code = process.wait(timeout=PROCESS_S)
+    return code, (folder / "process.log").read_text()
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Return once `path` exists; fail when `process` ends first or takes too long."""
+    deadline = time.monotonic() + PROCESS_S
+    while not path.exists():
+        assert process.poll() is None, f"ended with {process.returncode} before {path.name} appeared"
+        assert time.monotonic() < deadline, f"{path.name} did not appear"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """Yield the API address of a Prefect server on loopback that lives as long as the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api_url = f"http://127.0.0.1:{port}/api"
+    arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    with started(arguments, make_environment(folder / "server_home"), folder) as server:
+        deadline = time.monotonic() + SERVER_START_S
+        while not _is_healthy(api_url):
+            assert server.poll() is None, (folder / "process.log").read_text()
+            assert time.monotonic() < deadline, "the Prefect server did not start"
+            time.sleep(0.2)
+        yield api_url
+
+
+def _is_healthy(api_url: str) -> bool:
+    try:
+        return httpx.get(f"{api_url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False

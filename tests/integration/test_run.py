@@ -1,0 +1,249 @@
+"""A whole run over the simulated city: the balance, what is current, late, corrected and repeated files."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_contracts import TABLES, conform
+from pipeline.engine.records import read_runs
+from pipeline.engine.run import count_pings, status
+from pipeline.engine.store import Store
+from pipeline.engine.trouble import RunError
+from pipeline.settings import KEY_VARIABLE, Settings
+from tests.conftest import all_rows, run_all, shard_bytes
+from tests.naive import naive_stays
+
+PUBLIC = ("pings", "coverage", "stays", "locations", "visits", "gyration", "exploration")
+
+
+@pytest.fixture(scope="module")
+def done(city, tmp_path_factory):
+    """The root of one whole run, and its summaries."""
+    import os
+
+    os.environ[KEY_VARIABLE] = "a key for tests that is long enough"
+    root = tmp_path_factory.mktemp("run") / "tables"
+    return root, run_all(city.study(), root)
+
+
+def copy_of(root, tmp_path):
+    return shutil.copytree(root, tmp_path / "tables")
+
+
+def state(study, root, n_buckets=3):
+    reports = status(study, Settings(root=root, n_buckets=n_buckets))
+    return {f"{r.table}/{r.path}": r.state for r in reports}
+
+
+def test_every_row_is_accepted_rejected_or_a_counted_duplicate(city, done):
+    root, summaries = done
+    counts, truth = count_pings(Store(root)), city.counts
+    assert counts.n_read == truth["rows"]
+    assert counts.n_duplicates == truth["duplicate"]
+    assert counts.n_pings == truth["clean"] + truth["spike"]
+    assert counts.n_read == counts.n_pings + counts.n_duplicates + counts.n_rejected
+    expected = {
+        "missing_device": truth["missing_device_id"],
+        "missing_time": truth["missing_timestamp"],
+        "missing_position": truth["missing_latitude"] + truth["missing_longitude"],
+        "latitude_out_of_range": truth["latitude_beyond_pole"],
+        "null_island": truth["null_island"],
+        "outside_study": truth["outside_study"],
+        "poor_accuracy": truth["terrible_accuracy"],
+    }
+    assert counts.reasons == {reason: n for reason, n in sorted(expected.items()) if n}
+    assert summaries["pings"].details["n_read"] == truth["rows"]
+    rejected = all_rows(root, "rejected_pings")
+    assert rejected.num_rows == counts.n_rejected
+
+
+def test_all_tables_conform_and_are_not_empty(done):
+    root, _ = done
+    for name in PUBLIC:
+        data = all_rows(root, name)
+        assert data.num_rows > 0, name
+        conform(data, TABLES[name])
+
+
+def test_coverage_counts_every_ping_and_hour(done):
+    root, _ = done
+    pings = all_rows(root, "pings").to_pandas()
+    local = pings["tracked_at"].dt.tz_localize(None) + pd.to_timedelta(pings["utc_offset_s"], unit="s")
+    pings["date"], pings["hour"] = local.dt.date, pings["tracked_at"].dt.floor("h")
+    expected = pings.groupby(["device_id", "date"]).agg(
+        n_pings=("hour", "size"), hours_observed=("hour", "nunique")
+    )
+    found = all_rows(root, "coverage").to_pandas().set_index(["device_id", "date"])
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_stays_are_those_of_the_naive_method_over_the_whole_span(done):
+    root, _ = done
+    pings = all_rows(root, "pings").to_pandas()
+    found = all_rows(root, "stays").to_pandas()
+    n_checked = 0
+    for device in pings["device_id"].unique()[:6]:
+        mine = pings[pings["device_id"] == device]
+        rows = zip(
+            mine["device_id"],
+            mine["tracked_at"].astype("int64") / 1e6,
+            mine["lon_e7"] / 1e7,
+            mine["lat_e7"] / 1e7,
+            strict=True,
+        )
+        expected = naive_stays(
+            list(rows),
+            criterion="diameter",
+            centre="mean",
+            roam_m=65.0,
+            dwell_s=300.0,
+            gap_s=3600.0,
+            leaves_at_next_ping=False,
+        )
+        stays = found[found["device_id"] == device]
+        assert (stays["started_at"].astype("int64") / 1e6).tolist() == [s["started_at"] for s in expected]
+        assert (stays["finished_at"].astype("int64") / 1e6).tolist() == [s["finished_at"] for s in expected]
+        np.testing.assert_allclose(stays["lon"], [s["lon"] for s in expected], rtol=0, atol=1e-7)
+        np.testing.assert_allclose(stays["lat"], [s["lat"] for s in expected], rtol=0, atol=1e-7)
+        n_checked += len(expected)
+    assert n_checked > 20
+
+
+def test_locations_hold_every_stay_once_and_visits_follow(done):
+    root, _ = done
+    stays, locations, visits = (all_rows(root, t).to_pandas() for t in ("stays", "locations", "visits"))
+    assert locations["n_stays"].sum() == len(stays) == len(visits)
+    assert locations["stays_started_at"].map(len).sum() == len(stays)
+    assert visits["is_new"].sum() == len(locations)
+    assert visits["tract_geoid"].notna().mean() > 0.95
+    assert visits["dwell_s"].sum() == pytest.approx(locations["dwell_s"].sum())
+
+
+def test_new_locations_of_all_windows_sum_to_the_distinct_ones(done):
+    root, _ = done
+    exploration, locations = (all_rows(root, t).to_pandas() for t in ("exploration", "locations"))
+    for _, rows in exploration.groupby("window"):
+        assert rows["n_new_locations"].sum() == len(locations)
+
+
+def test_a_second_run_computes_nothing_and_touches_no_file(city, done, tmp_path):
+    root = copy_of(done[0], tmp_path)
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*.parquet")}
+    summaries = run_all(city.study(), root)
+    assert {s for name in summaries for s in summaries[name].shards} == {"current"}
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*.parquet")} == before
+    assert set(state(city.study(), root).values()) == {"current"}
+
+
+def test_changing_a_parameter_makes_stale_what_depends_on_it_and_no_more(city, done):
+    study = city.study(params={"pings": {"max_accuracy_m": 500.0}, "locations": {"eps_m": 90.0}})
+    stale = {name.split("/")[0] for name, s in state(study, done[0]).items() if s != "current"}
+    assert stale == {"locations", "visits", "gyration", "exploration"}
+
+
+def test_buckets_and_threads_change_no_row(city, done, tmp_path):
+    run_all(city.study(), tmp_path / "other", n_buckets=7, n_threads=1)
+    for name in PUBLIC:
+        assert all_rows(tmp_path / "other", name).equals(all_rows(done[0], name)), name
+
+
+def test_a_late_file_gives_the_bytes_of_a_run_that_had_it_from_the_start(city, done, tmp_path):
+    root = tmp_path / "tables"
+    late = city.files[1]
+    run_all(city.study([f for f in city.files if f != late]), root)
+    summaries = run_all(city.study(), root)
+    assert summaries["pings"].shards["computed"] >= 1
+    assert shard_bytes(root) == shard_bytes(done[0])
+
+
+def test_a_repeated_file_is_loaded_once(city, done, tmp_path):
+    copied = shutil.copy(city.files[0], tmp_path / "again.parquet")
+    run_all(city.study([*city.files, copied]), tmp_path / "tables")
+    assert shard_bytes(tmp_path / "tables") == shard_bytes(done[0])
+
+
+def test_a_corrected_file_replaces_exactly_its_rows(city, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(city.folder / "raw", raw)
+    files = sorted(raw.rglob("*.parquet"))
+    whole = files[2].read_bytes()
+    data = pq.read_table(files[2], partitioning=None)
+    pq.write_table(data.slice(0, data.num_rows // 2), files[2])
+    root = tmp_path / "tables"
+    run_all(city.study([raw]), root)
+    files[2].write_bytes(whole)
+    run_all(city.study([raw]), root)
+    fresh = tmp_path / "fresh"
+    run_all(city.study([raw]), fresh)
+    assert shard_bytes(root) == shard_bytes(fresh)
+    assert len(list((root / "_batches").glob("*.json"))) == len(files)
+
+
+def test_another_key_loads_everything_again(city, done, tmp_path, monkeypatch):
+    root = copy_of(done[0], tmp_path)
+    monkeypatch.setenv(KEY_VARIABLE, "another key that is long enough")
+    run_all(city.study(), root)
+    old = set(all_rows(done[0], "pings")["device_id"].to_pylist())
+    new = set(all_rows(root, "pings")["device_id"].to_pylist())
+    assert len(new) == len(old) and not new & old
+    assert count_pings(Store(root)) == count_pings(Store(done[0]))
+
+
+def test_a_file_that_is_gone_stays_loaded_but_cannot_be_read_differently(city, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(city.folder / "raw", raw)
+    root = tmp_path / "tables"
+    run_all(city.study([raw]), root)
+    before = shard_bytes(root)
+    sorted(raw.rglob("*.parquet"))[0].unlink()
+    run_all(city.study([raw]), root)
+    assert shard_bytes(root) == before
+    with pytest.raises(RunError, match="no longer there"):
+        run_all(city.study([raw], params={"pings": {"max_accuracy_m": 100.0}}), root)
+
+
+def test_two_runs_on_one_root_are_refused(city, tmp_path):
+    from pipeline.engine.run import open_run
+
+    settings = Settings(root=tmp_path / "tables", n_buckets=3)
+    with open_run(city.study(), settings, "test"), pytest.raises(RunError, match="another run"):
+        with open_run(city.study(), settings, "test"):
+            pass
+
+
+def test_a_root_keeps_its_bucket_count(city, done):
+    with pytest.raises(RunError, match="n_buckets"):
+        run_all(city.study(), done[0], n_buckets=5)
+
+
+def test_a_broken_file_is_named_and_the_others_are_loaded(city, done, tmp_path):
+    root, broken, empty = tmp_path / "tables", tmp_path / "broken.parquet", tmp_path / "empty.parquet"
+    broken.write_bytes(city.files[0].read_bytes()[:2000])
+    empty.touch()
+    with pytest.raises(RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"):
+        run_all(city.study([*city.files, broken, empty]), root)
+    assert [r["state"] for r in read_runs(root)] == ["failed"]
+    broken.unlink()
+    empty.unlink()
+    run_all(city.study(), root)
+    assert shard_bytes(root) == shard_bytes(done[0])
+
+
+def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(city, done):
+    root, _ = done
+    pings = all_rows(root, "pings")
+    hashed = {str(v) for v in pings["device_id"].to_pylist()}
+    raw = set(
+        pa.concat_tables([pq.read_table(f, columns=["device_id"], partitioning=None) for f in city.files])[
+            "device_id"
+        ].to_pylist()
+    )
+    written = "\n".join(p.read_text() for p in root.rglob("*.json"))
+    footers = "\n".join(str(pq.read_metadata(p).metadata) for p in root.rglob("*.parquet"))
+    for text in (written, footers):
+        assert not [v for v in hashed if v in text]
+        assert not [v for v in raw - {None} if v in text]
