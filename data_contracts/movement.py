@@ -34,8 +34,12 @@ RAW_PINGS = Table(
         Column("lon", pa.float64(), "Longitude as read, WGS 84", "degree", is_nullable=True),
         Column("lat", pa.float64(), "Latitude as read, WGS 84", "degree", is_nullable=True),
         replace(c.ACCURACY_M, minimum=None),
-        Column("utc_offset_s", pa.int32(), "Local time minus UTC as the source states it", "s", is_nullable=True),
-        Column("fault", pa.string(), "Why the reader could not read the row", values=REASONS, is_nullable=True),
+        Column(
+            "utc_offset_s", pa.int32(), "Local time minus UTC as the source states it", "s", is_nullable=True
+        ),
+        Column(
+            "fault", pa.string(), "Why the reader could not read the row", values=REASONS, is_nullable=True
+        ),
     ),
     key=("row_number",),
     shard=Shard.FILE,
@@ -157,7 +161,12 @@ LOCATIONS = Table(
         Column("last_at", c.TIME, "Finish of the last stay", "UTC"),
         Column("radius_m", pa.float64(), "Root mean square distance of the stays to the centre", "m", 0),
         c.TRACT_GEOID,
-        Column("stays_started_at", pa.list_(c.TIME), "The stays at the place, by their start", "UTC"),
+        Column(
+            "stays_started_at",
+            pa.list_(pa.int64()),
+            "The stays at the place, by their start",
+            "µs since 1970",
+        ),
     ),
     key=("device_id", "location_id"),
     shard=Shard.BUCKET,

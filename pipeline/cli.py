@@ -33,19 +33,34 @@ app = typer.Typer(
 )
 progress_console = Console(stderr=True)
 
-StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
+StudyFile = Annotated[
+    Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")
+]
 Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help='Replace a field: --set start=2020-01-01, --set params.stays.roam_m=100, --set \'sources=[{path="a.csv"}]\'.'),
+    typer.Option(
+        "--set",
+        help="Replace a field: --set start=2020-01-01, --set params.stays.roam_m=100, --set 'sources=[{path=\"a.csv\"}]'.",
+    ),
 ]
 From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
 To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
-Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
-Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")]
-Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
+Buckets = Annotated[
+    int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
+]
+Stages = Annotated[
+    list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")
+]
 
 
 def main() -> None:
@@ -53,7 +68,9 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (RunError, *SAFE) as error:
-        progress_console.print(f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        progress_console.print(
+            f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(EXIT_USAGE if isinstance(error, StudyError) else EXIT_FAILED)
     except KeyboardInterrupt:
         progress_console.print("sojourn: cancelled; what is finished stays, run again to go on")
@@ -70,7 +87,9 @@ def run(
     buckets: Buckets = 8,
     scheduler: Scheduler = None,
     threads: Threads = None,
-    report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the HTML report of the run to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
@@ -89,7 +108,9 @@ def backfill(
     first: From = None,
     last: To = None,
     stages: Stages = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed and why; compute nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be computed and why; compute nothing.")
+    ] = False,
     sets: Sets = None,
     buckets: Buckets = 8,
     scheduler: Scheduler = None,
@@ -135,7 +156,9 @@ def status(
 def lineage(
     table: Annotated[str, typer.Argument(help="Table, for example stays.")],
     root: Root = Path("tables"),
-    day: Annotated[str | None, typer.Option("--date", help="UTC date of the shard, for tables kept by date.")] = None,
+    day: Annotated[
+        str | None, typer.Option("--date", help="UTC date of the shard, for tables kept by date.")
+    ] = None,
     bucket: Annotated[int, typer.Option(min=0, help="Device bucket of the shard.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +175,9 @@ def lineage(
 @app.command()
 def catalog(
     table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
-    odcs: Annotated[bool, typer.Option("--odcs", help="As Open Data Contract Standard YAML (needs a table).")] = False,
+    odcs: Annotated[
+        bool, typer.Option("--odcs", help="As Open Data Contract Standard YAML (needs a table).")
+    ] = False,
     write: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print the catalogue of tables: columns, units, keys and how they follow from each other."""
@@ -170,7 +195,9 @@ def catalog(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path(
+        "demo"
+    ),
     devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 2_000,
     days: Annotated[int, typer.Option(min=2, max=366, help="Days simulated.")] = 14,
     as_json: AsJson = False,
@@ -195,7 +222,9 @@ app.add_typer(reference_app, name="reference")
 
 @reference_app.command("install")
 def reference_install(
-    folder: Annotated[Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")
+    ] = None,
 ) -> None:
     """Make the reference environment that differential tests compare with."""
     from pipeline.reference import install
@@ -262,7 +291,11 @@ def run_stages(
                 progress.advance(task)
 
             summaries.append(opened.execute(name, on_shard))
-            progress.update(task, total=max(1, sum(summaries[-1].shards.values())), completed=sum(summaries[-1].shards.values()) or 1)
+            progress.update(
+                task,
+                total=max(1, sum(summaries[-1].shards.values())),
+                completed=sum(summaries[-1].shards.values()) or 1,
+            )
         return summaries
 
 
@@ -275,7 +308,13 @@ def _wanted(known: list[str], stages: list[str] | None) -> list[str]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    columns = (SpinnerColumn(), TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.completed:.0f} shards"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} shards"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=progress_console, transient=not progress_console.is_terminal) as progress:
         yield progress
 
@@ -301,7 +340,8 @@ def balance_line(counts: dict[str, Any]) -> str:
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["reasons"].items())
     return (
         f"{counts['n_read']:,} rows read from {counts['n_files']:,} files = {counts['n_pings']:,} pings "
-        f"+ {counts['n_duplicates']:,} duplicates + {counts['n_rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+        f"+ {counts['n_duplicates']:,} duplicates + {counts['n_rejected']:,} rejected"
+        + (f" ({reasons})" if reasons else "")
     )
 
 
@@ -328,7 +368,14 @@ def _of_stages(reports: list[ShardReport], stages: list[str] | None) -> list[Sha
 def _print_runs(runs: list[dict[str, Any]]) -> None:
     grid = Grid("run", "command", "state", "started", "stages", "error")
     for run in runs[-5:]:
-        grid.add_row(run["run_id"], run["command"], run["state"], run["started_at"], str(len(run["stages"])), run["error"] or "")
+        grid.add_row(
+            run["run_id"],
+            run["command"],
+            run["state"],
+            run["started_at"],
+            str(len(run["stages"])),
+            run["error"] or "",
+        )
     Console().print(grid if runs else "no run on this root yet")
 
 

@@ -72,7 +72,9 @@ def stage(
         declared = Stage(function, writes, reads, params, carries, rejects, finish, needs)
         _check(declared)
         if STAGES.setdefault(declared.name, declared).function.__module__ != function.__module__:
-            raise TypeError(f"two stages write {declared.name}: {STAGES[declared.name].module} and {function.__module__}")
+            raise TypeError(
+                f"two stages write {declared.name}: {STAGES[declared.name].module} and {function.__module__}"
+            )
         STAGES[declared.name] = declared
         return declared
 
@@ -88,9 +90,13 @@ def _check(declared: Stage) -> None:
     expected += [*declared.needs, "params"]
     given = list(inspect.signature(function).parameters)
     if given != expected:
-        raise TypeError(f"stage {name} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})")
+        raise TypeError(
+            f"stage {name} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})"
+        )
     if declared.carries and not declared.writes.shard == declared.carries.shard == Shard.DATE_BUCKET:
-        raise TypeError(f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}")
+        raise TypeError(
+            f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}"
+        )
 
 
 def find_stage(name: str) -> Stage:

@@ -141,7 +141,9 @@ def check_zone(value: str) -> str:
     """Return `value` if it is an IANA zone; ValueError with near names otherwise."""
     if value not in available_timezones():
         near = sorted(z for z in available_timezones() if value.split("/")[-1].lower() in z.lower())[:5]
-        raise ValueError(f"{value!r} is not an IANA time zone" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        raise ValueError(
+            f"{value!r} is not an IANA time zone" + (f"; did you mean {', '.join(near)}?" if near else "")
+        )
     ZoneInfo(value)
     return value
 
@@ -159,9 +161,9 @@ def _explain(error: ValidationError) -> str:
 
 
 def _accepted(loc: tuple[int | str, ...]) -> list[str]:
-    models = {"sources": Source, "columns": ColumnMap, "tracts": Areas}
+    models: dict[int | str, type[BaseModel]] = {"sources": Source, "columns": ColumnMap, "tracts": Areas}
     parents = [part for part in loc[:-1] if part in models]
-    model = models[str(parents[-1])] if parents else Study
+    model: type[BaseModel] = models[parents[-1]] if parents else Study
     return [name for name in model.model_fields if name != "folder"]
 
 

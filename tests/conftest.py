@@ -28,6 +28,14 @@ def shared_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"real data is not here ({root}); set SOJOURN_SHARED to the folder that holds data/")
     return root
+COLUMNS = {
+    "device_id": "device_id",
+    "tracked_at": "timestamp",
+    "lon": "longitude",
+    "lat": "latitude",
+    "accuracy_m": "horizontal_accuracy",
+    "utc_offset_s": "tz_offset_s",
+}
 
 
 class City:
@@ -42,15 +50,7 @@ class City:
 
     def study(self, paths: list[Path] | None = None, **fields) -> Study:
         """The study over all raw files, or over some; `fields` replace those of the study."""
-        columns = {
-            "device_id": "device_id",
-            "tracked_at": "timestamp",
-            "lon": "longitude",
-            "lat": "latitude",
-            "accuracy_m": "horizontal_accuracy",
-            "utc_offset_s": "tz_offset_s",
-        }
-        source = {"format": "parquet", "time_unit": "s", "columns": columns}
+        source = {"format": "parquet", "time_unit": "s", "columns": COLUMNS}
         values = {
             "name": "city",
             "start": self.days[0],
@@ -61,6 +61,31 @@ class City:
             "params": {"pings": {"max_accuracy_m": 500.0}},
         }
         return Study.from_dict(values | fields)
+
+    @staticmethod
+    def columns_toml() -> str:
+        """The column map as a TOML value."""
+        return "{" + ", ".join(f'{name} = "{column}"' for name, column in COLUMNS.items()) + "}"
+
+    def toml(self) -> str:
+        """The same study as the text of a study file."""
+        return f"""
+name = "city"
+start = {self.days[0]}
+end = {self.days[-1]}
+zone = "{CITY.zone}"
+[[sources]]
+path = "{self.folder / "raw"}"
+format = "parquet"
+time_unit = "s"
+columns = {self.columns_toml()}
+[tracts]
+path = "{self.tracts}"
+id_column = "tract_geoid"
+population_column = "population"
+[params.pings]
+max_accuracy_m = 500.0
+"""
 
 
 @pytest.fixture(scope="session")

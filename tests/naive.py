@@ -3,6 +3,8 @@
 import itertools
 import math
 import statistics
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -314,3 +316,80 @@ def naive_advance(weights, minute, spent_s, gap, step_s=0.001):
         gap -= step_s * weights[int(at_s // 60)]
         at_s += step_s
     return at_s
+
+
+# --- Pings: times by asking the zone, reasons and merges row by row ---------------------------------
+
+
+def naive_utc_us(local_us, zone):
+    """µs UTC of a clock time of `zone`: the one instant at which the clock shows it, None if not one."""
+    clock = datetime(1970, 1, 1) + timedelta(microseconds=local_us)
+    shown = set()
+    for offset_s in range(-50_400, 50_401, 900):
+        instant = (clock - timedelta(seconds=offset_s)).replace(tzinfo=UTC)
+        if instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0) == clock:
+            shown.add(instant)
+    if len(shown) != 1:
+        return None
+    since = shown.pop() - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def naive_reason(row, start, end, max_accuracy_m, null_island_deg):
+    """First broken rule of one raw row (a dictionary), None where it is to be accepted."""
+    fault = row["fault"]
+    if fault == "malformed_row":
+        return fault
+    broken = {fault}
+    lon, lat, accuracy_m, offset_s = row["lon"], row["lat"], row["accuracy_m"], row["utc_offset_s"]
+    if row["device_id"] is None:
+        broken.add("missing_device")
+    if row["tracked_at"] is None and fault != "bad_time":
+        broken.add("missing_time")
+    if (lon is None or lat is None) and fault != "bad_position":
+        broken.add("missing_position")
+    if lat is not None and abs(lat) > 90:
+        broken.add("latitude_out_of_range")
+    if lon is not None and abs(lon) > 180:
+        broken.add("longitude_out_of_range")
+    if lon is not None and lat is not None and abs(lon) < null_island_deg and abs(lat) < null_island_deg:
+        broken.add("null_island")
+    if row["tracked_at"] is not None and not start <= row["tracked_at"].date() <= end:
+        broken.add("outside_study")
+    if accuracy_m is not None and (accuracy_m < 0 or math.isinf(accuracy_m)):
+        broken.add("bad_accuracy")
+    if accuracy_m is not None and max_accuracy_m is not None and accuracy_m > max_accuracy_m:
+        broken.add("poor_accuracy")
+    if offset_s is not None and abs(offset_s) > 14 * 3600:
+        broken.add("bad_utc_offset")
+    order = (
+        "missing_device missing_time bad_time missing_position bad_position latitude_out_of_range "
+        "longitude_out_of_range null_island outside_study bad_accuracy poor_accuracy bad_utc_offset"
+    ).split()
+    return next((rule for rule in order if rule in broken), None)
+
+
+def naive_merge_pings(rows, max_speed_mps):
+    """Pings (dictionaries) of one date and bucket: one per key, the most accurate, jumps marked."""
+    kept = {}
+    for row in rows:
+        key = (row["device_id"], row["tracked_at"], row["lon_e7"], row["lat_e7"])
+        accuracy_m = math.inf if row["accuracy_m"] is None else row["accuracy_m"]
+        choice = (accuracy_m, row["accuracy_m"] is None, row["utc_offset_s"])
+        if key not in kept or choice < kept[key][0]:
+            kept[key] = (choice, row)
+    merged = []
+    for key in sorted(kept):
+        row = {name: value for name, value in kept[key][1].items() if name != "is_jump"}
+        before = merged[-1] if merged and merged[-1]["device_id"] == row["device_id"] else None
+        merged.append({**row, "is_jump": before is not None and naive_is_jump(before, row, max_speed_mps)})
+    return merged
+
+
+def naive_is_jump(before, row, max_speed_mps):
+    places = [(p["lon_e7"] / 1e7, p["lat_e7"] / 1e7) for p in (before, row)]
+    distance_m = naive_great_circle_m(*places[0], *places[1])
+    seconds = (row["tracked_at"] - before["tracked_at"]).total_seconds()
+    if seconds == 0:
+        return distance_m > 1e-4
+    return distance_m / seconds > max_speed_mps

@@ -138,7 +138,9 @@ def visit_bucket(work: Work, bucket: int) -> list[ShardReport]:
     return [_visit(work, key, inputs + _static_inputs(work))]
 
 
-def _visit(work: Work, key: ShardKey, inputs: list[Input], before: ShardKey | None = None, suspect: bool = False) -> ShardReport:
+def _visit(
+    work: Work, key: ShardKey, inputs: list[Input], before: ShardKey | None = None, suspect: bool = False
+) -> ShardReport:
     """Return the state of one shard, after computing it if it is not current and the run is not dry."""
     started = time.perf_counter()
     store, table = work.store, work.stage.writes
@@ -165,7 +167,10 @@ def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardK
     for table, found in inputs:
         footer = store.footer(table, found)
         contents.setdefault(table.name, []).append(f"{found.path} {footer.content if footer else ''}")
-    parts: dict[str, Any] = {**work.parts, "inputs": {name: digest(found) for name, found in contents.items()}}
+    parts: dict[str, Any] = {
+        **work.parts,
+        "inputs": {name: digest(found) for name, found in contents.items()},
+    }
     if carries and before:
         parts["is_last"] = key.date == work.study.end
         parts["carry"] = _content(store, carries, before)
@@ -173,12 +178,18 @@ def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardK
     return parts
 
 
-def _compute(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]) -> int:
+def _compute(
+    work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]
+) -> int:
     """Read, call, check, write one shard and what it carries; return its number of rows."""
     store, stage = work.store, work.stage
-    arguments: list[Any] = [_read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads]
+    arguments: list[Any] = [
+        _read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads
+    ]
     if stage.carries and before:
-        arguments.append(_read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else []))
+        arguments.append(
+            _read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else [])
+        )
     arguments += [_fact(name, work, key) for name in stage.needs]
     result = stage(*arguments, work.params)
     if stage.carries:
@@ -199,7 +210,9 @@ def _fact(name: str, work: Work, key: ShardKey) -> Any:
     if name == "study":
         return work.study
     day = key.date or work.study.end
-    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[name]
+    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[
+        name
+    ]
 
 
 def _read_frame(store: Store, table: Table, keys: Sequence[ShardKey]) -> pd.DataFrame:
@@ -231,7 +244,9 @@ def _dates_of(store: Store, table: Table, bucket: int) -> set[date]:
 
 def _remove(work: Work, key: ShardKey) -> list[ShardReport]:
     """Remove a shard whose inputs are gone, and what it carried."""
-    report = ShardReport(work.stage.writes.name, key.path, "stale" if work.is_dry else "removed", ("its inputs are gone",))
+    report = ShardReport(
+        work.stage.writes.name, key.path, "stale" if work.is_dry else "removed", ("its inputs are gone",)
+    )
     if not work.is_dry:
         for table in (work.stage.carries, work.stage.writes):
             if table:

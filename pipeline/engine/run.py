@@ -58,7 +58,12 @@ class Run:
     """An open run. `stages` are its steps in order; `execute` does one."""
 
     def __init__(
-        self, study: Study, settings: Settings, cluster: Cluster, record: RunRecord, dates: Collection[date] | None
+        self,
+        study: Study,
+        settings: Settings,
+        cluster: Cluster,
+        record: RunRecord,
+        dates: Collection[date] | None,
     ) -> None:
         """Hold what every step needs; `open_run` makes one."""
         self.study, self.settings, self.record = study, settings, record
@@ -110,10 +115,14 @@ def count_pings(store: Store) -> Counts:
     n_read, n_rejected = sum(r.n_read for r in records), sum(r.n_rejected for r in records)
     if n_read != n_brought + n_rejected:
         raise RunError(f"rows are missing: {n_read} read, {n_brought} in shards, {n_rejected} rejected")
-    return Counts(len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items())))
+    return Counts(
+        len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items()))
+    )
 
 
-def _compare_tracts(areas: Areas, folder: Path, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
+def _compare_tracts(
+    areas: Areas, folder: Path, store: Store
+) -> tuple[dict[str, Any], Footer | None, list[str]]:
     """Return what the table of areas would be made from now, its footer, and what changed."""
     parts = {
         "params": digest(areas.model_dump(mode="json", exclude={"path"})),
@@ -136,7 +145,9 @@ def _load_tracts(areas: Areas, folder: Path, store: Store) -> ShardReport:
 
 
 @contextmanager
-def open_run(study: Study, settings: Settings, command: str, dates: Collection[date] | None = None) -> Iterator[Run]:
+def open_run(
+    study: Study, settings: Settings, command: str, dates: Collection[date] | None = None
+) -> Iterator[Run]:
     """Yield a run that holds the root, a cluster and a record, and note how it ends."""
     read_key()
     params_of(study)
@@ -164,7 +175,9 @@ def settle_root(settings: Settings) -> None:
         write_json(path, wanted)
     found = json.loads(path.read_text())
     if found != wanted:
-        raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
+        raise RunError(
+            f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root"
+        )
 
 
 def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:

@@ -45,7 +45,9 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> 
     reads = STAGES[table.name].reads if table.name in STAGES else ()
     days = {key.date for key in keys if key.date}
     inputs = [
-        _node(store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket)
+        _node(
+            store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket
+        )
         for t in reads
         if t.name in TABLES and _keys(store, t, bucket)
     ]
@@ -53,7 +55,11 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> 
         inputs = _files(store, [footer.made_from for footer in footers])
     parts = {
         "content": digest([f.content for f in footers])[:12],
-        **{part: str(footers[0].made_from[part])[:12] for part in ("code", "params") if part in footers[0].made_from},
+        **{
+            part: str(footers[0].made_from[part])[:12]
+            for part in ("code", "params")
+            if part in footers[0].made_from
+        },
     }
     return {"name": name, "n_rows": sum(f.n_rows for f in footers), "parts": parts, "inputs": inputs}
 
@@ -65,5 +71,7 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
     nodes = []
     for batch_id, n_rows in sorted(brought.items()):
         record = json.loads((store.root / "_batches" / f"{batch_id}.json").read_text())
-        nodes.append({"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
+        nodes.append(
+            {"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []}
+        )
     return nodes

@@ -8,8 +8,8 @@ The method is DBSCAN as scikit-learn defines it (a point counts itself, "within"
   great-circle distance, so the antimeridian and the poles are ordinary places. Only pairs that lie
   within a hair of ``eps_m`` need the haversine to decide.
 * Space is cut into cubes whose diagonal is below eps: all points of one cube are within eps of each
-  other, so a million stays at one spot cost a million steps and not a million squared.
-* Points within eps of a cube lie at most two cubes away along each axis.
+  other, so a million stays at one spot cost a million steps and not a million squared. Points
+  within eps of a cube lie at most two cubes away along each axis.
 """
 
 import math
@@ -112,10 +112,9 @@ def summarise_places(
     the root mean square distance of the members to it, with the same weights. Both are NaN for an empty
     group and where no weight is positive.
     """
+    radius_m = radius_of_gyration(group_start, lon, lat, weight)
     centre_lon, centre_lat, total = _centres(group_start, lon, lat, weight)
-    return Places(
-        centre_lon, centre_lat, np.diff(group_start), total, radius_of_gyration(group_start, lon, lat, weight)
-    )
+    return Places(centre_lon, centre_lat, np.diff(group_start), total, radius_m)
 
 
 @kernel
@@ -189,13 +188,11 @@ def _number_cubes(points, side_m):
     cube_of = np.empty(n, np.int64)
     n_cubes = 0
     for i in range(n):
-        ix = np.int64(math.floor(points[i, 0] / side_m))
-        iy = np.int64(math.floor(points[i, 1] / side_m))
-        iz = np.int64(math.floor(points[i, 2] / side_m))
-        slot = _slot(slots, cubes, ix, iy, iz)
+        for axis in range(3):
+            cubes[n_cubes, axis] = math.floor(points[i, axis] / side_m)
+        slot = _slot(slots, cubes, cubes[n_cubes, 0], cubes[n_cubes, 1], cubes[n_cubes, 2])
         if slots[slot] < 0:
             slots[slot] = n_cubes
-            cubes[n_cubes, 0], cubes[n_cubes, 1], cubes[n_cubes, 2] = ix, iy, iz
             n_cubes += 1
         cube_of[i] = slots[slot]
     return cube_of, cubes[:n_cubes].copy(), slots
@@ -203,7 +200,7 @@ def _number_cubes(points, side_m):
 
 @kernel
 def _slot(slots, cubes, ix, iy, iz):
-    """Return the hash slot that holds the cube, or the empty slot where it belongs."""
+    """Return the hash slot that holds the cube, or the empty slot where it belongs (linear probing)."""
     mixed = np.uint64(ix) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= np.uint64(iy) * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed ^= np.uint64(iz) * np.uint64(0x165667B19E3779F9)
@@ -262,10 +259,10 @@ def _near_cubes(cubes, slots, c, near):
 
 @kernel
 def _is_within(points, p, q, reach):
-    dx = points[p, 0] - points[q, 0]
-    dy = points[p, 1] - points[q, 1]
-    dz = points[p, 2] - points[q, 2]
-    line = math.sqrt(dx * dx + dy * dy + dz * dz)
+    square = 0.0
+    for axis in range(3):
+        square += (points[p, axis] - points[q, axis]) ** 2
+    line = math.sqrt(square)
     if line <= reach[0]:
         return True
     if line > reach[1]:
@@ -322,16 +319,12 @@ def _join_cubes(points, start, cubes, slots, box, reach, is_core):
     near = np.empty(MAX_NEAR, np.int64)
     for c in range(n_cubes):
         n_near = _near_cubes(cubes, slots, c, near)
-        for k in range(n_near):
-            if (
-                near[k] < c
-                and _find(parent, c) != _find(parent, near[k])
-                and _are_linked(points, start, c, near[k], box, reach, is_core)
-            ):
-                parent[_find(parent, c)] = _find(parent, near[k])
-    for c in range(n_cubes):
-        parent[c] = _find(parent, c)
-    return parent
+        for other in near[:n_near]:
+            if other > c or _find(parent, c) == _find(parent, other):
+                continue
+            if _are_linked(points, start, c, other, box, reach, is_core):
+                parent[_find(parent, c)] = _find(parent, other)
+    return np.array([_find(parent, c) for c in range(n_cubes)])
 
 
 @kernel
@@ -360,26 +353,23 @@ def _assign(points, start, cubes, slots, box, reach, is_core, root, rows):
     first_core = np.full(n_cubes, rows.size, np.int64)
     cluster = np.full(rows.size, NOISE, np.int64)
     for c in range(n_cubes):
-        for p in range(start[c], start[c + 1]):
-            if is_core[p]:
-                cluster[p] = root[c]
-                first_core[root[c]] = min(first_core[root[c]], rows[p])
+        for p in start[c] + np.flatnonzero(is_core[start[c] : start[c + 1]]):
+            cluster[p] = root[c]
+            first_core[root[c]] = min(first_core[root[c]], rows[p])
     near = np.empty(MAX_NEAR + 1, np.int64)
     for c in range(n_cubes):
         if is_core[start[c] : start[c + 1]].all():
             continue
         n_near = _near_cubes(cubes, slots, c, near)
         near[n_near] = c
-        for p in range(start[c], start[c + 1]):
-            if not is_core[p]:
-                cluster[p] = _cluster_of_border(
-                    points, p, start, near[: n_near + 1], box, reach, is_core, root, first_core
-                )
+        here = near[: n_near + 1]
+        for p in start[c] + np.flatnonzero(~is_core[start[c] : start[c + 1]]):
+            cluster[p] = _best_cluster(points, p, start, here, box, reach, is_core, root, first_core)
     return cluster
 
 
 @kernel
-def _cluster_of_border(points, p, start, near, box, reach, is_core, root, first_core):
+def _best_cluster(points, p, start, near, box, reach, is_core, root, first_core):
     best, best_m = NOISE, math.inf
     for c in near:
         if _gap_to_box(points, p, box, c) > reach[1]:

@@ -18,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels._numba import kernel
+from pipeline.kernels._numba import inline, kernel
 from pipeline.kernels.geodesy import E7_RADIANS, EARTH_RADIUS_M
 from pipeline.kernels.stay_geometry import E7_PER_DEGREE, Yardstick, is_near, wrapped_e7
 
 X, Y, DLON, LAT = 0, 1, 2, 3
 INITIAL_CORNERS = 64
+# Radians; the first term left out of the cosine is x**8 / 40320.
+SMALL_ANGLE = 0.02
 
 
 class Hull(NamedTuple):
@@ -68,7 +70,7 @@ def _grown(hull: Hull) -> Hull:
     return larger
 
 
-@kernel
+@inline
 def _set_corner(corners: NDArray[np.float64], row: int, x: float, y: float, dlon: float, lat: float) -> None:
     """Write one row (element by element: slices cost more than the numbers here)."""
     corners[row, X] = x
@@ -77,7 +79,7 @@ def _set_corner(corners: NDArray[np.float64], row: int, x: float, y: float, dlon
     corners[row, LAT] = lat
 
 
-@kernel
+@inline
 def _move_corner(corners: NDArray[np.float64], source: int, target: int) -> None:
     """Copy one row over another."""
     _set_corner(
@@ -86,21 +88,34 @@ def _move_corner(corners: NDArray[np.float64], source: int, target: int) -> None
 
 
 @kernel
-def tangent_plane_m(lat0_e7: int, dlon_e7: int, dlat_e7: int) -> tuple[float, float]:
-    """Return gnomonic coordinates (x, y) in metres, from differences so that nothing cancels."""
+def anchor_cos_sin(lat0_e7: int) -> tuple[float, float]:
+    """Return the cosine and sine of a latitude, as `tangent_plane_m` wants them."""
     phi0 = math.radians(lat0_e7 / E7_PER_DEGREE)
-    dphi = dlat_e7 * E7_RADIANS
-    half_dlam = dlon_e7 * E7_RADIANS / 2
-    cos_phi = math.cos(phi0 + dphi)
-    sin_half = math.sin(half_dlam)
-    bend = 2 * cos_phi * sin_half * sin_half
-    x = 2 * cos_phi * sin_half * math.cos(half_dlam)
-    y = math.sin(dphi) + math.sin(phi0) * bend
-    z = math.cos(dphi) - math.cos(phi0) * bend
-    return EARTH_RADIUS_M * x / z, EARTH_RADIUS_M * y / z
+    return math.cos(phi0), math.sin(phi0)
 
 
 @kernel
+def _cos_sin(x: float) -> tuple[float, float]:
+    """Return cosine and sine, by their series for the small angles between pings (error below 1e-16)."""
+    if abs(x) > SMALL_ANGLE:
+        return math.cos(x), math.sin(x)
+    x2 = x * x
+    cos = 1 - x2 / 2 * (1 - x2 / 12 * (1 - x2 / 30))
+    return cos, x * (1 - x2 / 6 * (1 - x2 / 20 * (1 - x2 / 42)))
+
+
+@kernel
+def tangent_plane_m(cos0: float, sin0: float, dlon_e7: int, dlat_e7: int) -> tuple[float, float]:
+    """Return gnomonic coordinates (x, y) in metres, from differences so that nothing cancels."""
+    cos_dphi, sin_dphi = _cos_sin(dlat_e7 * E7_RADIANS)
+    cos_half, sin_half = _cos_sin(dlon_e7 * E7_RADIANS / 2)
+    cos_phi = cos0 * cos_dphi - sin0 * sin_dphi
+    bend = 2 * cos_phi * sin_half * sin_half
+    scale = EARTH_RADIUS_M / (cos_dphi - cos0 * bend)
+    return scale * 2 * cos_phi * sin_half * cos_half, scale * (sin_dphi + sin0 * bend)
+
+
+@inline
 def is_inside(hull: Hull, x: float, y: float) -> bool:
     """Return whether a point of the plane is in the hull's polygon (never, with under 3 corners)."""
     n = hull.size[1]
@@ -117,7 +132,7 @@ def is_inside(hull: Hull, x: float, y: float) -> bool:
     return True
 
 
-@kernel
+@inline
 def fits(hull: Hull, yardstick: Yardstick, roam_m: float, dlon_e7: int, lat_e7: int) -> bool:
     """Return whether a ping is within `roam_m` of every corner, hence of everything in the hull."""
     for i in range(hull.size[0]):
@@ -127,7 +142,7 @@ def fits(hull: Hull, yardstick: Yardstick, roam_m: float, dlon_e7: int, lat_e7: 
     return True
 
 
-@kernel
+@inline
 def _is_corner(corners: NDArray[np.float64], a: int, m: int, b: int, roam_m: float) -> bool:
     """Return whether m cannot be spared between a and b (module docstring)."""
     amx = corners[m, X] - corners[a, X]
@@ -144,7 +159,7 @@ def _is_corner(corners: NDArray[np.float64], a: int, m: int, b: int, roam_m: flo
     return not (is_between and cross * cross * 16 * roam_m * roam_m <= sides_squared)
 
 
-@kernel
+@inline
 def _half_ring(hull: Hull, is_upper: bool, base: int, roam_m: float) -> int:
     """Append one half of the monotone chain to the ring from `base` on; return where it ends."""
     n = hull.size[0]
@@ -159,7 +174,7 @@ def _half_ring(hull: Hull, is_upper: bool, base: int, roam_m: float) -> int:
     return end
 
 
-@kernel
+@inline
 def _drop_spared(hull: Hull) -> None:
     """Remove the rows that are not in the ring, and renumber the ring."""
     n = hull.size[0]
@@ -179,7 +194,7 @@ def _drop_spared(hull: Hull) -> None:
 
 
 @kernel
-def _with_corner(hull: Hull, x: float, y: float, dlon_e7: int, lat_e7: int, roam_m: float) -> Hull:
+def with_corner(hull: Hull, x: float, y: float, dlon_e7: int, lat_e7: int, roam_m: float) -> Hull:
     """Return the hull with one more point (changed in place unless it had to grow)."""
     hull = _grown(hull)
     corners = hull.corners
@@ -195,12 +210,3 @@ def _with_corner(hull: Hull, x: float, y: float, dlon_e7: int, lat_e7: int, roam
     hull.size[1] = max(1, upper_end)
     _drop_spared(hull)
     return hull
-
-
-@kernel
-def hull_with(hull: Hull, lat0_e7: int, dlon_e7: int, lat_e7: int, roam_m: float) -> Hull:
-    """Return the hull including a position `dlon_e7` east of the anchor (as it is, if that is inside)."""
-    x, y = tangent_plane_m(lat0_e7, dlon_e7, lat_e7 - lat0_e7)
-    if is_inside(hull, x, y):
-        return hull
-    return _with_corner(hull, x, y, dlon_e7, lat_e7, roam_m)

@@ -27,19 +27,23 @@ from pipeline.kernels.stay_geometry import (
     wrapped_e7,
     yardstick_at,
 )
+from pipeline.kernels.stay_hulls import DLON as CORNER_DLON
+from pipeline.kernels.stay_hulls import LAT as CORNER_LAT
 from pipeline.kernels.stay_hulls import (
     Hull,
+    anchor_cos_sin,
     fits,
-    hull_with,
+    is_inside,
+    tangent_plane_m,
+    with_corner,
 )
 
-# Fields of a candidate (int64). FIRST is the index of its first ping in the track, where it is there.
-# The others serve "diameter": pings from UNHULLED on are not in the hull yet; WEST to NORTH bound
-# all pings and, four further on, those not in the hull, as offsets (dlon, dlat) from the first ping.
-DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V = range(9)
-FIRST, UNHULLED, WEST, EAST, SOUTH, NORTH = range(9, 15)
-ALL, PENDING = 0, 4
-N_FIELDS = 19
+# Fields of a candidate (int64). FIRST is the index of its first ping in the track, where it is
+# there; with "diameter" pings from UNHULLED on are not in its hull yet.
+DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V, FIRST, UNHULLED = range(11)
+N_FIELDS = 11
+# (west, east, south, north), as positions or as offsets from a candidate's first ping.
+Bounds = tuple[int, int, int, int]
 # Pings per box in the search for the newest ping out of reach.
 BOX_BITS = 6
 BOX_SIZE = 1 << BOX_BITS
@@ -98,19 +102,6 @@ def begin(candidate: NDArray[np.int64], track: Track, k: int) -> None:
     candidate[SUM_U] = u
     candidate[SUM_V] = v
     candidate[FIRST] = k
-
-
-@inline
-def include(candidate: NDArray[np.int64], at: int, dlon: int, lat: int) -> None:
-    """Add a ping, at longitude `dlon` from the first, to the candidate's running totals."""
-    candidate[MAX_GAP] = max(candidate[MAX_GAP], at - candidate[LAST])
-    candidate[LAST] = at
-    candidate[N_PINGS] += 1
-    u, v = dlon, lat - candidate[LAT]
-    if is_polar(candidate[LAT]):
-        u, v = polar_offset(dlon, lat)
-    candidate[SUM_U] += u
-    candidate[SUM_V] += v
 
 
 @kernel
@@ -182,14 +173,41 @@ def scan_anchor(
         k += 1
 
 
+@kernel
+def _widened(bounds: Bounds, lon: int, lat: int) -> Bounds:
+    """Return bounds (west, east, south, north) that also hold a position."""
+    west, east, south, north = bounds
+    return min(west, lon), max(east, lon), min(south, lat), max(north, lat)
+
+
+@kernel
+def _is_narrow(bounds: Bounds, yardstick: Yardstick) -> bool:
+    """Return True only if any two positions within the bounds are certainly near (False decides nothing)."""
+    west, east, south, north = bounds
+    x = (east - west) * yardstick.lon_scale
+    y = float(north - south)
+    return x * x + y * y <= yardstick.accept_e2
+
+
+@kernel
+def _is_near_all(bounds: Bounds, lon: int, lat: int, yardstick: Yardstick) -> bool:
+    """Return True only if all within the bounds is certainly near a position (False decides nothing)."""
+    west, east, south, north = bounds
+    x = max(abs(west - lon), abs(east - lon)) * yardstick.lon_scale
+    y = float(max(abs(south - lat), abs(north - lat)))
+    return x * x + y * y <= yardstick.accept_e2
+
+
 @inline
-def _is_box_near(
-    boxes: NDArray[np.int64], b: int, lon: int, lat: int, lon_scale: float, accept_e2: float
-) -> bool:
-    """Return True only if all of box b (west, east, south, north) is certainly near a position."""
-    x = max(abs(boxes[b, 0] - lon), abs(boxes[b, 1] - lon)) * lon_scale
-    y = float(max(abs(boxes[b, 2] - lat), abs(boxes[b, 3] - lat)))
-    return x * x + y * y <= accept_e2
+def _get_bounds(table: NDArray[np.int64], row: int) -> Bounds:
+    """Return the bounds in one row of a table."""
+    return table[row, 0], table[row, 1], table[row, 2], table[row, 3]
+
+
+@inline
+def _set_bounds(table: NDArray[np.int64], row: int, bounds: Bounds) -> None:
+    """Write bounds to one row of a table."""
+    table[row, 0], table[row, 1], table[row, 2], table[row, 3] = bounds
 
 
 @inline
@@ -203,7 +221,7 @@ def _newest_far_ping(
     while stop > s:
         b = (stop - 1) >> BOX_BITS
         start = max(s, b << BOX_BITS)
-        if not _is_box_near(boxes, b, lon, lat, yardstick.lon_scale, yardstick.accept_e2):
+        if not _is_near_all(_get_bounds(boxes, b), lon, lat, yardstick):
             for m in range(stop - 1, start - 1, -1):
                 dlon = wrapped_e7(np.int64(track.lon_e7[m]) - lon)
                 if not is_near(yardstick, roam_m, lat, dlon, np.int64(track.lat_e7[m])):
@@ -215,15 +233,10 @@ def _newest_far_ping(
 @inline
 def _box_in(boxes: NDArray[np.int64], b: int, lon: int, lat: int, is_first: bool) -> None:
     """Widen box b to hold a position, or begin the box with it."""
-    if is_first:
-        boxes[b, 0] = lon
-        boxes[b, 1] = lon
-        boxes[b, 2] = lat
-        boxes[b, 3] = lat
-    boxes[b, 0] = min(boxes[b, 0], lon)
-    boxes[b, 1] = max(boxes[b, 1], lon)
-    boxes[b, 2] = min(boxes[b, 2], lat)
-    boxes[b, 3] = max(boxes[b, 3], lat)
+    bounds = (lon, lon, lat, lat)
+    if not is_first:
+        bounds = _widened(_get_bounds(boxes, b), lon, lat)
+    _set_bounds(boxes, b, bounds)
 
 
 @kernel
@@ -254,37 +267,32 @@ def _first_window(
 
 
 @kernel
-def complete_hull(hull: Hull, candidate: NDArray[np.int64], track: Track, stop: int, roam_m: float) -> Hull:
-    """Return the candidate's hull with every ping before `stop` in it."""
-    for k in range(candidate[UNHULLED], stop):
-        dlon = wrapped_e7(np.int64(track.lon_e7[k]) - candidate[LON])
-        hull = hull_with(hull, candidate[LAT], dlon, np.int64(track.lat_e7[k]), roam_m)
-    candidate[UNHULLED] = stop
+def complete_hull(
+    track: Track, first: int, stop: int, candidate: NDArray[np.int64], hull: Hull, roam_m: float
+) -> Hull:
+    """Return the candidate's hull with pings first..stop-1 in it."""
+    lon0 = candidate[LON]
+    lat0 = candidate[LAT]
+    cos0, sin0 = anchor_cos_sin(lat0)
+    for k in range(first, stop):
+        if k > first and track.lon_e7[k] == track.lon_e7[k - 1] and track.lat_e7[k] == track.lat_e7[k - 1]:
+            continue
+        dlon = wrapped_e7(np.int64(track.lon_e7[k]) - lon0)
+        lat = np.int64(track.lat_e7[k])
+        x, y = tangent_plane_m(cos0, sin0, dlon, lat - lat0)
+        if not is_inside(hull, x, y):
+            hull = with_corner(hull, x, y, dlon, lat, roam_m)
     return hull
 
 
 @inline
-def widen(candidate: NDArray[np.int64], which: int, dlon: int, dlat: int) -> None:
-    """Make the bounds of ALL or PENDING pings hold a position."""
-    candidate[which + WEST] = min(candidate[which + WEST], dlon)
-    candidate[which + EAST] = max(candidate[which + EAST], dlon)
-    candidate[which + SOUTH] = min(candidate[which + SOUTH], dlat)
-    candidate[which + NORTH] = max(candidate[which + NORTH], dlat)
-
-
-@inline
-def _bound_at(candidate: NDArray[np.int64], which: int, dlon: int, dlat: int) -> None:
-    """Make one position the bounds of ALL or PENDING pings."""
-    candidate[which + WEST] = candidate[which + EAST] = dlon
-    candidate[which + SOUTH] = candidate[which + NORTH] = dlat
-
-
-@inline
-def _is_narrow(candidate: NDArray[np.int64], yardstick: Yardstick) -> bool:
-    """Return True only if any two positions within the bounds are certainly near (False decides nothing)."""
-    x = (candidate[EAST] - candidate[WEST]) * yardstick.lon_scale
-    y = float(candidate[NORTH] - candidate[SOUTH])
-    return x * x + y * y <= yardstick.accept_e2
+def _hull_bounds(hull: Hull, lat0_e7: int) -> Bounds:
+    """Return bounds that hold the corners and the first ping: near all of them is near all pings."""
+    bounds = (0, 0, 0, 0)
+    for i in range(hull.size[0]):
+        lat = np.int64(hull.corners[i, CORNER_LAT])
+        bounds = _widened(bounds, np.int64(hull.corners[i, CORNER_DLON]), lat - lat0_e7)
+    return bounds
 
 
 @kernel
@@ -300,58 +308,59 @@ def _extend(
     """Include pings from k on while the diameter holds; return the first that does not, and why.
 
     Cheapest question first: are the bounds of all pings narrow enough? If not, the ping has to be
-    near every corner of the hull and near all pings not in it yet; these are put into the hull when
-    their bounds are not enough to tell.
+    near every corner of the hull and near all pings that are not in the hull yet; these go into it
+    only when their own bounds do not settle the matter. All fields live in locals here.
     """
-    lon0, lat0 = candidate[LON], candidate[LAT]
-    pending = candidate[PENDING + WEST : PENDING + NORTH + 1]
+    lon0, lat0, last, max_gap = candidate[LON], candidate[LAT], candidate[LAST], candidate[MAX_GAP]
+    sum_u, sum_v = candidate[SUM_U], candidate[SUM_V]
+    polar = is_polar(lat0)
+    n_before = candidate[N_PINGS] - k
+    unhulled = k
+    is_outside = False
+    bounds = _hull_bounds(hull, lat0)
+    pending = bounds
     while k < hi:
         at = track.at[k]
-        if at - candidate[LAST] > rules.gap_us:
-            return k, False, hull, yardstick
+        if at - last > rules.gap_us:
+            break
         lat = np.int64(track.lat_e7[k])
         dlon = wrapped_e7(np.int64(track.lon_e7[k]) - lon0)
+        dlat = lat - lat0
         if is_out_of_reach(yardstick, lat):
             yardstick = yardstick_at(lat, rules.roam_m)
-        widen(candidate, ALL, dlon, lat - lat0)
-        if not _is_narrow(candidate, yardstick):
-            if candidate[UNHULLED] < k and not _is_box_near(pending, dlon, lat - lat0, yardstick):
-                hull = complete_hull(hull, candidate, track, k, rules.roam_m)
+        bounds = _widened(bounds, dlon, dlat)
+        if not _is_narrow(bounds, yardstick):
+            if unhulled < k and not _is_near_all(pending, dlon, dlat, yardstick):
+                hull = complete_hull(track, unhulled, k, candidate, hull, rules.roam_m)
+                unhulled = k
             if not fits(hull, yardstick, rules.roam_m, dlon, lat):
-                return k, True, hull, yardstick
-        if candidate[UNHULLED] == k:
-            _bound_at(candidate, PENDING, dlon, lat - lat0)
-        widen(candidate, PENDING, dlon, lat - lat0)
-        include(candidate, at, dlon, lat)
+                is_outside = True
+                break
+        if unhulled == k:
+            pending = (dlon, dlon, dlat, dlat)
+        pending = _widened(pending, dlon, dlat)
+        u, v = dlon, dlat
+        if polar:
+            u, v = polar_offset(dlon, lat)
+        sum_u += u
+        sum_v += v
+        max_gap = max(max_gap, at - last)
+        last = at
         k += 1
-    return k, False, hull, yardstick
+    candidate[LAST], candidate[N_PINGS], candidate[MAX_GAP] = last, n_before + k, max_gap
+    candidate[SUM_U], candidate[SUM_V] = sum_u, sum_v
+    candidate[UNHULLED] = unhulled
+    return k, is_outside, hull, yardstick
 
 
 @kernel
-def _qualify(track: Track, s: int, stop: int, candidate: NDArray[np.int64], hull: Hull) -> None:
-    """Make pings s..stop-1 the candidate, none of them in its hull yet."""
-    begin(candidate, track, s)
-    hull.size[:] = 0
-    candidate[UNHULLED] = s
-    _bound_at(candidate, ALL, 0, 0)
-    _bound_at(candidate, PENDING, 0, 0)
-    for k in range(s + 1, stop):
-        lat = np.int64(track.lat_e7[k])
-        dlon = wrapped_e7(np.int64(track.lon_e7[k]) - candidate[LON])
-        include(candidate, track.at[k], dlon, lat)
-        widen(candidate, ALL, dlon, lat - candidate[LAT])
-        widen(candidate, PENDING, dlon, lat - candidate[LAT])
-
-
-@kernel
-def resume(candidate: NDArray[np.int64], hull: Hull, kept: NDArray[np.int64], lo: int, roam_m: float) -> Hull:
-    """Return the hull of a carried candidate from the corners it kept; its next ping will be `lo`."""
-    candidate[UNHULLED] = lo
-    _bound_at(candidate, ALL, 0, 0)
+def resume(candidate: NDArray[np.int64], hull: Hull, kept: NDArray[np.int64], roam_m: float) -> Hull:
+    """Return the hull of a carried candidate from the corners it kept."""
+    cos0, sin0 = anchor_cos_sin(candidate[LAT])
     for i in range(kept.shape[0]):
         dlon = wrapped_e7(kept[i, 1] - candidate[LON])
-        widen(candidate, ALL, dlon, kept[i, 2] - candidate[LAT])
-        hull = hull_with(hull, candidate[LAT], dlon, kept[i, 2], roam_m)
+        x, y = tangent_plane_m(cos0, sin0, dlon, kept[i, 2] - candidate[LAT])
+        hull = with_corner(hull, x, y, dlon, kept[i, 2], roam_m)
     return hull
 
 
@@ -376,11 +385,12 @@ def scan_diameter(
     yardstick = yardstick_at(np.int64(track.lat_e7[lo]), rules.roam_m)
     while k < hi:
         if candidate[N_PINGS] == 0:
-            s, k, yardstick = _first_window(track, k, hi, boxes, yardstick, rules)
-            k = min(k + 1, hi)
-            _qualify(track, s, k, candidate, hull)
-            if candidate[LAST] - candidate[STARTED] < rules.dwell_us:
-                return used, hull
+            s, _, yardstick = _first_window(track, k, hi, boxes, yardstick, rules)
+            # Extending from its first ping goes through the window once more, which totals it.
+            begin(candidate, track, s)
+            hull.size[:] = 0
+            hull = with_corner(hull, 0.0, 0.0, 0, candidate[LAT], rules.roam_m)
+            k = s + 1
         k, is_outside, hull, yardstick = _extend(track, k, hi, candidate, hull, yardstick, rules)
         if k < hi:
             finished = candidate[LAST]

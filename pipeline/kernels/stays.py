@@ -29,6 +29,7 @@ from pipeline.kernels.stay_scans import (
     N_FIELDS,
     N_PINGS,
     STARTED,
+    UNHULLED,
     Rows,
     Rules,
     add_stay,
@@ -174,7 +175,8 @@ def _sweep(device_id, track, carried, rules, is_anchor, day_end_us, is_last):  #
             candidate[:] = carried.fields[row]
             if not is_anchor:
                 kept_now = carried.kept[carried.kept_start[row] : carried.kept_start[row + 1]]
-                hull = resume(candidate, hull, kept_now, lo, rules.roam_m)
+                hull = resume(candidate, hull, kept_now, rules.roam_m)
+                candidate[UNHULLED] = lo
             row += 1
         if lo < n and (candidate[N_PINGS] == 0 or candidate[DEVICE] == device_id[lo]):
             hi = _end_of_device(device_id, track.at, lo)
@@ -200,7 +202,8 @@ def _sweep(device_id, track, carried, rules, is_anchor, day_end_us, is_last):  #
         else:
             is_raw = rules.centre != MEAN or not (is_anchor or is_qualified)
             if not (is_raw or is_anchor):
-                hull = complete_hull(hull, candidate, track, hi, rules.roam_m)
+                unhulled = candidate[UNHULLED]
+                hull = complete_hull(track, unhulled, hi, candidate, hull, rules.roam_m)
             more = _kept_pings(candidate, track, hi, hull, is_raw, is_anchor)
             fields = _with_room(fields, n_open, 1)
             kept_start = _with_room(kept_start, n_open + 1, 1)

@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 class Diaries(NamedTuple):
     """The stays of people, one after the other: those of person k are first[k] : first[k + 1].
 
-    A last stay may start after the study: it is where a trip under way at the end leads.
+    Stays may start after the study: the first such is where a trip under way at the end leads.
     """
 
     first: Integers  # length n_people + 1
@@ -206,12 +206,10 @@ def begin_diary(life, diaries, city, people, k, row, opened_s):
 
 
 @kernel
-def end_diary(life, diaries, first_row, closed_s):
-    """Close the last stay at the end of the study; return the row after the last one to keep."""
+def end_diary(life, diaries, closed_s):
+    """Close the last stay at the end of the study; return the row after it."""
     row = life.next_row[0]
     diaries.finished_s[row] = max(closed_s, diaries.started_s[row])
-    while row > first_row and diaries.finished_s[row - 1] >= closed_s:
-        row -= 1  # starts after the end, and so does the trip that leads there
     return row + 1
 
 
@@ -228,7 +226,7 @@ def write_diaries(seed, clock, rules, city, people, life, diaries):
                 live_working_day(life, diaries, rules, city, people, k, clock, day)
             else:
                 live_free_day(life, diaries, rules, city, people, k, clock, day)
-        row = end_diary(life, diaries, row, clock.closed_s)
+        row = end_diary(life, diaries, clock.closed_s)
     diaries.first[people.person.size] = row
 
 

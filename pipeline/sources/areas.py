@@ -1,6 +1,5 @@
 """Polygons with an id (census tracts, a city's zones) to the table `tracts`."""
 
-import gzip
 import logging
 import shutil
 import tempfile
@@ -18,8 +17,8 @@ import shapely
 
 from data_contracts import TRACTS
 from pipeline.sources.errors import SourceError
-from pipeline.sources.pieces import expand
-from pipeline.sources.pieces import file_digest
+from pipeline.sources.pieces import expand, file_digest
+from pipeline.sources.streams import open_stream
 from pipeline.study import Areas
 
 LOG = logging.getLogger(__name__)
@@ -36,10 +35,7 @@ def read_areas(areas: Areas, folder: Path) -> pa.Table:
     (``make_valid``, the lines and points that leaves dropped). Several rows of one id are dissolved
     if they agree on the population. SourceError names the file and what is wrong.
     """
-    files = expand(areas.path, folder)
-    if not files:
-        raise SourceError(f"{folder / areas.path}: no such file of areas")
-    frames = [_read(path, areas) for path in files]
+    frames = [_read(path, areas) for path in _find(areas, folder)]
     ids = pd.concat([ids for ids, _, _ in frames], ignore_index=True)
     shapes = np.concatenate([shapes for _, shapes, _ in frames])
     population = pd.concat([population for _, _, population in frames], ignore_index=True)
@@ -57,10 +53,17 @@ def areas_digest(areas: Areas, folder: Path) -> str:
     """Return a hash of the contents of the files of areas, the members of a shapefile included."""
     digests = [
         f"{member.name} {file_digest(member)}"
-        for path in _find(areas, folder)
+        for path in expand(areas.path, folder)
         for member in sorted(path.parent.glob(f"{path.name.split('.')[0]}.*"))
     ]
     return blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
+
+
+def _find(areas: Areas, folder: Path) -> list[Path]:
+    files = expand(areas.path, folder)
+    if not files:
+        raise SourceError(f"{folder / areas.path}: no such file of areas")
+    return files
 
 
 def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Series[float]]":
@@ -102,9 +105,12 @@ def _unzipped(path: Path) -> Iterator[Path]:
     stem = path.name.split(".")[0]
     with tempfile.TemporaryDirectory() as folder:
         for member in path.parent.glob(f"{stem}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]:
-            with gzip.open(member) as packed, (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain:
+            with (
+                open_stream(member) as packed,
+                (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain,
+            ):
                 shutil.copyfileobj(packed, plain)
-        yield Path(folder) / path.name[: -len(".gz")]
+        yield Path(folder) / path.stem
 
 
 def _to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:

@@ -97,11 +97,15 @@ def read_text(stream: pa.NativeFile, layout: Layout, wanted: list[str], path: Pa
     quoted field, or a row is longer than PARSE_BYTES.
     """
     rows = _RowCounter(layout)
+    last_value = None
     try:
         for batch in _open(stream, layout, wanted, rows):
-            block = rows.number(batch)
-            _refuse_open_quote(rows, batch, path)
-            yield block
+            yield rows.number(batch)
+            last_value = batch.column(batch.num_columns - 1)[-1] if batch.num_rows else last_value
+        # A stray quote swallows the lines after it, which would be lost unseen: its row is malformed
+        # and holds line breaks, or the quote opened in the last field of all.
+        if rows.has_open_quote or _has_line_break(last_value):
+            raise SourceError(f"{path}: a quote is opened and not closed, perhaps near row {rows.n_seen}")
         if len(left := rows.take_rest()):
             yield TextBlock({name: pa.nulls(0, pa.string()) for name in wanted}, np.zeros(0, np.int64), left)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
@@ -150,7 +154,6 @@ class _RowCounter:
 
     def note_malformed(self, row: pacsv.InvalidRow) -> str:
         self._malformed.append(row.number - self._lines_before)
-        # A malformed row of several lines began with a quote that swallowed the lines after it.
         self.has_open_quote |= "\n" in row.text
         return "skip"
 
@@ -174,13 +177,8 @@ class _RowCounter:
         return rest
 
 
-def _refuse_open_quote(rows: _RowCounter, batch: pa.RecordBatch, path: Path) -> None:
-    """Refuse a file in which a stray quote swallows the lines after it: they would be lost unseen."""
-    last = batch.column(batch.num_columns - 1)[-1].as_buffer() if batch.num_rows else None
-    if rows.has_open_quote or (last is not None and b"\n" in last.to_pybytes()):
-        raise SourceError(
-            f"{path}: a quote is opened and not closed by row {rows.n_seen}, so lines after it would be lost"
-        )
+def _has_line_break(value: pa.Scalar | None) -> bool:
+    return value is not None and value.is_valid and b"\n" in value.as_buffer().to_pybytes()
 
 
 def _find_layout(path: Path, source: Source, wanted: dict[str, str]) -> tuple[Layout, str]:

@@ -63,14 +63,14 @@ def _by_role(block: TextBlock, n_before: int) -> TextBlock:
 def _gather(blocks: Iterator[tuple[str, TextBlock]], n_rows: int) -> Iterator[tuple[str, TextBlock]]:
     """Yield blocks of one device joined up to `n_rows` rows: members are small and many."""
     waiting: list[TextBlock] = []
-    waiting_for = ""
+    waiting_for, n_waiting = "", 0
     for device, block in blocks:
-        n_waiting = sum(len(b.row_number) for b in waiting)
         if waiting and (device != waiting_for or n_waiting + len(block.row_number) > n_rows):
             yield waiting_for, _join(waiting)
-            waiting = []
+            waiting, n_waiting = [], 0
         waiting_for = device
         waiting.append(block)
+        n_waiting += len(block.row_number)
     if waiting:
         yield waiting_for, _join(waiting)
 

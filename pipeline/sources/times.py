@@ -4,6 +4,7 @@ An offset inside a time text places the instant and nothing more: exports write 
 local time was, so it is not read as the row's local offset (that has a column of its own).
 """
 
+import re
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -102,16 +103,12 @@ def _from_numbers(column: pa.Array, units_per_s: int) -> Times:
 
 
 def _from_iso(texts: pa.Array, source: Source) -> Times:
-    """Return instants from ISO 8601 texts: all zoned or all local at the first try, else one by one."""
-    is_missing = to_mask(texts.is_null())
-    no_fault = np.zeros(len(texts), np.bool_)
+    """Return instants from ISO 8601 texts: all of them as the first one is written, else one by one."""
+    # Guessing wrong is dear: Arrow writes a message for every text that it cannot cast.
+    first = next((value.as_buffer().to_pybytes() for value in texts if value.is_valid), b"")
+    zone = "UTC" if re.search(ISO_ZONE.encode(), first) else None
     try:
-        zoned = texts.cast(pa.timestamp("us", "UTC"))
-        return Times(zoned.cast(pa.int64()).fill_null(0).to_numpy(), is_missing, no_fault)
-    except pa.ArrowInvalid:
-        pass  # some text has no zone, a finer fraction or a fault
-    try:
-        return _from_timestamps(texts.cast(pa.timestamp("us")), source)
+        return _from_timestamps(texts.cast(pa.timestamp("us", zone)), source)
     except pa.ArrowInvalid:
         return _from_mixed_iso(texts, source)
 

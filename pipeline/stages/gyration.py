@@ -9,7 +9,7 @@ from data_contracts import GYRATION, VISITS
 from pipeline.kernels.gyration import radius_of_gyration
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowParams, group_starts, window_starts
+from pipeline.windows import WindowKind, WindowParams, group_starts, window_starts
 
 
 class GyrationParams(WindowParams):
@@ -33,9 +33,11 @@ def gyration(visits: pd.DataFrame, study: Study, params: GyrationParams) -> pd.D
     )
 
 
-def _of_windows(visits: pd.DataFrame, kind: str, study: Study, params: GyrationParams) -> pd.DataFrame:
+def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: GyrationParams) -> pd.DataFrame:
     visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
-    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
+    visits = visits.sort_values(
+        ["device_id", "window_started", "location_id"], kind="stable", ignore_index=True
+    )
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     place = visits["location_id"].to_numpy().astype(np.int64)
     start = group_starts(device, window)

@@ -38,7 +38,7 @@ def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams)
     places = summarise_places(start, lon[order], lat[order], np.ones(order.size))
     first, last = order[start[:-1]], order[start[1:] - 1]
     dwell_s = (stays["finished_at"] - stays["started_at"]).dt.total_seconds().to_numpy()[order]
-    started_at = stays["started_at"].to_numpy()[order]
+    started_at = stays["started_at"].astype("int64").to_numpy()[order]
     return pd.DataFrame(
         {
             "device_id": stays["device_id"].to_numpy()[first],

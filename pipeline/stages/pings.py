@@ -71,7 +71,8 @@ def merge_pings(rows: pa.Table, params: PingParams) -> pa.Table:
         order, is_tied = _drop_copies(order, is_tied, columns)
         order = _order_ties(order, is_tied, columns)
         order = order[_is_first(order, is_tied, lon_e7, lat_e7)]
-    device_id, at_us, lon_e7, lat_e7 = (column.take(order) for column in (device_id, at_us, lon_e7, lat_e7))
+    device_id, at_us = device_id.take(order), at_us.take(order)
+    lon_e7, lat_e7 = lon_e7.take(order), lat_e7.take(order)
     accuracy_m, offset_s = accuracy_m.take(order), offset_s.take(order)
     is_jump = jumps(device_id, at_us, lon_e7, lat_e7, params.max_speed_mps)
     tracked_at = pa.array(at_us).cast(ROW.field("tracked_at").type)
@@ -106,8 +107,7 @@ def pings(raw_pings: pa.Table, study: Any, params: PingParams) -> tuple[pa.Table
     reason = _find_reasons(raw_pings, study, params)
     is_accepted = reason == ACCEPTED
     good = raw_pings if is_accepted.all() else raw_pings.filter(pa.array(is_accepted))
-    lon_e7 = np.rint(good["lon"].to_numpy() * DEGREE_E7).astype(np.int32)
-    lat_e7 = np.rint(good["lat"].to_numpy() * DEGREE_E7).astype(np.int32)
+    lon_e7, lat_e7 = (np.rint(good[name].to_numpy() * DEGREE_E7).astype(np.int32) for name in ("lon", "lat"))
     lon_e7[lon_e7 == ANTIMERIDIAN_E7] = -ANTIMERIDIAN_E7
     offset_s = _offsets(good, lon_e7, lat_e7, study, params)
     columns = [good["device_id"], good["tracked_at"], lon_e7, lat_e7, good["accuracy_m"], offset_s]

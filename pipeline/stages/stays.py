@@ -64,9 +64,13 @@ class _Offsets:
 
     def __init__(self, pings: pd.DataFrame, open_stays: pd.DataFrame) -> None:
         self._pings = pings
-        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(["device_id", "at", "offset"], axis=1)
+        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(
+            ["device_id", "at", "offset"], axis=1
+        )
         firsts = firsts.assign(at=_as_us(firsts["at"]))
-        kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(["device_id", "at", "offset"], axis=1)
+        kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(
+            ["device_id", "at", "offset"], axis=1
+        )
         known = pd.concat([firsts, kept.explode(["at", "offset"]).dropna()]).astype("int64")
         self._carried = known.drop_duplicates(["device_id", "at"])
 
@@ -85,7 +89,9 @@ class _Offsets:
         tracked_at = _as_us(self._pings["tracked_at"])
         devices, codes = np.unique(self._pings["device_id"].to_numpy(), return_inverse=True)
         first, span = tracked_at.min(), np.ptp(tracked_at) + 1
-        rows = np.searchsorted(codes * span + tracked_at - first, np.searchsorted(devices, device_id) * span + at - first)
+        rows = np.searchsorted(
+            codes * span + tracked_at - first, np.searchsorted(devices, device_id) * span + at - first
+        )
         return self._pings["utc_offset_s"].to_numpy()[rows]
 
 
@@ -100,7 +106,10 @@ def _as_times(us: np.ndarray) -> pd.DatetimeIndex:
 def _to_kernel(open_stays: pd.DataFrame) -> OpenStays:
     """Return the carried table as the kernel's flat arrays."""
     lengths = open_stays["kept_at"].map(len).to_numpy(dtype=np.int64)
-    kept = [np.concatenate([np.empty(0, t), *open_stays[name]]) for name, t in zip(KEPT, ("i4", "i4", "i8"), strict=True)]
+    kept = [
+        np.concatenate([np.empty(0, t), *open_stays[name]])
+        for name, t in zip(KEPT, ("i4", "i4", "i8"), strict=True)
+    ]
     return OpenStays(
         open_stays["device_id"].to_numpy(),
         open_stays["is_qualified"].to_numpy(dtype=bool),

@@ -15,10 +15,16 @@ def visits(stays: pd.DataFrame, locations: pd.DataFrame, params: NoParams) -> pd
     Positions are the location's; `date` is the local date of the start; `is_new` marks the first visit
     of the study to the location. Dwell is finish minus start, in seconds.
     """
-    members = locations.drop(columns=["n_stays", "dwell_s", "first_at", "last_at", "radius_m"]).explode("stays_started_at")
+    members = locations.drop(columns=["n_stays", "dwell_s", "first_at", "last_at", "radius_m"]).explode(
+        "stays_started_at"
+    )
     members = members.rename(columns={"stays_started_at": "started_at"})
-    members["started_at"] = pd.to_datetime(members["started_at"], utc=True).astype(stays["started_at"].dtype)
-    joined = stays.drop(columns=["lon", "lat"]).merge(members, on=["device_id", "started_at"], validate="one_to_one")
+    members["started_at"] = (
+        members["started_at"].astype("int64").astype("datetime64[us]").dt.tz_localize("UTC")
+    )
+    joined = stays.drop(columns=["lon", "lat"]).merge(
+        members, on=["device_id", "started_at"], validate="one_to_one"
+    )
     joined = joined.sort_values(["device_id", "started_at"], ignore_index=True)
     local = joined["started_at"].dt.tz_localize(None) + pd.to_timedelta(joined["utc_offset_s"], unit="s")
     joined["date"] = local.dt.floor("D").astype("datetime64[ms]")

@@ -1,4 +1,8 @@
-"""Prefect for tests: a home of its own each, a server on loopback, and a tiny study to run."""
+"""Prefect for tests: a home of its own each, a server on loopback, and a tiny study to run.
+
+Prefect is imported inside functions only: it reads its settings when it is first imported, and a
+test must have set them by then.
+"""
 
 import os
 import signal
@@ -6,11 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
+
+from pipeline.engine.records import read_runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "tests-only-key-0123456789abcdef"
@@ -81,10 +88,8 @@ def started(
         try:
             yield process
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
 
 
@@ -102,6 +107,33 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, f"ended with {process.returncode} before {path.name} appeared"
         assert time.monotonic() < deadline, f"{path.name} did not appear"
         time.sleep(0.05)
+
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+from pipeline.engine.run import Run
+
+def execute_or_hang(self, stage, execute=Run.execute):
+    if stage == "stays":
+        Path("reached").touch()
+        time.sleep(600)
+    return execute(self, stage)
+
+Run.execute = execute_or_hang
+from flows.daily import daily
+daily(root=sys.argv[2], study_file=sys.argv[1], n_buckets=2)
+"""
+
+
+def stop_in_stays(study_file: Path, root: Path, environment: dict[str, str], sent: signal.Signals) -> None:
+    """Send a signal to the process of a daily run, and to it alone, while it is in stage `stays`."""
+    folder = study_file.parent
+    with started(["-c", DRIVER, str(study_file), str(root)], environment, folder) as process:
+        wait_for(folder / "reached", process)
+        assert [run["state"] for run in read_runs(root)] == ["running"]
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == -sent
 
 
 @contextmanager
@@ -126,3 +158,53 @@ def _is_healthy(api_url: str) -> bool:
         return httpx.get(f"{api_url}/health", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def find_flow_run(root: Path) -> Any:
+    """Return the one flow run on the server whose parameter `root` is this one."""
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        (run,) = [r for r in client.read_flow_runs(limit=200) if r.parameters.get("root") == str(root)]
+    return run
+
+
+def find_task_runs(root: Path, names: Collection[str]) -> dict[str, Any]:
+    """Return name → task run of that flow run, once the server has heard the end of each of `names`."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[find_flow_run(root).id]))
+    deadline = time.monotonic() + PROCESS_S
+    with get_client(sync_client=True) as client:
+        while True:
+            runs = {run.name: run for run in client.read_task_runs(flow_run_filter=wanted)}
+            if runs.keys() == set(names) and all(run.state.is_final() for run in runs.values()):
+                return runs
+            assert time.monotonic() < deadline, f"the server knows of {sorted(runs)}"
+            time.sleep(0.2)
+
+
+def read_artifact(root: Path, key: str) -> str:
+    """Return the Markdown of the one artifact with that key of that flow run."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+
+    wanted = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[find_flow_run(root).id]), key=ArtifactFilterKey(any_=[key])
+    )
+    with get_client(sync_client=True) as client:
+        (artifact,) = client.read_artifacts(artifact_filter=wanted)
+    return str(artifact.data)
+
+
+def read_logs(root: Path) -> str:
+    """Return everything that this process has logged to the server for that flow run."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all()
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[find_flow_run(root).id]))
+    with get_client(sync_client=True) as client:
+        return "\n".join(log.message for log in client.read_logs(log_filter=wanted))

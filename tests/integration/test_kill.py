@@ -22,25 +22,7 @@ def command(city, tmp_path_factory):
     """A study file over the city, the command that runs it, how long it takes, and its bytes."""
     folder = tmp_path_factory.mktemp("kill")
     study_file = folder / "study.toml"
-    study_file.write_text(
-        f"""
-name = "city"
-start = {city.days[0]}
-end = {city.days[-1]}
-zone = "America/New_York"
-[[sources]]
-path = "{city.folder / "raw"}"
-format = "parquet"
-time_unit = "s"
-columns = {{device_id = "device_id", tracked_at = "timestamp", lon = "longitude", lat = "latitude", accuracy_m = "horizontal_accuracy", utc_offset_s = "tz_offset_s"}}
-[tracts]
-path = "{city.tracts}"
-id_column = "tract_geoid"
-population_column = "population"
-[params.pings]
-max_accuracy_m = 500.0
-"""
-    )
+    study_file.write_text(city.toml())
 
     def start(root):
         arguments = [

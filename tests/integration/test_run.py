@@ -224,7 +224,9 @@ def test_a_broken_file_is_named_and_the_others_are_loaded(city, done, tmp_path):
     root, broken, empty = tmp_path / "tables", tmp_path / "broken.parquet", tmp_path / "empty.parquet"
     broken.write_bytes(city.files[0].read_bytes()[:2000])
     empty.touch()
-    with pytest.raises(RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"):
+    with pytest.raises(
+        RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"
+    ):
         run_all(city.study([*city.files, broken, empty]), root)
     assert [r["state"] for r in read_runs(root)] == ["failed"]
     broken.unlink()

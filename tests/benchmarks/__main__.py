@@ -1,0 +1,30 @@
+"""`make bench`: every measured ratio, beside its peer, in one go."""
+
+import subprocess
+import sys
+
+BENCHMARKS = {
+    "stays kernel beside fastmob": ["bench_stays_kernel", "--pings", "20000000"],
+    "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
+    "contract checks": ["bench_conform"],
+    "ingest steps": ["bench_ingest"],
+    "simulated city": ["bench_simulation"],
+    "whole run beside read, sort, write": ["bench_run", "--pings", "20000000"],
+}
+
+
+def main() -> None:
+    """Run each benchmark in a process of its own; end with an error when one fails."""
+    failed = []
+    for title, (module, *arguments) in BENCHMARKS.items():
+        print(f"\n== {title}", flush=True)
+        if subprocess.run(
+            [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments], check=False
+        ).returncode:
+            failed.append(title)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The command line as a user meets it: help, exit codes, JSON, errors in one line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import KEY, run_all
+
+
+@pytest.fixture(scope="module")
+def study_file(city, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "study.toml"
+    path.write_text(city.toml())
+    return path
+
+
+@pytest.fixture(scope="module")
+def root(city, study_file):
+    os.environ["SOJOURN_KEY"] = KEY
+    folder = study_file.parent / "tables"
+    run_all(city.study(), folder, n_buckets=8)
+    return folder
+
+
+def sojourn(*arguments, key=KEY, cwd=None):
+    env = {**os.environ, "SOJOURN_KEY": key}
+    if not key:
+        del env["SOJOURN_KEY"]
+    command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize("command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference"])
+def test_every_command_has_help(command):
+    done = sojourn(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_run_prints_the_balance_and_json_is_only_json(study_file, root):
+    done = sojourn("run", study_file, "--root", root)
+    assert done.returncode == 0, done.stderr
+    assert "rows read from" in done.stdout
+    done = sojourn("run", study_file, "--root", root, "--json")
+    stages = {s["stage"]: s for s in json.loads(done.stdout)}
+    counts = stages["pings"]["details"]
+    assert counts["n_read"] == counts["n_pings"] + counts["n_duplicates"] + counts["n_rejected"]
+    assert set(stages["visits"]["shards"]) == {"current"}
+
+
+def test_status_is_0_when_current_and_3_when_not(study_file, root):
+    done = sojourn("status", study_file, "--root", root, "--json")
+    assert done.returncode == 0, done.stderr
+    assert {shard["state"] for shard in json.loads(done.stdout)["shards"]} == {"current"}
+    done = sojourn("status", study_file, "--root", root, "--set", "params.locations.eps_m=80")
+    assert done.returncode == 3
+    assert "parameters changed" in done.stdout
+
+
+def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root):
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")}
+    done = sojourn("backfill", study_file, "--root", root, "--dry-run", "--json", "--set", "params.gyration.windows=['day']")
+    assert done.returncode == 0, done.stderr
+    assert {shard["table"] for shard in json.loads(done.stdout)} == {"gyration"}
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before
+
+
+def test_backfill_of_one_stage_runs_that_stage(study_file, root):
+    done = sojourn("backfill", study_file, "--root", root, "--stage", "visits", "--json")
+    assert [s["stage"] for s in json.loads(done.stdout)] == ["visits"]
+
+
+def test_lineage_goes_back_to_the_source_files(study_file, root, city):
+    done = sojourn("lineage", "visits", "--root", root, "--bucket", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    assert all(f.name in done.stdout for f in city.files)
+    assert '"stays (' in done.stdout
+
+
+def test_catalog_prints_and_exports(tmp_path):
+    assert "radius of gyration" in sojourn("catalog").stdout.lower()
+    done = sojourn("catalog", "stays", "--odcs")
+    assert done.returncode == 0
+    assert "apiVersion" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "no-such.toml"], 2, "no study file at no-such.toml"),
+        (["run", "STUDY", "--set", "zone=Europe/Amsterdm"], 2, "is not an IANA time zone"),
+        (["run", "STUDY", "--set", "params.stays.roam=5"], 2, "fields of stays: criterion, roam_m"),
+        (["run", "STUDY", "--set", "params.stay.roam_m=5"], 2, "no such stage; accepted"),
+        (["run", "STUDY", "--from", "2031-01-01"], 2, "is not a span inside the study"),
+        (["run", "STUDY", "--from", "1/2/2020"], 2, "write YYYY-MM-DD"),
+        (["run", "STUDY", "--buckets", "5"], 1, "was made with"),
+        (["run", "STUDY", "--set", "sources=[{path='nowhere/*.csv'}]"], 1, "nowhere"),
+        (["backfill", "STUDY", "--stage", "nothing"], 2, "no such stage; accepted"),
+        (["lineage", "nothing"], 1, "no table 'nothing'"),
+        (["run"], 2, "name a study file"),
+    ],
+)
+def test_errors_are_one_line_with_what_is_accepted(study_file, root, arguments, code, words):
+    arguments = [str(study_file) if a == "STUDY" else a for a in arguments]
+    done = sojourn(*arguments, "--root", root)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_key_it_says_how_to_make_one(study_file, root):
+    done = sojourn("run", study_file, "--root", root, key="")
+    assert done.returncode == 1
+    assert "openssl rand -hex 32" in done.stderr
+
+
+def test_a_study_from_flags_alone(city, tmp_path):
+    sets = [f"{name}={value}" for name, value in (("name", "flags"), ("start", city.days[0]), ("end", city.days[-1]))]
+    source = f'sources=[{{path="{city.folder}/raw", format="parquet", time_unit="s", columns={city.columns_toml()}}}]'
+    flags = [part for text in [*sets, 'zone="America/New_York"', source] for part in ("--set", text)]
+    done = sojourn("run", *flags, "--root", tmp_path / "tables", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["stage"] == "pings"
+
+
+def test_the_demo_leaves_a_report(tmp_path):
+    done = sojourn("demo", "--folder", tmp_path / "demo", "--devices", 20, "--days", 3, key="")
+    assert done.returncode == 0, done.stderr
+    assert "rows read from" in done.stdout
+    assert "<html" in (tmp_path / "demo" / "report.html").read_text()

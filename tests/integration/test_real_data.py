@@ -1,0 +1,164 @@
+"""The whole pipeline over real data, by column maps alone. Skipped where the data is absent."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_contracts import TABLES, conform
+from pipeline.engine.run import count_pings
+from pipeline.engine.store import Store
+from pipeline.study import Study
+from tests.conftest import all_rows, run_all, shard_bytes
+
+MEASURES = ("stays", "locations", "visits", "gyration", "exploration")
+
+
+def study(start, end, zone, source, **fields) -> Study:
+    return Study.from_dict(
+        {"name": "real", "start": start, "end": end, "zone": zone, "sources": [source]} | fields
+    )
+
+
+def geolife(shared_data, devices="*", **fields) -> Study:
+    source = {"path": str(shared_data / f"geolife_users/{devices}.tar.gz"), "preset": "geolife"}
+    areas = {
+        "path": str(shared_data / "beijing_zones/voronoi_points_beijing.shp"),
+        "id_column": "TID",
+        "population_column": "POP",
+    }
+    return study("2007-04-01", "2012-08-01", "Asia/Shanghai", source, tracts=areas, **fields)
+
+
+def check_tables(root, names=MEASURES):
+    for name in names:
+        data = all_rows(root, name)
+        assert data.num_rows > 0, name
+        conform(data, TABLES[name])
+
+
+@pytest.mark.slow
+def test_all_of_geolife_with_the_zones_of_beijing(shared_data, tmp_path):
+    run_all(geolife(shared_data), tmp_path, n_buckets=1)
+    counts = count_pings(Store(tmp_path))
+    assert (counts.n_files, counts.n_read) == (27, 3_747_051)
+    assert counts.n_read == counts.n_pings + counts.n_duplicates + counts.n_rejected
+    assert counts.reasons == {"latitude_out_of_range": 1}
+    check_tables(tmp_path, ("pings", "coverage", *MEASURES))
+    coverage, visits = (all_rows(tmp_path, t).to_pandas() for t in ("coverage", "visits"))
+    assert len(coverage) == 2_544
+    assert coverage["device_id"].nunique() == 27
+    assert 0.5 < visits["tract_geoid"].notna().mean() < 1.0
+
+
+def test_geolife_files_in_any_order_give_the_bytes_of_one_run(shared_data, tmp_path):
+    run_all(geolife(shared_data, "00[57]"), tmp_path / "whole", n_buckets=2)
+    for names in ("007", "00[57]"):
+        run_all(geolife(shared_data, names), tmp_path / "parts", n_buckets=2)
+    assert shard_bytes(tmp_path / "parts") == shard_bytes(tmp_path / "whole")
+    run_all(geolife(shared_data, "00[57]"), tmp_path / "other", n_buckets=3, n_threads=1)
+    assert all_rows(tmp_path / "other", "stays").equals(all_rows(tmp_path / "whole", "stays"))
+
+
+def test_geolife_dates_in_any_order_of_chunks_give_the_bytes_of_one_run(shared_data, tmp_path):
+    whole = geolife(shared_data, "005")
+    run_all(whole, tmp_path / "whole", n_buckets=1)
+    days = np.array(whole.dates())
+    chunks = np.array_split(np.random.default_rng(5).permutation(days), 4)
+    for chunk in chunks:
+        run_all(whole, tmp_path / "chunks", dates=list(chunk), n_buckets=1)
+    assert shard_bytes(tmp_path / "chunks") == shard_bytes(tmp_path / "whole")
+
+
+def test_nomad_parquet(shared_data, tmp_path):
+    columns = {"device_id": "uid", "tracked_at": "timestamp", "lon": "longitude", "lat": "latitude"}
+    source = {
+        "path": str(shared_data / "nomad_gardencity/part-0.parquet"),
+        "format": "parquet",
+        "time_unit": "s",
+        "columns": columns,
+    }
+    run_all(study("2024-01-01", "2024-01-16", "America/New_York", source), tmp_path)
+    counts = count_pings(Store(tmp_path))
+    assert counts.n_read == 114_526 == counts.n_pings + counts.n_duplicates + counts.n_rejected
+    assert all_rows(tmp_path, "pings").to_pandas()["device_id"].nunique() == 100
+    check_tables(tmp_path)
+
+
+def test_nomad_folder_in_web_mercator_with_offsets_and_accuracy(shared_data, tmp_path):
+    columns = {
+        "device_id": "gc_identifier",
+        "tracked_at": "unix_ts",
+        "lon": "dev_x",
+        "lat": "dev_y",
+        "accuracy_m": "ha",
+        "utc_offset_s": "tz_offset",
+    }
+    source = {
+        "path": str(shared_data / "nomad_gardencity/gc_data_long"),
+        "format": "parquet",
+        "time_unit": "s",
+        "crs": "EPSG:3857",
+        "columns": columns,
+    }
+    run_all(study("2024-01-01", "2024-01-04", "UTC", source), tmp_path)
+    counts = count_pings(Store(tmp_path))
+    assert counts.n_read == 7_474 == counts.n_pings + counts.n_duplicates + counts.n_rejected
+    pings = all_rows(tmp_path, "pings").to_pandas()
+    assert pings["device_id"].nunique() == 37
+    assert set(pings["utc_offset_s"]) == {-14_400}
+    assert pings["accuracy_m"].notna().all()
+    assert pings["lat_e7"].between(36.6e7, 36.7e7).all()
+    check_tables(tmp_path)
+
+
+TRACKINTEL = {
+    "positionfixes.csv": (
+        "tracked_at",
+        "longitude",
+        "latitude",
+        "accuracy",
+        "user_id",
+        "2015-11-01",
+        "2015-12-31",
+    ),
+    "positionfixes_mod_columns.csv": (
+        "time",
+        "lon",
+        "lat",
+        "accuracy",
+        "user_id",
+        "2015-11-01",
+        "2015-12-31",
+    ),
+    "geolife_trajectory.csv": (
+        "tracked_at",
+        "longitude",
+        "latitude",
+        "accuracy",
+        "user_id",
+        "2008-01-01",
+        "2009-12-31",
+    ),
+    "posmo_trajectory.csv": (
+        "tracked_at",
+        "longitude",
+        "latitude",
+        "accuracy",
+        "user_id",
+        "2019-01-01",
+        "2019-12-31",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRACKINTEL)
+def test_trackintel_variants(shared_data, tmp_path, name):
+    tracked_at, lon, lat, accuracy, device, start, end = TRACKINTEL[name]
+    path = shared_data / "trackintel" / name
+    columns = {"device_id": device, "tracked_at": tracked_at, "lon": lon, "lat": lat, "accuracy_m": accuracy}
+    source = {"path": str(path), "format": "delimited", "delimiter": ";", "columns": columns}
+    run_all(study(start, end, "Europe/Zurich", source), tmp_path, n_buckets=1)
+    counts = count_pings(Store(tmp_path))
+    assert counts.n_read == len(pd.read_csv(path, sep=";")) == counts.n_pings + counts.n_duplicates
+    assert counts.n_rejected == 0
+    conform(all_rows(tmp_path, "stays"), TABLES["stays"])
