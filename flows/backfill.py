@@ -3,7 +3,6 @@
 ``python -m flows.backfill --study study.toml --root tables --start 2020-01-05 --stages stays visits``
 """
 
-import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -13,11 +12,12 @@ from typing import Any, NamedTuple
 from prefect import flow
 
 from flows.artifacts import publish
-from flows.inputs import DEFAULT_BUCKETS, as_parameters, make_parser, pick_dates, read_study, run_name
+from flows.command import DEFAULT_BUCKETS, make_parser, run_flow
+from flows.inputs import pick_dates, read_study, run_name
 from flows.tasks import open_flow_run, run_stages
 from pipeline.engine.plan import ShardReport, stages_in_order
 from pipeline.engine.run import StageSummary, status
-from pipeline.engine.trouble import SAFE, RunError, named
+from pipeline.engine.trouble import named
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError
 
@@ -101,15 +101,12 @@ def format_status(lines: Sequence[StatusLine]) -> str:
 
 
 def main() -> None:
-    """Run the flow from the command line; exit code 1 and one line when it cannot be done."""
+    """Run the flow from the command line."""
     parser = make_parser("Bring some stages of a study up to date on some dates.")
     parser.add_argument("--stages", nargs="+", help="stages to run (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="only say what state the shards are in")
     options = parser.parse_args()
-    try:
-        backfill(**as_parameters(options), stages=options.stages, dry_run=options.dry_run)
-    except (RunError, *SAFE) as error:
-        sys.exit(f"error: {error}")
+    run_flow(backfill, options, stages=options.stages, dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 with ``PREFECT_API_URL`` set the server there shows the run; ``prefect.yaml`` deploys it.
 """
 
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 from prefect import flow
 
 from flows.artifacts import publish
-from flows.inputs import DEFAULT_BUCKETS, as_parameters, make_parser, pick_dates, read_study, run_name
+from flows.command import DEFAULT_BUCKETS, make_parser, run_flow
+from flows.inputs import pick_dates, read_study, run_name
 from flows.tasks import open_flow_run, run_stages
 from pipeline.engine.run import StageSummary
-from pipeline.engine.trouble import SAFE, RunError
 from pipeline.settings import Settings
 
 
@@ -46,12 +45,8 @@ def daily(
 
 
 def main() -> None:
-    """Run the flow from the command line; exit code 1 and one line when it cannot be done."""
-    options = make_parser("Bring every table of a study up to date.").parse_args()
-    try:
-        daily(**as_parameters(options))
-    except (RunError, *SAFE) as error:
-        sys.exit(f"error: {error}")
+    """Run the flow from the command line."""
+    run_flow(daily, make_parser("Bring every table of a study up to date.").parse_args())
 
 
 if __name__ == "__main__":

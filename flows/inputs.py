@@ -1,16 +1,12 @@
-"""What a flow is asked to do, read from its parameters or its command line."""
+"""What a flow is asked to do, read from its parameters."""
 
-from argparse import ArgumentParser, Namespace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from prefect.runtime import flow_run
 
-from pipeline.settings import Settings
-from pipeline.study import Study, StudyError, parse_date
-
-DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
+from pipeline.study import Study, StudyError
 
 
 def read_study(study_file: Path | None, study: dict[str, Any] | None) -> Study:
@@ -49,29 +45,3 @@ def run_name() -> str:
         # raises the same error a moment later, and fails with it.
         return "study that cannot be read"
     return f"{study.name} {dates[0]}..{dates[-1]}"
-
-
-def make_parser(description: str) -> ArgumentParser:
-    """Return a command line with the options that all flows share."""
-    parser = ArgumentParser(description=description)
-    parser.add_argument("--study", type=Path, required=True, help="study file (TOML)")
-    parser.add_argument("--root", type=Path, required=True, help="folder of all tables of the study")
-    parser.add_argument("--start", help="first UTC date, YYYY-MM-DD; default: the study's")
-    parser.add_argument("--end", help="last UTC date, included; default: the study's")
-    parser.add_argument(
-        "--buckets", type=int, default=DEFAULT_BUCKETS, help="files per date (default: %(default)s)"
-    )
-    parser.add_argument("--scheduler", help="address of a Dask scheduler; default: one in this process")
-    return parser
-
-
-def as_parameters(options: Namespace) -> dict[str, Any]:
-    """Return the flow parameters that the shared options stand for; StudyError when a date is none."""
-    return {
-        "study_file": options.study,
-        "root": options.root,
-        "start": parse_date(options.start) if options.start else None,
-        "end": parse_date(options.end) if options.end else None,
-        "n_buckets": options.buckets,
-        "scheduler": options.scheduler,
-    }

@@ -77,7 +77,7 @@ def connect(settings: Settings) -> Iterator[Cluster]:
                 n_workers=1,
                 threads_per_worker=settings.n_threads,
                 memory_limit=settings.memory_limit_bytes,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
             ) as local,
             Client(local) as client,
         ):

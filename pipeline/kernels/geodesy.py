@@ -25,7 +25,8 @@ def haversine_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     sin_dphi = math.sin((phi2 - phi1) / 2)
     sin_dlam = math.sin(math.radians(lon2 - lon1) / 2)
     h = sin_dphi * sin_dphi + math.cos(phi1) * math.cos(phi2) * sin_dlam * sin_dlam
-    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, h)))
+    # Rounding may lift h above 1 for antipodes; a NaN must stay one, so no min().
+    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(1.0 if h > 1.0 else h))
 
 
 @kernel

@@ -38,6 +38,10 @@ class Track(NamedTuple):
     lat_e7: NDArray[np.int32]
 
 
+# (west, east, south, north) in 1e-7 degrees, as positions or as offsets from a stay's first ping.
+Bounds = tuple[int, int, int, int]
+
+
 class Yardstick(NamedTuple):
     """Constants of the cheap distance test near one latitude.
 
@@ -56,7 +60,8 @@ def yardstick_at(lat_e7: int, roam_m: float) -> Yardstick:
     """Return the cheap distance test for pairs of which one ping is within reach of `lat_e7`.
 
     From x²/4·(1 - x²/12) <= sin²(x/2) <= x²/4 and the smallest and largest cosine that a ping
-    within reach, or one within `roam_m` of it, can have; 1e-9 is kept for rounding.
+    within reach, or one within `roam_m` of it, can have. What is kept for rounding (1e-9 and
+    1e-6 units, or 11 nm) is more than `haversine_m` can err by.
     """
     half_sine = math.sin(roam_m / EARTH_RADIUS_M / 2)
     slack_deg = YARDSTICK_REACH_E7 / E7_PER_DEGREE + math.degrees(roam_m / EARTH_RADIUS_M)
@@ -68,7 +73,7 @@ def yardstick_at(lat_e7: int, roam_m: float) -> Yardstick:
     cos_here = math.cos(math.radians(lat_deg))
     cos_most = math.cos(math.radians(max(0.0, lat_deg - slack_deg)))
     roam_e2 = (2 * half_sine / E7_RADIANS) ** 2
-    accept_e2 = roam_e2 * (cos_here / cos_most) ** 2 * (1 - 1e-9)
+    accept_e2 = max(0.0, math.sqrt(roam_e2) * cos_here / cos_most * (1 - 1e-9) - 1e-6) ** 2
     reject_e2 = roam_e2 * (cos_here / cos_least) ** 2 * 1.001
     return Yardstick(lat_e7, cos_here, accept_e2, reject_e2)
 
@@ -107,6 +112,31 @@ def is_near(yardstick: Yardstick, roam_m: float, lat1_e7: int, dlon_e7: int, lat
     lat1 = lat1_e7 / E7_PER_DEGREE
     lat2 = lat2_e7 / E7_PER_DEGREE
     return haversine_m(0.0, lat1, dlon_e7 / E7_PER_DEGREE, lat2) <= roam_m
+
+
+@kernel
+def widened(bounds: Bounds, lon: int, lat: int) -> Bounds:
+    """Return bounds (west, east, south, north) that also hold a position."""
+    west, east, south, north = bounds
+    return min(west, lon), max(east, lon), min(south, lat), max(north, lat)
+
+
+@kernel
+def is_narrow(bounds: Bounds, yardstick: Yardstick) -> bool:
+    """Return True only if any two positions within the bounds are certainly near (False decides nothing)."""
+    west, east, south, north = bounds
+    x = (east - west) * yardstick.lon_scale
+    y = float(north - south)
+    return x * x + y * y <= yardstick.accept_e2
+
+
+@kernel
+def is_near_all(bounds: Bounds, lon: int, lat: int, yardstick: Yardstick) -> bool:
+    """Return True only if all within the bounds is certainly near a position (False decides nothing)."""
+    west, east, south, north = bounds
+    x = max(abs(west - lon), abs(east - lon)) * yardstick.lon_scale
+    y = float(max(abs(south - lat), abs(north - lat)))
+    return x * x + y * y <= yardstick.accept_e2
 
 
 @kernel

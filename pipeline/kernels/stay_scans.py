@@ -14,9 +14,12 @@ from pipeline.kernels._numba import inline, kernel
 from pipeline.kernels.stay_geometry import (
     MEAN,
     MEDIAN,
+    Bounds,
     Track,
     Yardstick,
+    is_narrow,
     is_near,
+    is_near_all,
     is_out_of_reach,
     is_polar,
     median_position,
@@ -24,6 +27,7 @@ from pipeline.kernels.stay_geometry import (
     offset,
     polar_offset,
     position,
+    widened,
     wrapped_e7,
     yardstick_at,
 )
@@ -42,8 +46,6 @@ from pipeline.kernels.stay_hulls import (
 # there; with "diameter" pings from UNHULLED on are not in its hull yet.
 DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V, FIRST, UNHULLED = range(11)
 N_FIELDS = 11
-# (west, east, south, north), as positions or as offsets from a candidate's first ping.
-Bounds = tuple[int, int, int, int]
 # Pings per box in the search for the newest ping out of reach.
 BOX_BITS = 6
 BOX_SIZE = 1 << BOX_BITS
@@ -173,31 +175,6 @@ def scan_anchor(
         k += 1
 
 
-@kernel
-def _widened(bounds: Bounds, lon: int, lat: int) -> Bounds:
-    """Return bounds (west, east, south, north) that also hold a position."""
-    west, east, south, north = bounds
-    return min(west, lon), max(east, lon), min(south, lat), max(north, lat)
-
-
-@kernel
-def _is_narrow(bounds: Bounds, yardstick: Yardstick) -> bool:
-    """Return True only if any two positions within the bounds are certainly near (False decides nothing)."""
-    west, east, south, north = bounds
-    x = (east - west) * yardstick.lon_scale
-    y = float(north - south)
-    return x * x + y * y <= yardstick.accept_e2
-
-
-@kernel
-def _is_near_all(bounds: Bounds, lon: int, lat: int, yardstick: Yardstick) -> bool:
-    """Return True only if all within the bounds is certainly near a position (False decides nothing)."""
-    west, east, south, north = bounds
-    x = max(abs(west - lon), abs(east - lon)) * yardstick.lon_scale
-    y = float(max(abs(south - lat), abs(north - lat)))
-    return x * x + y * y <= yardstick.accept_e2
-
-
 @inline
 def _get_bounds(table: NDArray[np.int64], row: int) -> Bounds:
     """Return the bounds in one row of a table."""
@@ -221,7 +198,7 @@ def _newest_far_ping(
     while stop > s:
         b = (stop - 1) >> BOX_BITS
         start = max(s, b << BOX_BITS)
-        if not _is_near_all(_get_bounds(boxes, b), lon, lat, yardstick):
+        if not is_near_all(_get_bounds(boxes, b), lon, lat, yardstick):
             for m in range(stop - 1, start - 1, -1):
                 dlon = wrapped_e7(np.int64(track.lon_e7[m]) - lon)
                 if not is_near(yardstick, roam_m, lat, dlon, np.int64(track.lat_e7[m])):
@@ -235,15 +212,15 @@ def _box_in(boxes: NDArray[np.int64], b: int, lon: int, lat: int, is_first: bool
     """Widen box b to hold a position, or begin the box with it."""
     bounds = (lon, lon, lat, lat)
     if not is_first:
-        bounds = _widened(_get_bounds(boxes, b), lon, lat)
+        bounds = widened(_get_bounds(boxes, b), lon, lat)
     _set_bounds(boxes, b, bounds)
 
 
 @kernel
 def _first_window(
     track: Track, lo: int, hi: int, boxes: NDArray[np.int64], yardstick: Yardstick, rules: Rules
-) -> tuple[int, int, Yardstick]:
-    """Return (s, k): the first pings s..k that dwell long enough, or k == hi and the open window s..hi-1.
+) -> tuple[int, Yardstick]:
+    """Return the first ping of the next stay, or of the window s..hi-1 that may yet become one.
 
     Hariharan and Toyama take the smallest i whose pings up to the first at t_i + dwell or later
     fit, trying i + 1 after each failure. Here a window s..k slides: s is the least index from
@@ -262,8 +239,8 @@ def _first_window(
         s = _newest_far_ping(track, s, k, boxes, yardstick, rules.roam_m) + 1
         _box_in(boxes, k >> BOX_BITS, np.int64(track.lon_e7[k]), lat, k == lo or k % BOX_SIZE == 0)
         if track.at[k] - track.at[s] >= rules.dwell_us:
-            return s, k, yardstick
-    return s, hi, yardstick
+            return s, yardstick
+    return s, yardstick
 
 
 @kernel
@@ -291,7 +268,7 @@ def _hull_bounds(hull: Hull, lat0_e7: int) -> Bounds:
     bounds = (0, 0, 0, 0)
     for i in range(hull.size[0]):
         lat = np.int64(hull.corners[i, CORNER_LAT])
-        bounds = _widened(bounds, np.int64(hull.corners[i, CORNER_DLON]), lat - lat0_e7)
+        bounds = widened(bounds, np.int64(hull.corners[i, CORNER_DLON]), lat - lat0_e7)
     return bounds
 
 
@@ -328,9 +305,9 @@ def _extend(
         dlat = lat - lat0
         if is_out_of_reach(yardstick, lat):
             yardstick = yardstick_at(lat, rules.roam_m)
-        bounds = _widened(bounds, dlon, dlat)
-        if not _is_narrow(bounds, yardstick):
-            if unhulled < k and not _is_near_all(pending, dlon, dlat, yardstick):
+        bounds = widened(bounds, dlon, dlat)
+        if not is_narrow(bounds, yardstick):
+            if unhulled < k and not is_near_all(pending, dlon, dlat, yardstick):
                 hull = complete_hull(track, unhulled, k, candidate, hull, rules.roam_m)
                 unhulled = k
             if not fits(hull, yardstick, rules.roam_m, dlon, lat):
@@ -338,7 +315,7 @@ def _extend(
                 break
         if unhulled == k:
             pending = (dlon, dlon, dlat, dlat)
-        pending = _widened(pending, dlon, dlat)
+        pending = widened(pending, dlon, dlat)
         u, v = dlon, dlat
         if polar:
             u, v = polar_offset(dlon, lat)
@@ -385,7 +362,7 @@ def scan_diameter(
     yardstick = yardstick_at(np.int64(track.lat_e7[lo]), rules.roam_m)
     while k < hi:
         if candidate[N_PINGS] == 0:
-            s, _, yardstick = _first_window(track, k, hi, boxes, yardstick, rules)
+            s, yardstick = _first_window(track, k, hi, boxes, yardstick, rules)
             # Extending from its first ping goes through the window once more, which totals it.
             begin(candidate, track, s)
             hull.size[:] = 0

@@ -19,7 +19,7 @@ from pipeline.kernels._numba import kernel
 from pipeline.kernels.stay_geometry import MEAN, MEDIAN, MEDOID, Track, wrapped_e7
 from pipeline.kernels.stay_hulls import DLON as CORNER_DLON
 from pipeline.kernels.stay_hulls import LAT as CORNER_LAT
-from pipeline.kernels.stay_hulls import empty_hull
+from pipeline.kernels.stay_hulls import Hull, empty_hull
 from pipeline.kernels.stay_scans import (
     BOX_BITS,
     DEVICE,
@@ -38,6 +38,16 @@ from pipeline.kernels.stay_scans import (
     scan_anchor,
     scan_diameter,
 )
+from pipeline.kernels.stay_states import (
+    CarriedRows,
+    OpenStays,
+    as_open_stays,
+    carried_rows,
+    no_open_stays,
+    with_kept_pings,
+)
+
+__all__ = ["OpenStays", "Stays", "detect_stays", "no_open_stays"]
 
 CRITERIA = ("anchor", "diameter")
 CENTRES = {"mean": MEAN, "median": MEDIAN, "medoid": MEDOID}
@@ -46,32 +56,7 @@ MAX_ROAM_M = 50_000.0
 US_PER_S = 1_000_000
 NEVER_US = np.iinfo(np.int64).max
 INITIAL_ROWS = 1024
-
-
-class OpenStays(NamedTuple):
-    """Candidates that the next date continues, one row per device in device order.
-
-    Times are int64 µs, positions int32 of 1e-7 degrees; the sums are integer offsets from the
-    anchor, which is the first ping. ``kept_*[kept_start[i]:kept_start[i + 1]]`` are the pings that
-    row i still needs: none for criterion "anchor" with centre "mean"; the corners of the hull for
-    a qualified stay with "diameter" and "mean" (their ``kept_at`` is 0); all pings so far in every
-    other case, which for "median" and "medoid" grows with the stay.
-    """
-
-    device_id: NDArray[np.int64]
-    is_qualified: NDArray[np.bool_]
-    anchor_lon_e7: NDArray[np.int32]
-    anchor_lat_e7: NDArray[np.int32]
-    started_at: NDArray[np.int64]
-    last_at: NDArray[np.int64]
-    n_pings: NDArray[np.int64]
-    max_gap_us: NDArray[np.int64]
-    sum_dlon: NDArray[np.int64]
-    sum_dlat: NDArray[np.int64]
-    kept_start: NDArray[np.int64]
-    kept_lon_e7: NDArray[np.int32]
-    kept_lat_e7: NDArray[np.int32]
-    kept_at: NDArray[np.int64]
+DEVICES_UNSORTED, TIMES_GO_BACK = -1, -2
 
 
 class Stays(NamedTuple):
@@ -88,14 +73,6 @@ class Stays(NamedTuple):
     lat: NDArray[np.float64]
     n_pings: NDArray[np.int64]
     max_gap_s: NDArray[np.float64]
-
-
-class _Carried(NamedTuple):
-    """Open candidates as the sweep holds them: candidate fields, and (at, lon_e7, lat_e7) kept pings."""
-
-    fields: NDArray[np.int64]
-    kept_start: NDArray[np.int64]
-    kept: NDArray[np.int64]
 
 
 @kernel
@@ -128,7 +105,9 @@ def _most_stays(span_us: int, n_pings: int, dwell_us: int) -> int:
 
 
 @kernel
-def _kept_pings(candidate, track, hi, hull, is_raw, is_anchor):  # type: ignore[no-untyped-def]
+def _kept_pings(
+    candidate: NDArray[np.int64], track: Track, hi: int, hull: Hull, is_raw: bool, is_anchor: bool
+) -> NDArray[np.int64]:
     """Return the (at, lon_e7, lat_e7) rows that the open candidate has to carry."""
     if is_raw:
         first = candidate[FIRST]
@@ -148,96 +127,111 @@ def _kept_pings(candidate, track, hi, hull, is_raw, is_anchor):  # type: ignore[
 
 
 @kernel
-def _sweep(device_id, track, carried, rules, is_anchor, day_end_us, is_last):  # type: ignore[no-untyped-def]
-    """Return (n_stays, rows, n_open, open fields, open kept starts, open kept); n_stays < 0 is an error.
+def _with_open(
+    open_rows: CarriedRows, n_open: int, candidate: NDArray[np.int64], kept: NDArray[np.int64]
+) -> CarriedRows:
+    """Return the open candidates with one more as row `n_open`."""
+    starts = _with_room(open_rows.kept_start.reshape(-1, 1), n_open + 1, 1).reshape(-1)
+    fields = _with_room(open_rows.fields, n_open, 1)
+    n_kept = starts[n_open]
+    stop = n_kept + kept.shape[0]
+    all_kept = _with_room(open_rows.kept, n_kept, kept.shape[0])
+    fields[n_open] = candidate
+    all_kept[n_kept:stop] = kept
+    starts[n_open + 1] = stop
+    return CarriedRows(fields, starts, all_kept)
 
-    -1: devices not ascending. -2: times of a device go back (also against the carried state).
+
+@kernel
+def _rows_with_room(rows: Rows, used: int, extra: int) -> Rows:
+    """Return rows for `extra` more stays."""
+    return Rows(_with_room(rows.ints, used, extra), _with_room(rows.floats, used, extra))
+
+
+@kernel
+def _take_up(
+    candidate: NDArray[np.int64],
+    carried: CarriedRows,
+    row: int,
+    hull: Hull,
+    is_anchor: bool,
+    lo: int,
+    roam_m: float,
+) -> Hull:
+    """Make a carried row the candidate, with pings from `lo` on to come; return its hull."""
+    candidate[:] = carried.fields[row]
+    candidate[UNHULLED] = lo
+    if is_anchor:
+        return hull
+    kept = carried.kept[carried.kept_start[row] : carried.kept_start[row + 1]]
+    return resume(candidate, hull, kept, roam_m)
+
+
+@kernel
+def _sweep(
+    device_id: NDArray[np.int64],
+    track: Track,
+    carried: CarriedRows,
+    rules: Rules,
+    is_anchor: bool,
+    day_end_us: int,
+    is_last: bool,
+) -> tuple[int, Rows, int, CarriedRows]:
+    """Return (number of stays, rows, number of open candidates, open candidates), device by device.
+
+    A negative number of stays is an error: DEVICES_UNSORTED, or TIMES_GO_BACK.
     """
     n = device_id.size
     n_carried = carried.fields.shape[0]
     rows = Rows(np.empty((INITIAL_ROWS, 5), np.int64), np.empty((INITIAL_ROWS, 2), np.float64))
-    fields = np.empty((INITIAL_ROWS, N_FIELDS), np.int64)
-    kept_start = np.zeros((INITIAL_ROWS, 1), np.int64)
-    kept = np.empty((INITIAL_ROWS, 3), np.int64)
+    still_open = CarriedRows(
+        np.empty((INITIAL_ROWS, N_FIELDS), np.int64),
+        np.zeros(INITIAL_ROWS, np.int64),
+        np.empty((INITIAL_ROWS, 3), np.int64),
+    )
     boxes = np.empty((0 if is_anchor else (n >> BOX_BITS) + 1, 4), np.int64)
     hull = empty_hull()
     candidate = np.zeros(N_FIELDS, np.int64)
-    used = 0
-    n_open = 0
-    n_kept = 0
-    lo = 0
-    row = 0
+    used = n_open = lo = row = 0
     while lo < n or row < n_carried:
         hi = lo
         candidate[:] = 0
         hull.size[:] = 0
         if row < n_carried and (lo == n or carried.fields[row, DEVICE] <= device_id[lo]):
-            candidate[:] = carried.fields[row]
-            if not is_anchor:
-                kept_now = carried.kept[carried.kept_start[row] : carried.kept_start[row + 1]]
-                hull = resume(candidate, hull, kept_now, rules.roam_m)
-                candidate[UNHULLED] = lo
+            hull = _take_up(candidate, carried, row, hull, is_anchor, lo, rules.roam_m)
             row += 1
         if lo < n and (candidate[N_PINGS] == 0 or candidate[DEVICE] == device_id[lo]):
             hi = _end_of_device(device_id, track.at, lo)
             if hi < 0 or (candidate[N_PINGS] > 0 and track.at[lo] < candidate[LAST]):
-                return -2, rows, 0, fields, kept_start, kept
+                return TIMES_GO_BACK, rows, 0, still_open
             if hi < n and device_id[hi] < device_id[lo]:
-                return -1, rows, 0, fields, kept_start, kept
+                return DEVICES_UNSORTED, rows, 0, still_open
             candidate[DEVICE] = device_id[lo]
             since = candidate[STARTED] if candidate[N_PINGS] > 0 else track.at[lo]
-            extra = _most_stays(track.at[hi - 1] - since, hi - lo, rules.dwell_us)
-            rows = Rows(_with_room(rows.ints, used, extra), _with_room(rows.floats, used, extra))
+            rows = _rows_with_room(rows, used, _most_stays(track.at[hi - 1] - since, hi - lo, rules.dwell_us))
             if is_anchor:
                 used = scan_anchor(track, lo, hi, candidate, rules, rows, used)
             else:
                 used, hull = scan_diameter(track, lo, hi, candidate, hull, boxes, rules, rows, used)
         is_qualified = candidate[LAST] - candidate[STARTED] >= rules.dwell_us
-        if candidate[N_PINGS] == 0:
-            pass
-        elif is_last or day_end_us - candidate[LAST] > rules.gap_us:
+        if is_last or day_end_us - candidate[LAST] > rules.gap_us:
             if is_qualified:
-                rows = Rows(_with_room(rows.ints, used, 1), _with_room(rows.floats, used, 1))
+                rows = _rows_with_room(rows, used, 1)
                 used = add_stay(rows, used, track, hi, candidate, candidate[LAST], rules)
         else:
             is_raw = rules.centre != MEAN or not (is_anchor or is_qualified)
             if not (is_raw or is_anchor):
-                unhulled = candidate[UNHULLED]
-                hull = complete_hull(track, unhulled, hi, candidate, hull, rules.roam_m)
-            more = _kept_pings(candidate, track, hi, hull, is_raw, is_anchor)
-            fields = _with_room(fields, n_open, 1)
-            kept_start = _with_room(kept_start, n_open + 1, 1)
-            kept = _with_room(kept, n_kept, more.shape[0])
-            fields[n_open] = candidate
-            kept[n_kept : n_kept + more.shape[0]] = more
+                hull = complete_hull(track, candidate[UNHULLED], hi, candidate, hull, rules.roam_m)
+            kept = _kept_pings(candidate, track, hi, hull, is_raw, is_anchor)
+            still_open = _with_open(still_open, n_open, candidate, kept)
             n_open += 1
-            n_kept += more.shape[0]
-            kept_start[n_open, 0] = n_kept
         lo = hi
-    return used, rows, n_open, fields, kept_start, kept
+    return used, rows, n_open, still_open
 
 
-def no_open_stays() -> OpenStays:
-    """Return the state before the first date: no device has an open candidate."""
-    return OpenStays(
-        device_id=np.empty(0, np.int64),
-        is_qualified=np.empty(0, np.bool_),
-        anchor_lon_e7=np.empty(0, np.int32),
-        anchor_lat_e7=np.empty(0, np.int32),
-        started_at=np.empty(0, np.int64),
-        last_at=np.empty(0, np.int64),
-        n_pings=np.empty(0, np.int64),
-        max_gap_us=np.empty(0, np.int64),
-        sum_dlon=np.empty(0, np.int64),
-        sum_dlat=np.empty(0, np.int64),
-        kept_start=np.zeros(1, np.int64),
-        kept_lon_e7=np.empty(0, np.int32),
-        kept_lat_e7=np.empty(0, np.int32),
-        kept_at=np.empty(0, np.int64),
-    )
-
-
-def _rules(criterion, centre, roam_m, dwell_s, gap_s, leaves_at_next_ping) -> Rules:  # type: ignore[no-untyped-def]
+def _rules(
+    criterion: str, centre: str, roam_m: float, dwell_s: float, gap_s: float, leaves_at_next_ping: bool
+) -> Rules:
     """Return the checked parameters in the kernel's units."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {CRITERIA}, not {criterion!r}")
@@ -253,62 +247,9 @@ def _rules(criterion, centre, roam_m, dwell_s, gap_s, leaves_at_next_ping) -> Ru
 
 def _frozen(values: NDArray, dtype: type) -> NDArray:
     """Return a contiguous read-only view (a copy if need be), so that one compiled kernel serves all."""
-    view = np.ascontiguousarray(values, dtype).view()
+    view: NDArray = np.ascontiguousarray(values, dtype).view()
     view.flags.writeable = False
     return view
-
-
-def _with_kept_pings(
-    device_id: NDArray[np.int64], track: Track, open_stays: OpenStays, is_raw: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Track]:
-    """Return the pings with the kept pings of the raw rows put before those of the same device."""
-    counts = np.diff(open_stays.kept_start)
-    is_kept = np.repeat(is_raw, counts)
-    if not is_kept.any():
-        return device_id, track
-    kept_id = np.repeat(open_stays.device_id, counts)[is_kept]
-    place = np.searchsorted(device_id, kept_id, side="left")
-    kept = (open_stays.kept_at, open_stays.kept_lon_e7, open_stays.kept_lat_e7)
-    merged = (np.insert(mine, place, theirs[is_kept]) for mine, theirs in zip(track, kept, strict=True))
-    return np.insert(device_id, place, kept_id), Track(*merged)
-
-
-def _carried(open_stays: OpenStays, is_compact: NDArray[np.bool_]) -> _Carried:
-    """Return the rows that go on from their running totals."""
-    o = open_stays
-    n = o.device_id.size
-    columns = (o.device_id, o.anchor_lon_e7, o.anchor_lat_e7, o.started_at, o.last_at, o.n_pings)
-    columns += (o.max_gap_us, o.sum_dlon, o.sum_dlat)
-    fields = np.zeros((n, N_FIELDS), np.int64)
-    fields[:, : len(columns)] = np.column_stack([np.asarray(column, np.int64) for column in columns])
-    counts = np.diff(o.kept_start)
-    kept = np.column_stack([o.kept_at, o.kept_lon_e7, o.kept_lat_e7]).astype(np.int64)
-    start = np.concatenate([[0], np.cumsum(counts[is_compact])]).astype(np.int64)
-    return _Carried(fields[is_compact], start, kept[np.repeat(is_compact, counts)])
-
-
-def _as_open_stays(
-    fields: NDArray[np.int64], kept_start: NDArray[np.int64], kept: NDArray[np.int64], dwell_us: int
-) -> OpenStays:
-    """Return the sweep's open candidates as flat columns."""
-    columns = [np.ascontiguousarray(column) for column in fields.T]
-    device_id, lon, lat, started, last, n_pings, max_gap, sum_u, sum_v = columns[:FIRST]
-    return OpenStays(
-        device_id=device_id,
-        is_qualified=last - started >= dwell_us,
-        anchor_lon_e7=lon.astype(np.int32),
-        anchor_lat_e7=lat.astype(np.int32),
-        started_at=started,
-        last_at=last,
-        n_pings=n_pings,
-        max_gap_us=max_gap,
-        sum_dlon=sum_u,
-        sum_dlat=sum_v,
-        kept_start=kept_start,
-        kept_lon_e7=kept[:, 1].astype(np.int32),
-        kept_lat_e7=kept[:, 2].astype(np.int32),
-        kept_at=kept[:, 0].copy(),
-    )
 
 
 def detect_stays(
@@ -365,20 +306,18 @@ def detect_stays(
     is_compact = np.full(open_stays.device_id.size, centre == "mean")
     if not is_anchor:
         is_compact &= open_stays.is_qualified
-    device_id, track = _with_kept_pings(device_id, track, open_stays, ~is_compact)
+    device_id, track = with_kept_pings(device_id, track, open_stays, ~is_compact)
     device_id = _frozen(device_id, np.int64)
     track = Track(*(_frozen(column, column.dtype) for column in track))
-    carried = _carried(open_stays, is_compact)
-    used, rows, n_open, fields, kept_start, kept = _sweep(
-        device_id, track, carried, rules, is_anchor, day_end_us, is_last
+    carried = carried_rows(open_stays, is_compact)
+    used, rows, n_open, still_open = _sweep(
+        device_id, track, carried, rules, is_anchor, int(day_end_us), bool(is_last)
     )
-    if used == -1:
+    if used == DEVICES_UNSORTED:
         raise ValueError("pings are not sorted by device_id")
-    if used == -2:
+    if used == TIMES_GO_BACK:
         raise ValueError("tracked_at_us goes back within a device, or behind its open stay")
-    kept_start = kept_start[: n_open + 1, 0].copy()
-    still_open = _as_open_stays(fields[:n_open], kept_start, kept[: kept_start[-1]], rules.dwell_us)
     ints = [np.ascontiguousarray(column) for column in rows.ints[:used].T]
     lon, lat = (np.ascontiguousarray(column) for column in rows.floats[:used].T)
     stays = Stays(ints[0], ints[1], ints[2], lon, lat, ints[3], ints[4] / US_PER_S)
-    return stays, still_open
+    return stays, as_open_stays(still_open, n_open, rules.dwell_us)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.1
 """Small, so that letters are still readable where a phone shrinks the figure."""
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#d9d9d9"
-"""Okabe and Ito's blue and vermilion, told apart by colour-blind readers and in grey print."""
+BLUE, GREY = "#0072b2", "#d9d9d9"
+"""Okabe and Ito's blue, and the grey of what is not shown."""
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
@@ -52,6 +54,13 @@ def new_axes(height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
     """Return an empty figure of the report's width and its one pair of axes."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def few_to_many() -> Colormap:
+    """Return one hue from light to dark: read alike by colour-blind readers and in grey print."""
+    return LinearSegmentedColormap.from_list(
+        "few_to_many", matplotlib.colormaps["Blues"](np.linspace(0.12, 1, 256))
+    )
 
 
 def to_image(figure: Figure, alt: str) -> Image:

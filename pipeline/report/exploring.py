@@ -60,9 +60,10 @@ def locations_by_day(visits: pd.DataFrame, n_days: int) -> tuple[NDArray[np.int6
 
 
 def poisson_weights(device_id: NDArray[np.int64], n_replicates: int, seed: int) -> NDArray[np.float64]:
-    """Return how often each device is drawn in each replicate: Poisson with mean 1, shape (replicates, devices).
+    """Return how often each device is drawn in each replicate: shape (replicates, devices).
 
-    A weight is a function of device, replicate and seed alone, so buckets do not change the band.
+    Poisson with mean 1. A weight is a function of device, replicate and seed alone, so buckets do not
+    change the band.
     """
     stream = _mix(np.array([seed % 2**64], dtype=np.uint64))
     replicate = _mix(np.arange(n_replicates, dtype=np.uint64) ^ stream)

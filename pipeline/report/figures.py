@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.report.drawing import BLUE, GREY, Image, new_axes, styled, to_image
+from pipeline.report.drawing import BLUE, GREY, Image, few_to_many, new_axes, styled, to_image
 from pipeline.report.exploring import Curve
 from pipeline.report.groups import Bars
 
@@ -20,26 +20,35 @@ DWELL_TICKS_S |= {2_592_000: "30 d", 31_536_000: "1 y"}
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def draw_log_bars(bars: Bars, unit: float, xlabel: str, rows: str, alt: str) -> Image:
-    """Return a histogram over a logarithmic axis; the area of a bar is its share of `rows`.
+def draw_log_bars(bars: Bars, unit: float, label: str, rows: str, alt: str) -> Image:
+    """Return a histogram over a logarithmic axis: share of `rows` per doubling.
 
     `unit` divides the borders, so that 1000 turns metres into kilometres.
     """
     with styled():
         figure, axes = new_axes()
-        _draw_density(axes, np.log10(bars.edges), bars.edges / unit, bars.shares)
+        _draw_bars(axes, bars.edges / unit, bar_heights(np.log2(bars.edges), bars.shares))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(f"Share of {rows}\nper factor of ten")
+        axes.set_xlabel(label)
+        axes.set_ylabel(f"Share of {rows}\nper doubling")
         return to_image(figure, alt)
 
 
-def _draw_density(axes: Axes, measure: np.ndarray, edges: np.ndarray, shares: np.ndarray) -> None:
-    """Draw bars between `edges`, as high as their share per unit of `measure`."""
-    heights = shares / np.diff(measure)
-    axes.bar(edges[:-1], heights, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=0.8)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+def bar_heights(measure: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return how high bars between `measure` are drawn: their share per unit of it.
+
+    So the area of a bar is its share, however many bins were merged into it.
+    """
+    return shares / np.diff(measure)
+
+
+def _draw_bars(axes: Axes, edges: np.ndarray, heights: np.ndarray) -> None:
+    axes.bar(
+        edges[:-1], heights, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=0.8
+    )
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     axes.grid(axis="x", visible=False)
 
 
@@ -47,13 +56,13 @@ def draw_dwell(bars: Bars, alt: str) -> Image:
     """Return the histogram of dwell over a logarithmic axis with ticks in minutes, hours and days."""
     with styled():
         figure, axes = new_axes()
-        _draw_density(axes, np.log10(bars.edges), bars.edges, bars.shares)
+        _draw_bars(axes, bars.edges, bar_heights(np.log2(bars.edges), bars.shares))
         axes.set_xscale("log")
         ticks = {at: text for at, text in DWELL_TICKS_S.items() if bars.edges[0] <= at <= bars.edges[-1]}
         axes.set_xticks(list(ticks), list(ticks.values()))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("Dwell")
-        axes.set_ylabel("Share of stays\nper factor of ten")
+        axes.set_xlabel("Dwell (log scale)")
+        axes.set_ylabel("Share of stays\nper doubling")
         return to_image(figure, alt)
 
 
@@ -61,7 +70,7 @@ def draw_hours(bars: Bars, alt: str) -> Image:
     """Return the histogram of observed hours per device-day; the last hour stands for 24 and more."""
     with styled():
         figure, axes = new_axes()
-        _draw_density(axes, bars.edges, bars.edges - 0.5, bars.shares)
+        _draw_bars(axes, bars.edges - 0.5, bar_heights(bars.edges, bars.shares))
         axes.set_xticks([1, 6, 12, 18, 24], ["1", "6", "12", "18", "24+"])
         axes.set_xlim(0, 25)
         axes.set_xlabel("Observed hours of a device-day")
@@ -70,30 +79,21 @@ def draw_hours(bars: Bars, alt: str) -> Image:
 
 
 def draw_periods(periods: pd.DataFrame, kind: str, alt: str) -> Image:
-    """Return devices per day, week or month; a period with too few devices is a gap in the line."""
+    """Return devices per day, week or month over the whole study; few or none is a gap in the line."""
     with styled():
         figure, axes = new_axes()
-        regular = _fill_periods(periods, kind)
-        axes.plot(regular.index, regular["n_devices"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
-        axes.set_ylim(bottom=0)
-        _label_dates(axes)
+        started = pd.DatetimeIndex(periods["started"])
+        axes.plot(started, periods["n_devices"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
+        half = pd.Timedelta(days={"day": 1, "week": 7, "month": 30}[kind]) / 2
+        axes.set_xlim(started[0] - half, started[-1] + half)
+        axes.set_ylim(0, 1.1 * periods["n_devices"].max())
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=2, maxticks=4))
+        axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b" if kind == "day" else "%b %Y"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        axes.set_xlabel(f"Local {'date' if kind == 'day' else kind}")
-        axes.set_ylabel(f"Devices with a ping\nin the {kind}")
+        years = "–".join(str(year) for year in sorted({started[0].year, started[-1].year}))
+        axes.set_xlabel(f"Local date, {years}" if kind == "day" else f"Local {kind}")
+        axes.set_ylabel("Devices with a ping")
         return to_image(figure, alt)
-
-
-def _fill_periods(periods: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the periods with those in between that have no device, so that the line breaks there."""
-    step = {"day": "D", "week": "W-MON", "month": "MS"}[kind]
-    started = pd.DatetimeIndex(periods["started"])
-    return periods.set_index(started).reindex(pd.date_range(started.min(), started.max(), freq=step))
-
-
-def _label_dates(axes: Axes) -> None:
-    locator = mdates.AutoDateLocator(minticks=3, maxticks=5)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
 
 
 def draw_exploration(curve: Curve, alt: str) -> Image:
@@ -107,7 +107,7 @@ def draw_exploration(curve: Curve, alt: str) -> Image:
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_xlabel("Days since the first visit")
-        axes.set_ylabel("Mean distinct\nlocations S(t)")
+        axes.set_ylabel("Distinct locations S(t)")
         return to_image(figure, alt)
 
 
@@ -119,7 +119,9 @@ def draw_week(rates: Sequence[float], alt: str) -> Image:
         axes.set_facecolor(GREY)
         axes.patch.set_hatch("////")
         axes.patch.set_edgecolor("white")
-        mesh = axes.pcolormesh(np.arange(25), np.arange(8), grid, cmap="cividis", vmin=0, edgecolors="none")
+        mesh = axes.pcolormesh(
+            np.arange(25), np.arange(8), grid, cmap=few_to_many(), vmin=0, edgecolors="none"
+        )
         axes.invert_yaxis()
         axes.set_yticks(np.arange(7) + 0.5, WEEKDAYS)
         axes.set_xticks([0, 6, 12, 18, 24])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def merge_bars(
         while count_devices(borders[-1], stop) < min_devices:
             borders.pop()
         borders.append(stop)
-    pairs = list(zip(borders[:-1], borders[1:], strict=True))
+    pairs = list(pairwise(borders))
     rows = np.array([n_rows[a:b].sum() for a, b in pairs])
     return Bars(edges[borders], rows, np.array([count_devices(a, b) for a, b in pairs]))
 

@@ -16,11 +16,13 @@ from matplotlib.path import Path as Outline
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.kernels.geodesy import mean_position
-from pipeline.report.drawing import GREY, Image, new_axes, styled, to_image
+from pipeline.report.drawing import GREY, Image, few_to_many, new_axes, styled, to_image
 from pipeline.report.groups import MIN_DEVICES
 from pipeline.report.measures import Seen
 
 HEIGHT_IN = 5.2
+WHOLE_PART = 0.4
+"""The map is cut to the areas that may be shown where they fill less than this part of all."""
 MARGIN = 0.04
 """Of the larger side of what is shown: space around it."""
 RESOLUTION = 2000
@@ -62,13 +64,21 @@ def to_metres(areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def shown_box(areas: gpd.GeoDataFrame) -> tuple[float, float, float, float]:
-    """Return west, south, east and north of the areas that may be shown, with a margin."""
-    west, south, east, north = areas.loc[areas["n_devices"].notna()].total_bounds
+    """Return west, south, east and north of the map: of all areas, or of those shown if a small part."""
+    whole, shown = areas.total_bounds, areas.loc[areas["n_devices"].notna()].total_bounds
+    is_cut = not _extent(shown) >= WHOLE_PART * _extent(whole)
+    west, south, east, north = shown if is_cut else whole
     margin = MARGIN * max(east - west, north - south)
     return west - margin, south - margin, east + margin, north + margin
 
 
-def _patches(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any) -> PatchCollection:
+def _extent(bounds: np.ndarray) -> float:
+    return float((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]))
+
+
+def _patches(
+    areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any
+) -> PatchCollection:
     tolerance = (box[2] - box[0]) / RESOLUTION
     shapes = shapely.simplify(areas.geometry.to_numpy(), tolerance)
     outlines = [PathPatch(outline(part)) for part in shapes if not part.is_empty]
@@ -87,7 +97,7 @@ def outline(shape: shapely.Geometry) -> Outline:
 
 
 def _shaded(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool) -> PatchCollection:
-    patches = _patches(areas, box, as_pixels, edgecolor="white", cmap="cividis_r")
+    patches = _patches(areas, box, as_pixels, edgecolor="white", cmap=few_to_many())
     counts = areas["n_devices"].to_numpy()
     patches.set_array(counts)
     patches.set_norm(LogNorm(MIN_DEVICES, max(counts.max(), MIN_DEVICES + 1)))
@@ -112,15 +122,25 @@ def _add_scale_bar(axes: Axes, box: tuple[float, float, float, float]) -> None:
     length_m = scale_length_m(box[2] - box[0])
     label = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
     part = length_m / (box[2] - box[0])
-    axes.plot([0, part], [-0.035] * 2, transform=axes.transAxes, color="black", linewidth=3, clip_on=False, solid_capstyle="butt")
+    axes.plot(
+        [0, part],
+        [-0.035] * 2,
+        transform=axes.transAxes,
+        color="black",
+        linewidth=3,
+        clip_on=False,
+        solid_capstyle="butt",
+    )
     axes.text(part + 0.02, -0.035, label, transform=axes.transAxes, va="center", ha="left")
 
 
 def _add_key(figure: Figure, axes: Axes, shaded: PatchCollection, has_few: bool) -> None:
     if has_few:
-        few = Patch(facecolor=GREY, edgecolor="white", hatch="////", label=f"fewer than {MIN_DEVICES} devices")
-        axes.legend(handles=[few], loc="upper right", bbox_to_anchor=(1.0, 0.0), frameon=False, borderpad=0.2)
-    bar = figure.colorbar(shaded, ax=axes, orientation="horizontal", fraction=0.045, pad=0.02, aspect=30)
+        few = Patch(
+            facecolor=GREY, edgecolor="white", hatch="////", label=f"fewer than {MIN_DEVICES} devices"
+        )
+        figure.legend(handles=[few], loc="outside lower center", frameon=False, borderpad=0.2)
+    bar = figure.colorbar(shaded, ax=axes, orientation="horizontal", fraction=0.045, pad=0.05, aspect=30)
     bar.outline.set_visible(False)
     bar.ax.xaxis.set_major_locator(FixedLocator(scale_ticks(shaded.norm.vmax)))
     bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -130,5 +150,7 @@ def _add_key(figure: Figure, axes: Axes, shaded: PatchCollection, has_few: bool)
 
 def scale_ticks(highest: float) -> list[float]:
     """Return 10, 20, 50, 100, ... up to `highest`, thinned to at most six."""
-    ticks = [step * 10.0**power for power in range(1, 10) for step in (1, 2, 5) if step * 10**power <= highest]
+    ticks = [
+        step * 10.0**power for power in range(1, 10) for step in (1, 2, 5) if step * 10**power <= highest
+    ]
     return ticks if len(ticks) <= 6 else ticks[:: -(-len(ticks) // 6)]

@@ -143,7 +143,9 @@ def read_areas(store: Store) -> gpd.GeoSeries:
 def hexagons_of(locations: pd.DataFrame) -> pd.Series:
     """Return the H3 cell of each location."""
     pairs = zip(locations["lat"], locations["lon"], strict=True)
-    return pd.Series([h3.latlng_to_cell(lat, lon, H3_RESOLUTION) for lat, lon in pairs], index=locations.index)
+    return pd.Series(
+        [h3.latlng_to_cell(lat, lon, H3_RESOLUTION) for lat, lon in pairs], index=locations.index
+    )
 
 
 def hexagon_shapes(n_devices: pd.Series, min_devices: int = MIN_DEVICES) -> gpd.GeoSeries:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from data_contracts import LOCATIONS, STAYS, VISITS
@@ -13,13 +15,29 @@ from pipeline.engine.run import count_pings
 from pipeline.engine.store import Store, atomic_file
 from pipeline.report import figures
 from pipeline.report.drawing import Image
-from pipeline.report.groups import MIN_DEVICES, Bars
-from pipeline.report.maps import draw_map
-from pipeline.report.measures import Radii, Seen, Stays, measure_exploration, measure_radii, measure_seen, measure_stays
 from pipeline.report.exploring import N_REPLICATES, Curve
+from pipeline.report.groups import MIN_DEVICES
+from pipeline.report.maps import draw_map
+from pipeline.report.measures import (
+    Radii,
+    Seen,
+    Stays,
+    measure_exploration,
+    measure_radii,
+    measure_seen,
+    measure_stays,
+)
 from pipeline.report.provenance import describe_params, last_run, list_params, package_versions, study_digest
-from pipeline.report.quality import MAX_DAYS_BY_DAY, Quality, measure_quality
+from pipeline.report.quality import Quality, measure_quality
 from pipeline.report.reading import count_rows
+from pipeline.report.words import (
+    format_km,
+    format_number,
+    format_part,
+    format_percent,
+    format_seconds,
+    fullest_bar,
+)
 from pipeline.study import Study
 
 
@@ -52,8 +70,15 @@ def render(study: Study, root: Path) -> str:
     results = measure(study, store)
     params = list_params(study)
     template = files("pipeline.report").joinpath("report.html").read_text()
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": format_number, "percent": format_percent}
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "number": format_number,
+        "percent": format_percent,
+        "km": format_km,
+        "part": format_part,
+    }
     return environment.from_string(template).render(
         study=study,
         run=last_run(root, study),
@@ -61,7 +86,6 @@ def render(study: Study, root: Path) -> str:
         rows={table.name: count_rows(store, table) for table in (STAYS, LOCATIONS, VISITS)},
         **results._asdict(),
         images=draw(results),
-        weeks=[week_rates(results)],
         params=params,
         used={stage: describe_params(params, stage) for stage in ("stays", "locations", "gyration")},
         packages=package_versions(),
@@ -90,13 +114,72 @@ def draw(results: Results) -> dict[str, Image]:
 def _draw_quality(quality: Quality) -> dict[str, Image]:
     images = {}
     if quality.pings:
-        alt = f"Histogram of pings per device-day. {_peak(quality.pings, 1, 'pings')}"
-        images["pings"] = figures.draw_log_bars(quality.pings, 1, "Pings of a device-day (log scale)", "device-days", alt)
+        words, low, high = fullest_bar(quality.pings, "device-days")
+        alt = f"Histogram of pings per device-day. {words}, {low:,.0f} to {high:,.0f} pings."
+        label = "Pings of a device-day (log scale)"
+        images["pings"] = figures.draw_log_bars(quality.pings, 1, label, "device-days", alt)
     if quality.hours:
-        alt = f"Histogram of observed hours per device-day. {_peak(quality.hours, 1, 'hours')}"
+        words, low, high = fullest_bar(quality.hours, "device-days")
+        alt = f"Histogram of observed hours per device-day. {words}, {low:.0f} to {high - 1:.0f} hours."
         images["hours"] = figures.draw_hours(quality.hours, alt)
     shown = quality.periods["n_devices"].dropna()
     if len(shown):
-        alt = f"Line of devices with a ping per {quality.period_kind}: from {shown.min():,.0f} to {shown.max():,.0f}."
+        alt = f"Devices per {quality.period_kind}: between {shown.min():,.0f} and {shown.max():,.0f}."
         images["periods"] = figures.draw_periods(quality.periods, quality.period_kind, alt)
     return images
+
+
+def _draw_measures(results: Results) -> dict[str, Image]:
+    images = {}
+    radii, points = results.radii.bars, results.curve.points
+    if radii:
+        words, low, high = fullest_bar(radii, "devices")
+        alt = (
+            f"Histogram of the radius of gyration per device. {words}, {format_km(low)} to {format_km(high)}."
+        )
+        label = "Radius of gyration, km (log scale)"
+        images["radii"] = figures.draw_log_bars(radii, 1000, label, "devices", alt)
+    if len(points):
+        last = points.iloc[-1]
+        alt = (
+            f"Exploration curve with a 95 % band: mean distinct locations rise from "
+            f"{points.n_locations[0]:.1f} on day 0 to {last.n_locations:.1f} on day {last.day:.0f}."
+        )
+        images["exploration"] = figures.draw_exploration(results.curve, alt)
+    return images | _draw_stays(results)
+
+
+def _draw_stays(results: Results) -> dict[str, Image]:
+    images, dwell, rates = {}, results.stays.dwell, week_rates(results)
+    if dwell:
+        words, low, high = fullest_bar(dwell, "stays")
+        alt = f"Histogram of dwell. {words}, {format_seconds(low)} to {format_seconds(high)}."
+        images["dwell"] = figures.draw_dwell(dwell, alt)
+    if rates.notna().any() and rates.max() > 0:
+        top = int(rates.argmax())
+        day, hour = figures.WEEKDAYS[top // 24], top % 24
+        alt = (
+            "Stays per 100 device-days by local weekday and hour of their start. Most start on "
+            f"{day} from {hour}:00 to {hour + 1}:00: {rates.max():,.0f}."
+        )
+        images["week"] = figures.draw_week(rates, alt)
+    return images
+
+
+def week_rates(results: Results) -> pd.Series:
+    """Return stays per 100 device-days by local hour of the week in which they start; some missing."""
+    days = results.quality.weekday_days
+    return 100 * results.stays.starts["n_stays"] / np.repeat(days.where(days > 0).to_numpy(float), 24)
+
+
+def _draw_seen(seen: Seen) -> dict[str, Image]:
+    shown = seen.areas["n_devices"].dropna()
+    if not len(shown):
+        return {}
+    kind = "areas" if seen.is_tracts else "hexagons"
+    alt = (
+        f"Map of {len(shown):,} {kind} shaded by the number of devices with a location there, "
+        f"from {shown.min():,.0f} to {shown.max():,.0f}. "
+        f"{kind.capitalize()} with fewer than {MIN_DEVICES} are not shaded."
+    )
+    return {"map": draw_map(seen, alt)}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pipeline.engine.plan import params_of
 from pipeline.engine.records import read_runs
 from pipeline.params import Params, digest
+from pipeline.report.words import format_param
 from pipeline.study import Study
 
 PACKAGES = (
@@ -92,7 +93,9 @@ def study_digest(study: Study) -> str:
 def list_params(study: Study) -> list[Param]:
     """Return every parameter of every stage with the value the study gives it."""
     return [
-        Param(stage, name, str(getattr(params, name)), getattr(params, name) == _default(params, name))
+        Param(
+            stage, name, format_param(getattr(params, name)), getattr(params, name) == _default(params, name)
+        )
         for stage, params in params_of(study).items()
         for name in type(params).model_fields
     ]

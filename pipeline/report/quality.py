@@ -31,10 +31,10 @@ class Quality(NamedTuple):
     hours: Bars | None
     """Device-days by observed hours; 24 and more are one bin."""
     periods: pd.DataFrame
-    """``started`` → ``n_devices`` of each day, week or month; missing where they are too few."""
+    """``started``, ``n_devices``: every day, week or month of the study; missing where few or none."""
     period_kind: WindowKind
     gaps: pd.DataFrame
-    """``gap``, ``n_gaps``, ``n_devices``: runs of local days without a ping, missing where too few devices."""
+    """``gap``, ``n_gaps``: runs of local days without a ping, missing where too few devices."""
     weekday_days: pd.Series
     """Device-days of each weekday, 0 Monday to 6 Sunday."""
     day_share: list[float | None]
@@ -64,7 +64,7 @@ def measure_quality(store: Store, study: Study) -> Quality:
         n_device_days=int(per_device["n_days"].sum()),
         pings=pings.bars(),
         hours=hours.bars(),
-        periods=_join_periods(periods),
+        periods=join_periods(periods, kind, study),
         period_kind=kind,
         gaps=count_gaps(gaps),
         weekday_days=weekdays,
@@ -87,11 +87,15 @@ def count_devices_by_period(days: pd.DataFrame, kind: WindowKind, study: Study) 
     return pairs.groupby("started").size()
 
 
-def _join_periods(parts: list[pd.Series]) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame({"started": pd.Series(dtype="datetime64[s]"), "n_devices": pd.Series(dtype=float)})
-    counts = pd.concat(parts).groupby(level=0).sum().astype(float)
-    return counts.where(counts >= MIN_DEVICES).rename("n_devices").rename_axis("started").reset_index()
+def join_periods(parts: list[pd.Series], kind: WindowKind, study: Study) -> pd.DataFrame:
+    """Return every window of the study with its devices; missing below the smallest group, and where none."""
+    counts = pd.concat(parts).groupby(level=0).sum() if parts else pd.Series(dtype=float)
+    days = pd.Series(pd.date_range(study.start, study.end, unit="s"))
+    started = window_starts(days, kind, study.start).drop_duplicates(ignore_index=True)
+    n_devices = counts.reindex(pd.DatetimeIndex(started)).to_numpy(float)
+    return pd.DataFrame(
+        {"started": started, "n_devices": np.where(n_devices >= MIN_DEVICES, n_devices, np.nan)}
+    )
 
 
 def find_gaps(days: pd.DataFrame) -> pd.DataFrame:
@@ -105,15 +109,14 @@ def find_gaps(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_gaps(parts: list[pd.DataFrame], min_devices: int = MIN_DEVICES) -> pd.DataFrame:
-    """Return gaps and devices with any per class of length; missing where 1 to `min_devices` - 1 devices."""
+    """Return gaps per class of length; missing where 1 to `min_devices` - 1 devices have one."""
     gaps = pd.concat(parts) if parts else pd.DataFrame({"device_id": [], "n_days": []})
     label = np.searchsorted(GAP_EDGES, gaps["n_days"].to_numpy(), side="right") - 1
     grouped = gaps["device_id"].groupby(label)
     counts = pd.DataFrame({"n_gaps": grouped.size(), "n_devices": grouped.nunique()}, dtype=float)
     counts = counts.reindex(range(len(GAP_LABELS)), fill_value=0.0)
     is_small = counts["n_devices"].between(1, min_devices - 1)
-    counts[is_small] = np.nan
-    return counts.assign(gap=GAP_LABELS)
+    return pd.DataFrame({"gap": GAP_LABELS, "n_gaps": counts["n_gaps"].mask(is_small)})
 
 
 def describe_devices(days: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from tests.integration.prefect_env import (
     LAT,
     LON,
     REPOSITORY,
+    daily_options,
     find_flow_run,
     find_task_runs,
     make_environment,
@@ -115,7 +116,7 @@ def test_embedded_run_needs_nothing_and_tells_nothing(
     study_file: Path, root: Path, embedded_home: Path
 ) -> None:
     """The command line alone: tables, record, run name and artifact are there, no id or place is."""
-    arguments = ["-m", "flows.daily", "--study", str(study_file), "--root", str(root), "--buckets", "2"]
+    arguments = ["-m", "flows.daily", *daily_options(study_file, root)]
     code, output = run_python(arguments, make_environment(embedded_home), study_file.parent)
 
     assert code == 0, output
@@ -144,7 +145,8 @@ def test_embedded_run_needs_nothing_and_tells_nothing(
 def test_killed_embedded_run_is_told_by_our_records(
     study_file: Path, root: Path, embedded_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_in_stays(study_file, root, make_environment(embedded_home), signal.SIGKILL)
+    code, _ = stop_in_stays(study_file, root, make_environment(embedded_home), signal.SIGKILL)
+    assert code == -signal.SIGKILL
     assert_stopped(root, "killed")
     monkeypatch.setenv("SOJOURN_KEY", KEY)
     with open_run(Study.from_toml(study_file), Settings(root=root, n_buckets=2), "after the kill") as run:
@@ -153,12 +155,21 @@ def test_killed_embedded_run_is_told_by_our_records(
 
 
 @pytest.mark.slow
+def test_cancelled_embedded_run_leaves_no_server_behind(
+    study_file: Path, root: Path, embedded_home: Path
+) -> None:
+    code, is_anything_left = stop_in_stays(study_file, root, make_environment(embedded_home), signal.SIGTERM)
+    assert (code, is_anything_left) == (130, False)
+    assert_stopped(root, "cancelled")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sent", "ours", "prefects"),
+    ("sent", "code", "ours", "prefects"),
     [
         # Prefect never hears of a kill and says RUNNING for ever: a root's own records may not.
-        (signal.SIGKILL, "killed", "RUNNING"),
-        (signal.SIGTERM, "cancelled", "CRASHED"),
+        (signal.SIGKILL, -signal.SIGKILL, "killed", "RUNNING"),
+        (signal.SIGTERM, 130, "cancelled", "CRASHED"),
     ],
 )
 def test_run_stopped_under_a_server_is_told_by_our_records(
@@ -168,10 +179,12 @@ def test_run_stopped_under_a_server_is_told_by_our_records(
     server: str,
     tmp_path: Path,
     sent: signal.Signals,
+    code: int,
     ours: str,
     prefects: str,
 ) -> None:
-    stop_in_stays(study_file, root, make_environment(tmp_path / "home", server), sent)
+    environment = make_environment(tmp_path / "home", server)
+    assert stop_in_stays(study_file, root, environment, sent) == (code, False)
     assert_stopped(root, ours)
     assert find_flow_run(root).state_type.value == prefects
 

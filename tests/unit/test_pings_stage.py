@@ -244,6 +244,12 @@ def test_rows_alike_in_the_key_are_one_ping_the_most_accurate():
     assert (only["accuracy_m"], only["utc_offset_s"]) == (None, 0)
 
 
+def test_zero_accuracy_has_one_sign_whatever_comes_first():
+    plus, minus = ping(accuracy_m=0.0), ping(accuracy_m=-0.0)
+    for rows in ([plus, minus], [minus, plus], [minus]):
+        assert [str(p["accuracy_m"]) for p in merge(*rows)] == ["0.0"]
+
+
 def test_pings_are_sorted_by_device_time_and_position():
     later = NOON + timedelta(seconds=1)
     rows = [
