@@ -13,23 +13,17 @@ TRACKED_AT = Column("tracked_at", TIME, "When the ping was measured", "UTC", is_
 LON_E7 = Column(
     "lon_e7", pa.int32(), "Longitude, WGS 84", "1e-7 degree", -1_800_000_000, 1_800_000_000, is_sequence=True
 )
-LAT_E7 = Column(
-    "lat_e7", pa.int32(), "Latitude, WGS 84", "1e-7 degree", -900_000_000, 900_000_000, is_sequence=True
-)
+LAT_E7 = Column("lat_e7", pa.int32(), "Latitude, WGS 84", "1e-7 degree", -900_000_000, 900_000_000, is_sequence=True)
 LON = Column("lon", pa.float64(), "Longitude of the centre, WGS 84", "degree", -180, 180)
 LAT = Column("lat", pa.float64(), "Latitude of the centre, WGS 84", "degree", -90, 90)
-ACCURACY_M = Column(
-    "accuracy_m", pa.float32(), "Accuracy radius as the source states it", "m", 0, is_nullable=True
-)
+ACCURACY_M = Column("accuracy_m", pa.float32(), "Accuracy radius as the source states it", "m", 0, is_nullable=True)
 UTC_OFFSET_S = Column("utc_offset_s", pa.int32(), "Local time minus UTC", "s", -50_400, 50_400)
 STARTED_AT = Column("started_at", TIME, "First ping inside", "UTC", is_sequence=True)
 FINISHED_AT = Column("finished_at", TIME, "Last ping inside", "UTC", is_sequence=True)
 DATE = Column("date", pa.date32(), "Local date of the first ping", "local date")
 DWELL_S = Column("dwell_s", pa.float64(), "Time from start to finish", "s", 0, MAX_DWELL_S)
 N_PINGS = Column("n_pings", pa.int64(), "Pings behind the row", "pings", 1)
-MAX_GAP_S = Column(
-    "max_gap_s", pa.float64(), "Longest silence between consecutive pings inside", "s", 0, MAX_DWELL_S
-)
+MAX_GAP_S = Column("max_gap_s", pa.float64(), "Longest silence between consecutive pings inside", "s", 0, MAX_DWELL_S)
 LOCATION_ID = Column(
     "location_id", pa.int32(), "Place of this device, numbered from 0 by first stay in the study", minimum=0
 )

@@ -34,12 +34,8 @@ RAW_PINGS = Table(
         Column("lon", pa.float64(), "Longitude as read, WGS 84", "degree", is_nullable=True),
         Column("lat", pa.float64(), "Latitude as read, WGS 84", "degree", is_nullable=True),
         replace(c.ACCURACY_M, minimum=None),
-        Column(
-            "utc_offset_s", pa.int32(), "Local time minus UTC as the source states it", "s", is_nullable=True
-        ),
-        Column(
-            "fault", pa.string(), "Why the reader could not read the row", values=REASONS, is_nullable=True
-        ),
+        Column("utc_offset_s", pa.int32(), "Local time minus UTC as the source states it", "s", is_nullable=True),
+        Column("fault", pa.string(), "Why the reader could not read the row", values=REASONS, is_nullable=True),
     ),
     key=("row_number",),
     shard=Shard.FILE,
@@ -101,7 +97,7 @@ COVERAGE = Table(
     key=("device_id", "date"),
     shard=Shard.DATE_BUCKET,
     notes="Filed under the UTC date on which the local day was over for good. "
-    "hours_observed counts UTC clock hours with a ping; a day of 25 hours may reach 25, a day spent crossing zones more.",
+    "hours_observed counts UTC clock hours with a ping; a day spent crossing zones may have more than 25.",
 )
 
 OPEN_STAYS = Table(

@@ -73,9 +73,7 @@ class Table:
         names = [column.name for column in self.columns]
         unknown = [name for name in self.key if name not in names]
         if unknown or len(set(names)) != len(names):
-            raise ValueError(
-                f"{self.name}: key columns {unknown} are not declared, or a column is declared twice"
-            )
+            raise ValueError(f"{self.name}: key columns {unknown} are not declared, or a column is declared twice")
         if self.release is Release.PUBLIC and (self.min_devices is None or "n_devices" not in names):
             raise ValueError(f"{self.name}: a release table needs min_devices and a column n_devices")
         object.__setattr__(self, "schema", pa.schema([column.to_field() for column in self.columns]))
@@ -85,9 +83,7 @@ class Table:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise KeyError(
-            f"{self.name} has no column {name!r}; it has {', '.join(c.name for c in self.columns)}"
-        )
+        raise KeyError(f"{self.name} has no column {name!r}; it has {', '.join(c.name for c in self.columns)}")
 
     @property
     def names(self) -> list[str]:

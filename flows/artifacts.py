@@ -16,9 +16,7 @@ SHARD_STATES = ("computed", "current", "removed")
 
 def publish(study: Study, dates: Sequence[date], summaries: Sequence[StageSummary]) -> None:
     """Attach the description of a finished run to the flow run that is going on."""
-    create_markdown_artifact(
-        describe(study, dates, summaries), key=KEY, description=f"What a run of {study.name} did"
-    )
+    create_markdown_artifact(describe(study, dates, summaries), key=KEY, description=f"What a run of {study.name} did")
 
 
 def describe(study: Study, dates: Sequence[date], summaries: Sequence[StageSummary]) -> str:

@@ -93,10 +93,7 @@ def count_states(reports: Sequence[ShardReport], stages: Collection[str]) -> lis
 
 def format_status(lines: Sequence[StatusLine]) -> str:
     """Return a text table of a dry run."""
-    rows = [
-        f"{line.table:<16} {line.state:<8} {line.n_shards:>7}  {'; '.join(line.why)}".rstrip()
-        for line in lines
-    ]
+    rows = [f"{line.table:<16} {line.state:<8} {line.n_shards:>7}  {'; '.join(line.why)}".rstrip() for line in lines]
     return "\n".join([f"{'table':<16} {'state':<8} {'shards':>7}  why", *rows])
 
 

@@ -23,9 +23,7 @@ def make_parser(description: str) -> ArgumentParser:
     parser.add_argument("--root", type=Path, required=True, help="folder of all tables of the study")
     parser.add_argument("--start", help="first UTC date, YYYY-MM-DD; default: the study's")
     parser.add_argument("--end", help="last UTC date, included; default: the study's")
-    parser.add_argument(
-        "--buckets", type=int, default=DEFAULT_BUCKETS, help="files per date (default: %(default)s)"
-    )
+    parser.add_argument("--buckets", type=int, default=DEFAULT_BUCKETS, help="files per date (default: %(default)s)")
     parser.add_argument("--scheduler", help="address of a Dask scheduler; default: one in this process")
     return parser
 

@@ -129,9 +129,7 @@ def _select(table: Table, days: list[date] | None, root: Path) -> tuple[list[Pat
     paths = _shard_paths(table, root)
     if not paths:
         present = [t.name for t in TABLES.values() if not t.is_carry and _shard_paths(t, root)]
-        raise CatalogError(
-            f"{table.name} is not computed under {root}; there are {', '.join(present) or 'no tables'}"
-        )
+        raise CatalogError(f"{table.name} is not computed under {root}; there are {', '.join(present) or 'no tables'}")
     if table.is_carry and (days is None or len(days) != 1):
         raise CatalogError(f"{table.name} is the state at the end of one UTC date: ask for exactly one date")
     if days is None:
@@ -166,9 +164,7 @@ def _days(dates: Dates) -> list[date]:
             raise CatalogError("dates is an empty collection; leave it out to read every date")
         return found
     if len(dates) != 2:
-        raise CatalogError(
-            f"dates as a tuple is (first, last), not {len(dates)} dates; give a list for single dates"
-        )
+        raise CatalogError(f"dates as a tuple is (first, last), not {len(dates)} dates; give a list for single dates")
     first, last = _day(dates[0]), _day(dates[1])
     if last < first:
         raise CatalogError(f"dates ends ({last}) before it starts ({first})")
@@ -202,9 +198,7 @@ def _check_shards(table: Table, shards: ds.FileSystemDataset, columns: list[str]
         try:
             given = {field.name: field.type for field in shard.physical_schema}
         except (pa.ArrowInvalid, OSError) as error:
-            raise CatalogError(
-                f"{shard.path} cannot be read ({type(error).__name__}); compute it again"
-            ) from None
+            raise CatalogError(f"{shard.path} cannot be read ({type(error).__name__}); compute it again") from None
         other = [name for name in columns if given.get(name) != table.column(name).dtype]
         if other:
             raise CatalogError(
@@ -217,9 +211,7 @@ def _geometry_sources(table: Table) -> tuple[str, ...]:
     for names in (("geometry",), ("lon", "lat"), ("lon_e7", "lat_e7")):
         if set(names) <= set(table.names):
             return names
-    raise CatalogError(
-        f"{table.name} has no position, so no geometry; its columns are {', '.join(table.names)}"
-    )
+    raise CatalogError(f"{table.name} has no position, so no geometry; its columns are {', '.join(table.names)}")
 
 
 def _to_geo(frame: pd.DataFrame, sources: tuple[str, ...], wanted: list[str]) -> gpd.GeoDataFrame:
@@ -299,9 +291,7 @@ def _lineage() -> str:
 def _node(table: Table) -> str:
     if table.name not in _writers():
         return f"{table.name}[/{table.name}/]"
-    return (
-        f"{table.name}[[{table.name}]]" if table.release is Release.PUBLIC else f"{table.name}[{table.name}]"
-    )
+    return f"{table.name}[[{table.name}]]" if table.release is Release.PUBLIC else f"{table.name}[{table.name}]"
 
 
 def _index() -> str:

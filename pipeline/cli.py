@@ -33,34 +33,24 @@ app = typer.Typer(
 )
 progress_console = Console(stderr=True)
 
-StudyFile = Annotated[
-    Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")
-]
+StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
 Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Replace a field: --set start=2020-01-01, --set params.stays.roam_m=100, --set 'sources=[{path=\"a.csv\"}]'.",
+        help="Replace a field: --set params.stays.roam_m=100, --set 'sources=[{path=\"a.csv\"}]'.",
     ),
 ]
 From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
 To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
-Buckets = Annotated[
-    int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")
-]
-Scheduler = Annotated[
-    str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")
-]
+Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
+Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
 ]
-Stages = Annotated[
-    list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")
-]
+Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
 
 
 def main() -> None:
@@ -68,9 +58,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (RunError, *SAFE) as error:
-        progress_console.print(
-            f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        progress_console.print(f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_USAGE if isinstance(error, StudyError) else EXIT_FAILED)
     except KeyboardInterrupt:
         progress_console.print("sojourn: cancelled; what is finished stays, run again to go on")
@@ -87,9 +75,7 @@ def run(
     buckets: Buckets = 8,
     scheduler: Scheduler = None,
     threads: Threads = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the HTML report of the run to this file.")
-    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
@@ -156,9 +142,7 @@ def status(
 def lineage(
     table: Annotated[str, typer.Argument(help="Table, for example stays.")],
     root: Root = Path("tables"),
-    day: Annotated[
-        str | None, typer.Option("--date", help="UTC date of the shard, for tables kept by date.")
-    ] = None,
+    day: Annotated[str | None, typer.Option("--date", help="UTC date of the shard, for tables kept by date.")] = None,
     bucket: Annotated[int, typer.Option(min=0, help="Device bucket of the shard.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -175,9 +159,7 @@ def lineage(
 @app.command()
 def catalog(
     table: Annotated[str | None, typer.Argument(help="Only this table.")] = None,
-    odcs: Annotated[
-        bool, typer.Option("--odcs", help="As Open Data Contract Standard YAML (needs a table).")
-    ] = False,
+    odcs: Annotated[bool, typer.Option("--odcs", help="As Open Data Contract Standard YAML (needs a table).")] = False,
     write: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print the catalogue of tables: columns, units, keys and how they follow from each other."""
@@ -195,9 +177,7 @@ def catalog(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path(
-        "demo"
-    ),
+    folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
     devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 2_000,
     days: Annotated[int, typer.Option(min=2, max=366, help="Days simulated.")] = 14,
     as_json: AsJson = False,
@@ -222,9 +202,7 @@ app.add_typer(reference_app, name="reference")
 
 @reference_app.command("install")
 def reference_install(
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")] = None,
 ) -> None:
     """Make the reference environment that differential tests compare with."""
     from pipeline.reference import install

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Params(BaseModel):
     """Base of every stage's parameters: immutable, and refusing names it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class NoParams(Params):

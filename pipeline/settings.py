@@ -28,9 +28,7 @@ class Settings(BaseModel):
     scheduler: str | None = None
     """Address of a Dask scheduler; None starts one in this process."""
     n_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    memory_limit_bytes: int = Field(
-        default_factory=lambda: int(psutil.virtual_memory().total * 0.7), ge=2**28
-    )
+    memory_limit_bytes: int = Field(default_factory=lambda: int(psutil.virtual_memory().total * 0.7), ge=2**28)
 
 
 def read_key() -> bytes:

@@ -4,6 +4,7 @@ A stage is a pure function of the data frames of one shard. What it reads, what 
 Params are declared; run order, tasks, checks, backfill, lineage and catalogue follow from that.
 """
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,9 +45,9 @@ class Stage:
         """Call the stage's function."""
         return self.function(*args, **kwargs)
 
-    def __reduce__(self) -> tuple[Callable[[str], "Stage"], tuple[str]]:
-        """Travel as a name: the function under a decorator cannot be pickled by value."""
-        return find_stage, (self.name,)
+    def __reduce__(self) -> tuple[Callable[[str, str], "Stage"], tuple[str, str]]:
+        """Travel as an import path: the function under a decorator cannot be pickled by value."""
+        return load_stage, (self.module, self.name)
 
 
 def stage(
@@ -90,19 +91,12 @@ def _check(declared: Stage) -> None:
     expected += [*declared.needs, "params"]
     given = list(inspect.signature(function).parameters)
     if given != expected:
-        raise TypeError(
-            f"stage {name} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})"
-        )
+        raise TypeError(f"stage {name} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})")
     if declared.carries and not declared.writes.shard == declared.carries.shard == Shard.DATE_BUCKET:
-        raise TypeError(
-            f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}"
-        )
+        raise TypeError(f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}")
 
 
-def find_stage(name: str) -> Stage:
-    """Return the stage of that name, importing the stages first if need be; KeyError lists the names."""
-    import pipeline.stages  # noqa: F401  (fills the registry)
-
-    if name not in STAGES:
-        raise KeyError(f"no stage {name!r}; there are {', '.join(STAGES)}")
+def load_stage(module: str, name: str) -> Stage:
+    """Return a stage by the module that declares it, importing that module if need be."""
+    importlib.import_module(module)
     return STAGES[name]

@@ -90,7 +90,7 @@ class Study(_Declared):
     tracts: Areas | None = None
     params: dict[str, dict[str, Any]] = {}
     """Stage name → parameter → value; what is left out keeps the stage's default."""
-    folder: Path = Field(default=Path("."), exclude=True)
+    folder: Path = Field(default=Path(), exclude=True)
     """Where relative paths start: the folder of the study file."""
 
     @field_validator("zone")
@@ -114,7 +114,7 @@ class Study(_Declared):
         return [self.start + timedelta(days=k) for k in range(self.n_dates)]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], folder: Path = Path(".")) -> Self:
+    def from_dict(cls, values: dict[str, Any], folder: Path = Path()) -> Self:
         """Return the study described by plain values; StudyError names each bad field."""
         try:
             return cls(**values, folder=folder)
@@ -141,9 +141,7 @@ def check_zone(value: str) -> str:
     """Return `value` if it is an IANA zone; ValueError with near names otherwise."""
     if value not in available_timezones():
         near = sorted(z for z in available_timezones() if value.split("/")[-1].lower() in z.lower())[:5]
-        raise ValueError(
-            f"{value!r} is not an IANA time zone" + (f"; did you mean {', '.join(near)}?" if near else "")
-        )
+        raise ValueError(f"{value!r} is not an IANA time zone" + (f"; did you mean {', '.join(near)}?" if near else ""))
     ZoneInfo(value)
     return value
 

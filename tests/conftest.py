@@ -28,6 +28,8 @@ def shared_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"real data is not here ({root}); set SOJOURN_SHARED to the folder that holds data/")
     return root
+
+
 COLUMNS = {
     "device_id": "device_id",
     "tracked_at": "timestamp",
@@ -57,7 +59,11 @@ class City:
             "end": self.days[-1],
             "zone": CITY.zone,
             "sources": [{"path": str(p), **source} for p in paths or [self.folder / "raw"]],
-            "tracts": {"path": str(self.tracts), "id_column": "tract_geoid", "population_column": "population"},
+            "tracts": {
+                "path": str(self.tracts),
+                "id_column": "tract_geoid",
+                "population_column": "population",
+            },
             "params": {"pings": {"max_accuracy_m": 500.0}},
         }
         return Study.from_dict(values | fields)

@@ -10,7 +10,6 @@ import numpy as np
 
 from pipeline.kernels.geodesy import haversine_m
 
-
 # --- Geodesy: distances and means from unit vectors -------------------------------------------------
 
 
@@ -45,9 +44,7 @@ def naive_cluster_places(lons, lats, eps_m, min_samples):
             reached = [i]
             for j in reached:
                 cluster[j] = i
-                reached += [
-                    k for k in range(n) if is_core[k] and apart_m[j][k] <= eps_m and k not in reached
-                ]
+                reached += [k for k in range(n) if is_core[k] and apart_m[j][k] <= eps_m and k not in reached]
     joined = list(cluster)
     for i in range(n):
         cores = [(apart_m[i][j], cluster[j]) for j in range(n) if is_core[j] and apart_m[i][j] <= eps_m]
@@ -219,9 +216,7 @@ def _naive_diameter_stays(run, roam_m, dwell_s, leaves_at_next_ping):
         if _naive_diameter_m(run[i : j + 1]) > roam_m:
             i += 1
             continue
-        while j + 1 < len(run) and all(
-            naive_distance_m(*p[1:], *run[j + 1][1:]) <= roam_m for p in run[i : j + 1]
-        ):
+        while j + 1 < len(run) and all(naive_distance_m(*p[1:], *run[j + 1][1:]) <= roam_m for p in run[i : j + 1]):
             j += 1
         is_left = leaves_at_next_ping and j + 1 < len(run)
         stays.append((run[i : j + 1], run[j + 1][0] if is_left else run[j][0]))
@@ -362,10 +357,20 @@ def naive_reason(row, start, end, max_accuracy_m, null_island_deg):
         broken.add("poor_accuracy")
     if offset_s is not None and abs(offset_s) > 14 * 3600:
         broken.add("bad_utc_offset")
-    order = (
-        "missing_device missing_time bad_time missing_position bad_position latitude_out_of_range "
-        "longitude_out_of_range null_island outside_study bad_accuracy poor_accuracy bad_utc_offset"
-    ).split()
+    order = [
+        "missing_device",
+        "missing_time",
+        "bad_time",
+        "missing_position",
+        "bad_position",
+        "latitude_out_of_range",
+        "longitude_out_of_range",
+        "null_island",
+        "outside_study",
+        "bad_accuracy",
+        "poor_accuracy",
+        "bad_utc_offset",
+    ]
     return next((rule for rule in order if rule in broken), None)
 
 

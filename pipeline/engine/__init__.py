@@ -1,0 +1,1 @@
+"""Plan, run, store, cluster, lineage: everything derived from the declarations of stages."""

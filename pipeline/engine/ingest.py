@@ -77,9 +77,7 @@ class Books:
     def __init__(self, store: Store) -> None:
         """Read the records under a root."""
         self._folder = store.root / "_batches"
-        self.records = {
-            p.stem: Record(**json.loads(p.read_text())) for p in sorted(self._folder.glob("*.json"))
-        }
+        self.records = {p.stem: Record(**json.loads(p.read_text())) for p in sorted(self._folder.glob("*.json"))}
 
     def add(self, record: Record) -> None:
         """Remember a batch: the last step of loading it."""
@@ -140,14 +138,10 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
     valid = set(found) | (set(books.records) - set(withdrawn))
     spoilt = [key for key in work.store.keys(PINGS) if not set(_brought(work.store, key)) <= valid]
     spoilt_paths = {key.path for key in spoilt}
-    again = {
-        r.batch_id for r in books.records.values() if r.batch_id in valid and spoilt_paths & set(r.shards)
-    }
+    again = {r.batch_id for r in books.records.values() if r.batch_id in valid and spoilt_paths & set(r.shards)}
     missing = again - set(found)
     if missing:
-        raise RunError(
-            f"{len(missing)} source files are needed again to replace a corrected one, but are gone"
-        )
+        raise RunError(f"{len(missing)} source files are needed again to replace a corrected one, but are gone")
     new = set(found) - set(books.records)
     return Todo([b for b in batches if b.batch_id in new | again], withdrawn, spoilt)
 
@@ -158,9 +152,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     shutil.rmtree(scratch, ignore_errors=True)
     batch_ids = [batch.batch_id for batch in todo.batches]
     outcomes, trouble = _read_batches(work, todo.batches, key, scratch, cluster)
-    by_batch = {
-        k: [o for o in outcomes if o.batch_index == k] for k in range(len(todo.batches)) if k not in trouble
-    }
+    by_batch = {k: [o for o in outcomes if o.batch_index == k] for k in range(len(todo.batches)) if k not in trouble}
     records = [_record(work, todo.batches[k], mine) for k, mine in by_batch.items()]
     reached = Counter[str]()
     for record in records:
@@ -216,9 +208,7 @@ class Outcome(NamedTuple):
     """Why the piece could not be read to its end; then nothing of its file is loaded."""
 
 
-def _read_piece(
-    work: Work, key: bytes, scratch: Path, batch_ids: list[str], item: tuple[int, Piece]
-) -> Outcome:
+def _read_piece(work: Work, key: bytes, scratch: Path, batch_ids: list[str], item: tuple[int, Piece]) -> Outcome:
     """Check the rows of one piece: accepted ones to scratch, refused ones to their table."""
     batch_index, piece = item
     outcome = Outcome(batch_index, piece.index, 0, Counter(), Counter(), [])
@@ -228,9 +218,7 @@ def _read_piece(
             for number, raw in enumerate(read_blocks(piece, key)):
                 accepted, refused = work.stage(raw, work.study, work.params)
                 n_read += raw.num_rows
-                outcome.reasons.update(
-                    {v["values"]: v["counts"] for v in refused["reason"].value_counts().to_pylist()}
-                )
+                outcome.reasons.update({v["values"]: v["counts"] for v in refused["reason"].value_counts().to_pylist()})
                 rejected.append(refused)
                 if accepted.num_rows:
                     path = scratch / f"{batch_index:06d}-{piece.index:06d}-{number:06d}.arrow"
@@ -249,9 +237,7 @@ def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
     day_us = 86_400_000_000
     first_day = pd.Timestamp(work.study.start).value // (day_us * 1000)
     day = accepted["tracked_at"].cast(pa.int64()).to_numpy() // day_us - first_day
-    shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(
-        np.int32
-    )
+    shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(np.int32)
     path.parent.mkdir(parents=True, exist_ok=True)
     feather.write_feather(accepted.append_column("shard", pa.array(shard)), path, compression="uncompressed")
     numbers, counts = np.unique(shard, return_counts=True)
@@ -320,16 +306,12 @@ def _exchange(
     meta = _read_block(None)
     for reports in cluster.exchange(_read_block, blocks, meta, "shard", n_parts, write, _reports([])):
         for row in reports.itertuples(index=False):
-            yield ShardReport(
-                row.table, row.path, row.state, tuple(row.why.split("; ")), row.n_rows, row.seconds
-            )
+            yield ShardReport(row.table, row.path, row.state, tuple(row.why.split("; ")), row.n_rows, row.seconds)
 
 
 def _read_block(block: Block | None) -> pd.DataFrame:
     """Return the rows of a block with the number of their batch; of None, an empty frame of that shape."""
-    fields = [f for f in PINGS.schema.remove_metadata() if f.name != "is_jump"] + [
-        pa.field("shard", pa.int32())
-    ]
+    fields = [f for f in PINGS.schema.remove_metadata() if f.name != "is_jump"] + [pa.field("shard", pa.int32())]
     data = feather.read_table(block.path) if block else pa.schema(fields).empty_table()
     frame = data.select([f.name for f in fields]).to_pandas()
     frame["tracked_at"] = frame["tracked_at"].astype("int64")
@@ -338,26 +320,20 @@ def _read_block(block: Block | None) -> pd.DataFrame:
 
 def _reports(reports: list[ShardReport]) -> pd.DataFrame:
     frame = pd.DataFrame(reports, columns=ShardReport._fields)
-    return frame.assign(why=["; ".join(r.why) for r in reports]).astype(
-        {"n_rows": "int64", "seconds": "float64"}
-    )
+    return frame.assign(why=["; ".join(r.why) for r in reports]).astype({"n_rows": "int64", "seconds": "float64"})
 
 
-def _write_shards(
-    work: Work, batch_ids: list[str], spoilt: frozenset[str], rows: pd.DataFrame
-) -> pd.DataFrame:
+def _write_shards(work: Work, batch_ids: list[str], spoilt: frozenset[str], rows: pd.DataFrame) -> pd.DataFrame:
     """Merge gathered rows into their shards; return one report a shard."""
     return _reports(
         [
-            _merge(work, batch_ids, spoilt, _key_of(work, int(shard)), part)  # type: ignore[call-overload]
+            _merge(work, batch_ids, spoilt, _key_of(work, int(shard)), part)
             for shard, part in rows.groupby("shard", sort=True)
         ]
     )
 
 
-def _merge(
-    work: Work, batch_ids: list[str], spoilt: frozenset[str], key: ShardKey, rows: pd.DataFrame
-) -> ShardReport:
+def _merge(work: Work, batch_ids: list[str], spoilt: frozenset[str], key: ShardKey, rows: pd.DataFrame) -> ShardReport:
     """Merge rows of some batches into one shard, those it holds already left out."""
     started = pd.Timestamp.now()
     store = work.store
@@ -370,24 +346,18 @@ def _merge(
     added = {batch_ids[int(k)]: int(n) for k, n in rows["batch"].value_counts().items()}
     data = _to_rows(rows)
     if brought:
-        data = pa.concat_tables(
-            [store.read(PINGS, key).drop_columns("is_jump"), data.cast(PINGS.schema.remove(6))]
-        )
+        data = pa.concat_tables([store.read(PINGS, key).drop_columns("is_jump"), data.cast(PINGS.schema.remove(6))])
     with named(f"{PINGS.name}/{key.path}"):
         merged = work.stage.finish(data, work.params)  # type: ignore[misc]
         footer = store.write(PINGS, key, merged, {"batches": {**brought, **added}})
     seconds = (pd.Timestamp.now() - started).total_seconds()
-    return ShardReport(
-        PINGS.name, key.path, "computed", (f"{len(added)} source files",), footer.n_rows, seconds
-    )
+    return ShardReport(PINGS.name, key.path, "computed", (f"{len(added)} source files",), footer.n_rows, seconds)
 
 
 def _to_rows(rows: pd.DataFrame) -> pa.Table:
     data = pa.Table.from_pandas(rows.drop(columns=["shard", "batch"]), preserve_index=False)
     at = data["tracked_at"].cast(PINGS.schema.field("tracked_at").type)
-    return data.set_column(
-        data.schema.get_field_index("tracked_at"), "tracked_at", at
-    ).replace_schema_metadata(None)
+    return data.set_column(data.schema.get_field_index("tracked_at"), "tracked_at", at).replace_schema_metadata(None)
 
 
 def _brought(store: Store, key: ShardKey) -> dict[str, int]:

@@ -54,10 +54,16 @@ STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates", "seed")
 @cache
 def code_digest(module: str) -> str:
     """Return the hash of the source of a module and of every project module it imports, however deep."""
+    return digest([(name, _source(name)) for name in code_modules(module)])
+
+
+def code_modules(module: str) -> list[str]:
+    """Return the modules whose code a module computes with: itself and what it imports, declarations apart."""
     graph = _import_graph()
-    closure = {module, *graph.find_upstream_modules(module)}
-    computing = sorted(m for m in closure if m not in DECLARATIONS and not m.startswith("data_contracts"))
-    return digest([(name, _source(name)) for name in computing])
+    closure = {module, *graph.find_upstream_modules(module), *graph.find_descendants(module)}
+    for below in graph.find_descendants(module):
+        closure |= graph.find_upstream_modules(below)
+    return sorted(m for m in closure if m not in DECLARATIONS and not m.startswith("data_contracts"))
 
 
 @cache

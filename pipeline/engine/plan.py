@@ -17,13 +17,14 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
 
+import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import Shard, Table
 from pipeline.engine.lineage import differences, stage_parts
 from pipeline.engine.store import ALL, ShardKey, Store, is_dated
 from pipeline.engine.trouble import named
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
-from pipeline.stage import STAGES, Stage, find_stage
+from pipeline.stage import STAGES, Stage
 from pipeline.study import Study, StudyError
 
 Input = tuple[Table, ShardKey]
@@ -63,9 +64,15 @@ class Work:
 
 def stages_in_order() -> list[Stage]:
     """Return all stages, each after those whose tables it reads."""
-    find_stage("pings")
     reads = {name: {t.name for t in s.reads if t.name in STAGES} for name, s in sorted(STAGES.items())}
     return [STAGES[name] for name in TopologicalSorter(reads).static_order()]
+
+
+def find_stage(name: str) -> Stage:
+    """Return the stage that writes the table of that name; KeyError lists the names."""
+    if name not in STAGES:
+        raise KeyError(f"no stage {name!r}; there are {', '.join(STAGES)}")
+    return STAGES[name]
 
 
 def params_of(study: Study) -> dict[str, Params]:
@@ -178,14 +185,10 @@ def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardK
     return parts
 
 
-def _compute(
-    work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]
-) -> int:
+def _compute(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]) -> int:
     """Read, call, check, write one shard and what it carries; return its number of rows."""
     store, stage = work.store, work.stage
-    arguments: list[Any] = [
-        _read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads
-    ]
+    arguments: list[Any] = [_read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads]
     if stage.carries and before:
         arguments.append(
             _read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else [])
@@ -210,9 +213,7 @@ def _fact(name: str, work: Work, key: ShardKey) -> Any:
     if name == "study":
         return work.study
     day = key.date or work.study.end
-    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[
-        name
-    ]
+    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[name]
 
 
 def _read_frame(store: Store, table: Table, keys: Sequence[ShardKey]) -> pd.DataFrame:

@@ -51,9 +51,7 @@ class RunRecord:
 
     def close(self, state: str, error: str | None = None) -> None:
         """Note how the run ended: finished, failed or cancelled."""
-        self.facts.update(
-            state=state, error=error, finished_at=datetime.now(UTC).isoformat(timespec="seconds")
-        )
+        self.facts.update(state=state, error=error, finished_at=datetime.now(UTC).isoformat(timespec="seconds"))
         self._write()
 
     def _write(self) -> None:
@@ -75,9 +73,7 @@ def _is_alive(run: dict[str, Any]) -> bool:
         return True
     try:
         process = psutil.Process(run["pid"])
-        return bool(
-            process.create_time() == run["process_started"] and process.status() != psutil.STATUS_ZOMBIE
-        )
+        return bool(process.create_time() == run["process_started"] and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -17,14 +17,13 @@ from data_contracts import PINGS, TRACTS
 from pipeline.engine import ingest
 from pipeline.engine.cluster import Cluster, connect
 from pipeline.engine.lineage import code_digest, differences
-from pipeline.engine.plan import ShardReport, params_of, stages_in_order, visit_shards, work_for
+from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, visit_shards, work_for
 from pipeline.engine.records import RunRecord, root_lock
 from pipeline.engine.store import ALL, Footer, Store, write_json
 from pipeline.engine.trouble import RunError, named
 from pipeline.params import digest
 from pipeline.settings import Settings, read_key
 from pipeline.sources import areas_digest, read_areas
-from pipeline.stage import find_stage
 from pipeline.study import Areas, Study
 
 OnShard = Callable[[str, ShardReport], None]
@@ -115,14 +114,10 @@ def count_pings(store: Store) -> Counts:
     n_read, n_rejected = sum(r.n_read for r in records), sum(r.n_rejected for r in records)
     if n_read != n_brought + n_rejected:
         raise RunError(f"rows are missing: {n_read} read, {n_brought} in shards, {n_rejected} rejected")
-    return Counts(
-        len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items()))
-    )
+    return Counts(len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items())))
 
 
-def _compare_tracts(
-    areas: Areas, folder: Path, store: Store
-) -> tuple[dict[str, Any], Footer | None, list[str]]:
+def _compare_tracts(areas: Areas, folder: Path, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
     """Return what the table of areas would be made from now, its footer, and what changed."""
     parts = {
         "params": digest(areas.model_dump(mode="json", exclude={"path"})),
@@ -145,9 +140,7 @@ def _load_tracts(areas: Areas, folder: Path, store: Store) -> ShardReport:
 
 
 @contextmanager
-def open_run(
-    study: Study, settings: Settings, command: str, dates: Collection[date] | None = None
-) -> Iterator[Run]:
+def open_run(study: Study, settings: Settings, command: str, dates: Collection[date] | None = None) -> Iterator[Run]:
     """Yield a run that holds the root, a cluster and a record, and note how it ends."""
     read_key()
     params_of(study)
@@ -175,9 +168,7 @@ def settle_root(settings: Settings) -> None:
         write_json(path, wanted)
     found = json.loads(path.read_text())
     if found != wanted:
-        raise RunError(
-            f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root"
-        )
+        raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
 
 
 def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:

@@ -25,9 +25,7 @@ from data_contracts import Shard, Table, conform
 
 FOOTER_KEY = b"sojourn"
 ROW_GROUP_ROWS = 1 << 20
-_NAME = re.compile(
-    r"^(?:date=(?P<date>\d{4}-\d\d-\d\d)/)?(?:bucket=(?P<bucket>\d{4})|(?P<name>[^/.][^/]*))\.parquet$"
-)
+_NAME = re.compile(r"^(?:date=(?P<date>\d{4}-\d\d-\d\d)/)?(?:bucket=(?P<bucket>\d{4})|(?P<name>[^/.][^/]*))\.parquet$")
 
 
 class StoreError(RuntimeError):
@@ -45,12 +43,10 @@ class ShardKey(NamedTuple):
     def path(self) -> str:
         """File path below the table's folder."""
         folder = f"date={self.date.isoformat()}/" if self.date else ""
-        return (
-            folder + (f"bucket={self.bucket:04d}" if self.bucket is not None else str(self.name)) + ".parquet"
-        )
+        return folder + (f"bucket={self.bucket:04d}" if self.bucket is not None else str(self.name)) + ".parquet"
 
     @classmethod
-    def from_path(cls, path: str) -> "ShardKey | None":
+    def from_path(cls, path: str) -> ShardKey | None:
         """Return the key of a path below the table's folder; None when it is no shard (temporary files)."""
         match = _NAME.match(path)
         if match is None:
@@ -89,9 +85,7 @@ class Store:
         folder = self.root / table.name
         pattern = "*.parquet" if bucket is None else f"bucket={bucket:04d}.parquet"
         found = (ShardKey.from_path(p.relative_to(folder).as_posix()) for p in folder.rglob(pattern))
-        return sorted(
-            (k for k in found if k), key=lambda k: (k.date or date.min, k.bucket or 0, k.name or "")
-        )
+        return sorted((k for k in found if k), key=lambda k: (k.date or date.min, k.bucket or 0, k.name or ""))
 
     def footer(self, table: Table, key: ShardKey) -> Footer | None:
         """Return what a shard says of itself; None when there is no such shard."""
@@ -111,13 +105,9 @@ class Store:
         """Return a shard's rows, checked against the contract unless only some columns are asked for."""
         path = self.path(table, key)
         try:
-            data = pq.read_table(
-                path, columns=list(columns) if columns else None, partitioning=None, use_threads=False
-            )
+            data = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None, use_threads=False)
         except pa.ArrowInvalid as error:
-            raise StoreError(
-                f"{path} cannot be read: {type(error).__name__}; remove it and run again"
-            ) from None
+            raise StoreError(f"{path} cannot be read: {type(error).__name__}; remove it and run again") from None
         return data.replace_schema_metadata(None) if columns else conform(data, table)
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
@@ -129,9 +119,7 @@ class Store:
             with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, **_encoding(table)) as writer:
                 writer.write_table(data, row_group_size=ROW_GROUP_ROWS)
                 content = sink.digest()
-                note = json.dumps(
-                    {"table": table.name, "content": content, "made_from": made_from}, sort_keys=True
-                )
+                note = json.dumps({"table": table.name, "content": content, "made_from": made_from}, sort_keys=True)
                 writer.add_key_value_metadata({FOOTER_KEY.decode(): note})
         return Footer(content, made_from, data.num_rows)
 

@@ -9,10 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import PINGS, TABLES, Shard, Table
 from pipeline.engine.store import ALL, ShardKey, Store, StoreError, is_dated
 from pipeline.params import digest
-from pipeline.stage import STAGES, find_stage
+from pipeline.stage import STAGES
 
 
 def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, Any]:
@@ -21,7 +22,6 @@ def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, An
     A node stands for one shard or, further down, for all shards of a table that went in. The
     leaves are source files with the rows they brought. StoreError where the shard does not exist.
     """
-    find_stage("pings")
     if table not in TABLES:
         raise StoreError(f"no table {table!r}; there are {', '.join(TABLES)}")
     store, declared = Store(root), TABLES[table]
@@ -45,21 +45,15 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> 
     reads = STAGES[table.name].reads if table.name in STAGES else ()
     days = {key.date for key in keys if key.date}
     inputs = [
-        _node(
-            store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket
-        )
+        _node(store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket)
         for t in reads
         if t.name in TABLES and _keys(store, t, bucket)
     ]
     if table is PINGS:
         inputs = _files(store, [footer.made_from for footer in footers])
-    parts = {
+    parts: dict[str, str] = {
         "content": digest([f.content for f in footers])[:12],
-        **{
-            part: str(footers[0].made_from[part])[:12]
-            for part in ("code", "params")
-            if part in footers[0].made_from
-        },
+        **{part: str(footers[0].made_from[part])[:12] for part in ("code", "params") if part in footers[0].made_from},
     }
     return {"name": name, "n_rows": sum(f.n_rows for f in footers), "parts": parts, "inputs": inputs}
 
@@ -71,7 +65,5 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
     nodes = []
     for batch_id, n_rows in sorted(brought.items()):
         record = json.loads((store.root / "_batches" / f"{batch_id}.json").read_text())
-        nodes.append(
-            {"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []}
-        )
+        nodes.append({"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
     return nodes

@@ -37,6 +37,4 @@ def named(what: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "/pipeline/" in f.filename or "/data_contracts/" in f.filename] or frames
         place = f"{ours[-1].filename.rsplit('/pipeline/', 1)[-1]} line {ours[-1].lineno}"
-        raise RunError(
-            f"{what}: {type(error).__name__} in {place} (message withheld: it may quote data)"
-        ) from None
+        raise RunError(f"{what}: {type(error).__name__} in {place} (message withheld: it may quote data)") from None

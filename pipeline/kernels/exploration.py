@@ -19,9 +19,7 @@ class Exploration(NamedTuple):
     is_new: NDArray[np.bool_]
 
 
-def explore(
-    device_start: NDArray[np.int64], location: NDArray[np.int64], window: NDArray[np.int64]
-) -> Exploration:
+def explore(device_start: NDArray[np.int64], location: NDArray[np.int64], window: NDArray[np.int64]) -> Exploration:
     """Return visits, distinct locations and never-before-visited locations of every (device, window).
 
     Rows are visits grouped by device and in time order; device d owns rows

@@ -36,7 +36,9 @@ def wrap_lon(lon: float) -> float:
 
 
 @kernel
-def mean_position(lon: NDArray[np.float64], lat: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
+def mean_position(
+    lon: NDArray[np.float64], lat: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[float, float]:
     """Return (lon, lat) in degrees of the weighted mean direction of positions on the sphere.
 
     The mean of the unit vectors, put back on the sphere: right across the antimeridian and at

@@ -55,9 +55,7 @@ def radius_of_gyration(
     _check(group_start, lon, lat, weight, place, centre_weights, centre_space)
     none = np.empty(0)
     row_weight = none if weight is None else weight
-    centre_weight = (
-        row_weight if place is None or centre_weights == "weighted" else _share(group_start, place)
-    )
+    centre_weight = row_weight if place is None or centre_weights == "weighted" else _share(group_start, place)
     return _radii(group_start, lon, lat, row_weight, centre_weight, centre_space == "degrees")
 
 
@@ -122,10 +120,7 @@ def _radii(group_start, lon, lat, row_weight, centre_weight, is_degrees):
 def _radius_of_one(lon, lat, weight, centre_weight, is_degrees, frame):
     """Return the radius of one group in units of the Earth's radius; `frame` is scratch space."""
     _fill_frame(lon, lat, frame)
-    if is_degrees:
-        centre = _centre_of_degrees(lon, lat, centre_weight)
-    else:
-        centre = _centre_on_sphere(frame, centre_weight)
+    centre = _centre_of_degrees(lon, lat, centre_weight) if is_degrees else _centre_on_sphere(frame, centre_weight)
     return math.sqrt(_weighted_squares(frame, weight, centre) / weight.sum())
 
 

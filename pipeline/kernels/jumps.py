@@ -46,7 +46,5 @@ def jumps(
 def _exact_m(lon1_e7: int, lat1_e7: int, lon2_e7: int, lat2_e7: int) -> float:
     if lon1_e7 == lon2_e7 and lat1_e7 == lat2_e7:
         return 0.0
-    distance_m = haversine_m(
-        lon1_e7 * E7_DEGREES, lat1_e7 * E7_DEGREES, lon2_e7 * E7_DEGREES, lat2_e7 * E7_DEGREES
-    )
+    distance_m = haversine_m(lon1_e7 * E7_DEGREES, lat1_e7 * E7_DEGREES, lon2_e7 * E7_DEGREES, lat2_e7 * E7_DEGREES)
     return distance_m if distance_m > MIN_DISTANCE_M else 0.0

@@ -82,9 +82,7 @@ def _set_corner(corners: NDArray[np.float64], row: int, x: float, y: float, dlon
 @inline
 def _move_corner(corners: NDArray[np.float64], source: int, target: int) -> None:
     """Copy one row over another."""
-    _set_corner(
-        corners, target, corners[source, X], corners[source, Y], corners[source, DLON], corners[source, LAT]
-    )
+    _set_corner(corners, target, corners[source, X], corners[source, Y], corners[source, DLON], corners[source, LAT])
 
 
 @kernel

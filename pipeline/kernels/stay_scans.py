@@ -244,9 +244,7 @@ def _first_window(
 
 
 @kernel
-def complete_hull(
-    track: Track, first: int, stop: int, candidate: NDArray[np.int64], hull: Hull, roam_m: float
-) -> Hull:
+def complete_hull(track: Track, first: int, stop: int, candidate: NDArray[np.int64], hull: Hull, roam_m: float) -> Hull:
     """Return the candidate's hull with pings first..stop-1 in it."""
     lon0 = candidate[LON]
     lat0 = candidate[LAT]

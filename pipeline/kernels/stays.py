@@ -310,9 +310,7 @@ def detect_stays(
     device_id = _frozen(device_id, np.int64)
     track = Track(*(_frozen(column, column.dtype) for column in track))
     carried = carried_rows(open_stays, is_compact)
-    used, rows, n_open, still_open = _sweep(
-        device_id, track, carried, rules, is_anchor, int(day_end_us), bool(is_last)
-    )
+    used, rows, n_open, still_open = _sweep(device_id, track, carried, rules, is_anchor, int(day_end_us), bool(is_last))
     if used == DEVICES_UNSORTED:
         raise ValueError("pings are not sorted by device_id")
     if used == TIMES_GO_BACK:

@@ -79,9 +79,7 @@ def _mark(path: Path) -> None:
 def _refuse_foreign(path: Path) -> None:
     """`venv --clear` empties the folder: only an environment or an empty folder may be emptied."""
     if path.exists() and any(path.iterdir()) and not (path / "pyvenv.cfg").exists():
-        raise FileExistsError(
-            f"{path} holds other files; choose an empty folder for the reference environment"
-        )
+        raise FileExistsError(f"{path} holds other files; choose an empty folder for the reference environment")
 
 
 def _interpreter() -> str:

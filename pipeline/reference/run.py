@@ -75,15 +75,11 @@ def _check(measure: str, frame: pd.DataFrame, params: Mapping[str, float | None]
 def _write(frame: pd.DataFrame, path: Path) -> None:
     """Write the rows with times as whole microseconds: pandas 1 knows nanoseconds only."""
     plain = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
-    plain["tracked_at"] = (
-        plain["tracked_at"].dt.tz_convert("UTC").astype("datetime64[us, UTC]").astype("int64")
-    )
+    plain["tracked_at"] = plain["tracked_at"].dt.tz_convert("UTC").astype("datetime64[us, UTC]").astype("int64")
     plain.to_parquet(path, index=False)
 
 
-def _call(
-    python: Path, measure: str, params: Mapping[str, float | None], asked: Path, answered: Path
-) -> None:
+def _call(python: Path, measure: str, params: Mapping[str, float | None], asked: Path, answered: Path) -> None:
     # -I: neither PYTHONPATH nor this package's folder may reach the other environment
     command = (python, "-I", "-W", "ignore", WORKER, measure, json.dumps(dict(params)), asked, answered)
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)

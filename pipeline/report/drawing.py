@@ -34,6 +34,10 @@ STYLE = {
 }
 
 
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+"""Nothing about when and with what a figure was drawn: equal figures are equal bytes."""
+
+
 class Image(NamedTuple):
     """A figure as the page shows it."""
 
@@ -58,13 +62,11 @@ def new_axes(height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
 
 def few_to_many() -> Colormap:
     """Return one hue from light to dark: read alike by colour-blind readers and in grey print."""
-    return LinearSegmentedColormap.from_list(
-        "few_to_many", matplotlib.colormaps["Blues"](np.linspace(0.12, 1, 256))
-    )
+    return LinearSegmentedColormap.from_list("few_to_many", matplotlib.colormaps["Blues"](np.linspace(0.12, 1, 256)))
 
 
 def to_image(figure: Figure, alt: str) -> Image:
     """Return a figure as SVG in a data URI: equal figures give equal bytes, and letters are outlines."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata=NO_METADATA)
     return Image("data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode(), alt)

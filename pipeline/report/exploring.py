@@ -101,9 +101,7 @@ def exploration_curve(
     return Curve(pd.DataFrame(points), n_panel, n_devices)
 
 
-def _chunks(
-    frames: Iterable[pd.DataFrame], n_days: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+def _chunks(frames: Iterable[pd.DataFrame], n_days: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     for visits in frames:
         device_id, counts = locations_by_day(visits, n_days)
         for a in range(0, device_id.size, CHUNK_DEVICES):

@@ -8,6 +8,7 @@ import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
@@ -44,9 +45,7 @@ def bar_heights(measure: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def _draw_bars(axes: Axes, edges: np.ndarray, heights: np.ndarray) -> None:
-    axes.bar(
-        edges[:-1], heights, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=0.8
-    )
+    axes.bar(edges[:-1], heights, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     axes.grid(axis="x", visible=False)
@@ -119,9 +118,7 @@ def draw_week(rates: Sequence[float], alt: str) -> Image:
         axes.set_facecolor(GREY)
         axes.patch.set_hatch("////")
         axes.patch.set_edgecolor("white")
-        mesh = axes.pcolormesh(
-            np.arange(25), np.arange(8), grid, cmap=few_to_many(), vmin=0, edgecolors="none"
-        )
+        mesh = axes.pcolormesh(np.arange(25), np.arange(8), grid, cmap=few_to_many(), vmin=0, edgecolors="none")
         axes.invert_yaxis()
         axes.set_yticks(np.arange(7) + 0.5, WEEKDAYS)
         axes.set_xticks([0, 6, 12, 18, 24])
@@ -132,7 +129,7 @@ def draw_week(rates: Sequence[float], alt: str) -> Image:
         return to_image(figure, alt)
 
 
-def _add_scale(figure: Figure, axes: Axes, mesh: object, label: str) -> None:
+def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh, label: str) -> None:
     bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", fraction=0.06, pad=0.03, aspect=30)
     bar.outline.set_visible(False)
     bar.set_label(label)

@@ -76,9 +76,7 @@ def _extent(bounds: np.ndarray) -> float:
     return float((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]))
 
 
-def _patches(
-    areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any
-) -> PatchCollection:
+def _patches(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any) -> PatchCollection:
     tolerance = (box[2] - box[0]) / RESOLUTION
     shapes = shapely.simplify(areas.geometry.to_numpy(), tolerance)
     outlines = [PathPatch(outline(part)) for part in shapes if not part.is_empty]
@@ -136,9 +134,7 @@ def _add_scale_bar(axes: Axes, box: tuple[float, float, float, float]) -> None:
 
 def _add_key(figure: Figure, axes: Axes, shaded: PatchCollection, has_few: bool) -> None:
     if has_few:
-        few = Patch(
-            facecolor=GREY, edgecolor="white", hatch="////", label=f"fewer than {MIN_DEVICES} devices"
-        )
+        few = Patch(facecolor=GREY, edgecolor="white", hatch="////", label=f"fewer than {MIN_DEVICES} devices")
         figure.legend(handles=[few], loc="outside lower center", frameon=False, borderpad=0.2)
     bar = figure.colorbar(shaded, ax=axes, orientation="horizontal", fraction=0.045, pad=0.05, aspect=30)
     bar.outline.set_visible(False)
@@ -150,7 +146,5 @@ def _add_key(figure: Figure, axes: Axes, shaded: PatchCollection, has_few: bool)
 
 def scale_ticks(highest: float) -> list[float]:
     """Return 10, 20, 50, 100, ... up to `highest`, thinned to at most six."""
-    ticks = [
-        step * 10.0**power for power in range(1, 10) for step in (1, 2, 5) if step * 10**power <= highest
-    ]
+    ticks = [step * 10.0**power for power in range(1, 10) for step in (1, 2, 5) if step * 10**power <= highest]
     return ticks if len(ticks) <= 6 else ticks[:: -(-len(ticks) // 6)]

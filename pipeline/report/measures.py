@@ -89,7 +89,7 @@ def measure_stays(store: Store) -> Stays:
 def count_starts(stays: pd.DataFrame) -> pd.DataFrame:
     """Return stays and devices per local hour of the week (0 to 167) that has any."""
     local = stays["started_at"].dt.tz_localize(None) + pd.to_timedelta(stays["utc_offset_s"], unit="s")
-    hour = (local.dt.weekday * 24 + local.dt.hour).rename("hour")
+    hour = (local.dt.day_of_week * 24 + local.dt.hour).rename("hour")
     grouped = stays["device_id"].groupby(hour)
     return pd.DataFrame({"n_stays": grouped.size(), "n_devices": grouped.nunique()})
 
@@ -121,9 +121,7 @@ def count_devices(device_id: pd.Series, area: pd.Series) -> pd.Series:
     return pairs.groupby("area").size()
 
 
-def suppress_areas(
-    shapes: gpd.GeoSeries, n_devices: pd.Series, min_devices: int = MIN_DEVICES
-) -> gpd.GeoDataFrame:
+def suppress_areas(shapes: gpd.GeoSeries, n_devices: pd.Series, min_devices: int = MIN_DEVICES) -> gpd.GeoDataFrame:
     """Return every area's devices, missing below `min_devices`; none and few are not told apart.
 
     `shapes` and `n_devices` are indexed by the area's id, which is not in the result.
@@ -143,9 +141,7 @@ def read_areas(store: Store) -> gpd.GeoSeries:
 def hexagons_of(locations: pd.DataFrame) -> pd.Series:
     """Return the H3 cell of each location."""
     pairs = zip(locations["lat"], locations["lon"], strict=True)
-    return pd.Series(
-        [h3.latlng_to_cell(lat, lon, H3_RESOLUTION) for lat, lon in pairs], index=locations.index
-    )
+    return pd.Series([h3.latlng_to_cell(lat, lon, H3_RESOLUTION) for lat, lon in pairs], index=locations.index)
 
 
 def hexagon_shapes(n_devices: pd.Series, min_devices: int = MIN_DEVICES) -> gpd.GeoSeries:

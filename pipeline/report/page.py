@@ -70,9 +70,7 @@ def render(study: Study, root: Path) -> str:
     results = measure(study, store)
     params = list_params(study)
     template = files("pipeline.report").joinpath("report.html").read_text()
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "number": format_number,
         "percent": format_percent,
@@ -134,9 +132,7 @@ def _draw_measures(results: Results) -> dict[str, Image]:
     radii, points = results.radii.bars, results.curve.points
     if radii:
         words, low, high = fullest_bar(radii, "devices")
-        alt = (
-            f"Histogram of the radius of gyration per device. {words}, {format_km(low)} to {format_km(high)}."
-        )
+        alt = f"Histogram of the radius of gyration per device. {words}, {format_km(low)} to {format_km(high)}."
         label = "Radius of gyration, km (log scale)"
         images["radii"] = figures.draw_log_bars(radii, 1000, label, "devices", alt)
     if len(points):
@@ -176,10 +172,10 @@ def _draw_seen(seen: Seen) -> dict[str, Image]:
     shown = seen.areas["n_devices"].dropna()
     if not len(shown):
         return {}
-    kind = "areas" if seen.is_tracts else "hexagons"
+    kind = "area" if seen.is_tracts else "hexagon"
     alt = (
-        f"Map of {len(shown):,} {kind} shaded by the number of devices with a location there, "
-        f"from {shown.min():,.0f} to {shown.max():,.0f}. "
-        f"{kind.capitalize()} with fewer than {MIN_DEVICES} are not shaded."
+        f"Map, {len(shown):,} {kind}{'s' if len(shown) > 1 else ''} shaded by the number of devices "
+        f"with a location there, from {shown.min():,.0f} to {shown.max():,.0f}. "
+        f"Where there are fewer than {MIN_DEVICES}, nothing is shaded."
     )
     return {"map": draw_map(seen, alt)}

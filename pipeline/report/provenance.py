@@ -93,9 +93,7 @@ def study_digest(study: Study) -> str:
 def list_params(study: Study) -> list[Param]:
     """Return every parameter of every stage with the value the study gives it."""
     return [
-        Param(
-            stage, name, format_param(getattr(params, name)), getattr(params, name) == _default(params, name)
-        )
+        Param(stage, name, format_param(getattr(params, name)), getattr(params, name) == _default(params, name))
         for stage, params in params_of(study).items()
         for name in type(params).model_fields
     ]

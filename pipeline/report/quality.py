@@ -56,7 +56,7 @@ def measure_quality(store: Store, study: Study) -> Quality:
         periods.append(count_devices_by_period(days, kind, study))
         gaps.append(find_gaps(days))
         devices.append(describe_devices(days))
-        weekdays = weekdays.add(days["date"].dt.weekday.value_counts(), fill_value=0)
+        weekdays = weekdays.add(days["date"].dt.day_of_week.value_counts(), fill_value=0)
     per_device = pd.concat(devices) if devices else pd.DataFrame({"n_days": [], "day_share": [], "hours": []})
     quartiles = (0.25, 0.5, 0.75)
     return Quality(
@@ -93,9 +93,7 @@ def join_periods(parts: list[pd.Series], kind: WindowKind, study: Study) -> pd.D
     days = pd.Series(pd.date_range(study.start, study.end, unit="s"))
     started = window_starts(days, kind, study.start).drop_duplicates(ignore_index=True)
     n_devices = counts.reindex(pd.DatetimeIndex(started)).to_numpy(float)
-    return pd.DataFrame(
-        {"started": started, "n_devices": np.where(n_devices >= MIN_DEVICES, n_devices, np.nan)}
-    )
+    return pd.DataFrame({"started": started, "n_devices": np.where(n_devices >= MIN_DEVICES, n_devices, np.nan)})
 
 
 def find_gaps(days: pd.DataFrame) -> pd.DataFrame:

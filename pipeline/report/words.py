@@ -62,7 +62,5 @@ def format_param(value: object) -> str:
 def fullest_bar(bars: Bars, rows: str) -> tuple[str, float, float]:
     """Return what share of `rows` the fullest bar holds, in words, and its borders."""
     k = int(bars.n_rows.argmax())
-    words = (
-        f"The fullest of {bars.n_rows.size} bars holds {format_percent(float(bars.shares[k]))} of the {rows}"
-    )
+    words = f"The fullest of {bars.n_rows.size} bars holds {format_percent(float(bars.shares[k]))} of the {rows}"
     return words, float(bars.edges[k]), float(bars.edges[k + 1])

@@ -80,9 +80,7 @@ def _fill_offsets(clock, at_s, offsets_s):
 
 
 def _id_column(ids: list[str], owner: NDArray[np.integer], mask: NDArray[np.bool_] | None = None) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(
-        pa.array(owner.astype(np.int32), mask=mask), pa.array(ids, pa.string())
-    )
+    return pa.DictionaryArray.from_arrays(pa.array(owner.astype(np.int32), mask=mask), pa.array(ids, pa.string()))
 
 
 def pings_table(params: CityParams, clock: Clock, pings: Pings, ids: list[str]) -> pa.Table:

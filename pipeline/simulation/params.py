@@ -29,9 +29,7 @@ class CityParams(BaseModel):
     n_days: int = Field(default=14, ge=1, le=3_660)  # local days; DST days have 23 or 25 hours
     zone: str = "America/New_York"  # IANA name; habits follow its clock
     centre_lon: float = Field(default=-72.6851, ge=-180.0, lt=180.0)  # degrees
-    centre_lat: float = Field(
-        default=41.7637, ge=-75.0, le=75.0
-    )  # degrees; flat-city maths fails at the poles
+    centre_lat: float = Field(default=41.7637, ge=-75.0, le=75.0)  # degrees; flat-city maths fails at the poles
     radius_m: float = Field(default=15_000.0, ge=1_000.0, le=60_000.0)  # nothing is built further out
 
     # --- the built city -----------------------------------------------------------------------
@@ -47,9 +45,7 @@ class CityParams(BaseModel):
     cluster_share: Share = 0.7  # share of workplaces in a cluster of their sector; others are anywhere
     cluster_spread_m: Positive = 700.0  # standard deviation of a cluster
     n_tracts: int = Field(default=150, ge=4, le=20_000)
-    tract_state_county: str = Field(
-        default="09003", pattern=r"^\d{5}$"
-    )  # leading digits of every tract_geoid
+    tract_state_county: str = Field(default="09003", pattern=r"^\d{5}$")  # leading digits of every tract_geoid
     population: int = Field(default=400_000, ge=1)  # residents of all tracts together
 
     # --- jobs ---------------------------------------------------------------------------------
@@ -84,9 +80,7 @@ class CityParams(BaseModel):
     drive_speed_m_per_s: Positive = 9.5
     trip_overhead_s: Positive = 90.0  # doors, parking, waiting; every trip takes at least this long
     trip_log_spread: Positive = 0.15  # lognormal jitter of trip times
-    trip_bow: float = Field(
-        default=0.06, ge=0.0, le=0.3
-    )  # sideways bend, standard deviation as share of length
+    trip_bow: float = Field(default=0.06, ge=0.0, le=0.3)  # sideways bend, standard deviation as share of length
 
     # --- sampling of pings --------------------------------------------------------------------
     pings_per_day: float = Field(default=1_000.0, gt=0.0, le=40_000.0)  # mean over people and days

@@ -52,9 +52,7 @@ def draw_homes(seed, city, people, mean_pings_per_day, rate_log_spread):
         people.home_x_m[k], people.home_y_m[k] = draw_site(state, city)
         people.outgoing[k] = lognormal(state, 1.0, _OUTGOING_LOG_SPREAD)
         median = mean_pings_per_day * math.exp(-0.5 * rate_log_spread * rate_log_spread)
-        people.pings_per_day[k] = min(
-            lognormal(state, median, rate_log_spread), _MAX_RATE * mean_pings_per_day
-        )
+        people.pings_per_day[k] = min(lognormal(state, median, rate_log_spread), _MAX_RATE * mean_pings_per_day)
 
 
 @kernel
@@ -148,6 +146,5 @@ def draw_people(params: CityParams, city: City, person: NDArray[np.int64]) -> Pe
 def device_ids(params: CityParams, person: NDArray[np.int64]) -> list[str]:
     """Return the anonymised ids of people: 32 hexadecimal digits made from the seed and the number."""
     return [
-        hashlib.blake2b(f"{params.seed}:{number}".encode(), digest_size=16).hexdigest()
-        for number in person.tolist()
+        hashlib.blake2b(f"{params.seed}:{number}".encode(), digest_size=16).hexdigest() for number in person.tolist()
     ]

@@ -16,9 +16,7 @@ from pipeline.kernels._numba import kernel
 State = NDArray[np.uint64]
 
 # Streams. Numbers are part of the meaning of a seed: never renumber, only add.
-HOMES, JOBS, WORKDAYS, OUTINGS, SAMPLING, FAULTS, PLACES, WORKPLACES, TOWNS, RESIDENTS, TRACTS, CLUSTERS = (
-    range(12)
-)
+HOMES, JOBS, WORKDAYS, OUTINGS, SAMPLING, FAULTS, PLACES, WORKPLACES, TOWNS, RESIDENTS, TRACTS, CLUSTERS = range(12)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

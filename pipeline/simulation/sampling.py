@@ -160,9 +160,7 @@ def position_at(diaries, row, at_s, bow_x_m, bow_y_m):
 def draw_accuracy(state, phone, is_still):
     """Return a reported accuracy in metres: the radius that holds 68 % of positions."""
     usual_m = phone.accuracy_still_m if is_still else phone.accuracy_moving_m
-    return min(
-        max(lognormal(state, usual_m, phone.accuracy_log_spread), _ACCURACY_MIN_M), phone.accuracy_max_m
-    )
+    return min(max(lognormal(state, usual_m, phone.accuracy_log_spread), _ACCURACY_MIN_M), phone.accuracy_max_m)
 
 
 @kernel
@@ -250,9 +248,7 @@ def sample_people(seed, first_k, people, phone, clock, diaries, weights, pings):
     for k in range(first_k, people.person.size):
         open_stream(state, seed, people.person[k], streams.SAMPLING)
         open_stream(fault_state, seed, people.person[k], streams.FAULTS)
-        weigh_trips(
-            weights, diaries, diaries.first[k], diaries.first[k + 1], clock.opened_s, phone.moving_boost
-        )
+        weigh_trips(weights, diaries, diaries.first[k], diaries.first[k + 1], clock.opened_s, phone.moving_boost)
         weigh_silences(state, weights, phone, clock, n_days)
         weighted_s = weights.sum() * _MINUTE_S
         if weighted_s == 0.0:
@@ -294,9 +290,7 @@ def draw_pings(params: CityParams, clock: Clock, people: People, diaries: Diarie
     while next_k < n_people:
         pings = _blank_pings(widen * _room_for(params, people.pings_per_day[next_k:]))
         first_k = next_k
-        next_k, n_rows = sample_people(
-            np.uint64(params.seed), first_k, people, phone, clock, diaries, weights, pings
-        )
+        next_k, n_rows = sample_people(np.uint64(params.seed), first_k, people, phone, clock, diaries, weights, pings)
         widen = 2 * widen if next_k == first_k else 1  # room did not suffice for a single person
         parts.append(Pings._make(column[:n_rows] for column in pings))
     if len(parts) == 1:

@@ -233,9 +233,7 @@ def write_diaries(seed, clock, rules, city, people, life, diaries):
 def _blank_diaries(n_people: int, n_rows: int) -> Diaries:
     started, finished, place = (np.empty(n_rows, np.int64) for _ in range(3))
     x_m, y_m = np.empty(n_rows), np.empty(n_rows)
-    return Diaries(
-        np.empty(n_people + 1, np.int64), started, finished, place, np.empty(n_rows, np.int8), x_m, y_m
-    )
+    return Diaries(np.empty(n_people + 1, np.int64), started, finished, place, np.empty(n_rows, np.int8), x_m, y_m)
 
 
 def draw_diaries(params: CityParams, clock: Clock, city: City, people: People) -> Diaries:

@@ -60,9 +60,7 @@ def simulate_tracts(params: CityParams) -> gpd.GeoDataFrame:
     if abs(params.centre_lon) + reach / math.cos(north) >= _HALF_TURN:
         raise ValueError("tracts of a city across the antimeridian cannot be drawn")
     polygons = _polygons(params)
-    geoids = [
-        f"{params.tract_state_county}{number:06d}" for number in range(100, 100 * polygons.size + 100, 100)
-    ]
+    geoids = [f"{params.tract_state_county}{number:06d}" for number in range(100, 100 * polygons.size + 100, 100)]
     columns = {"tract_geoid": geoids, "population": _populations(params, polygons)}
     return gpd.GeoDataFrame(columns, geometry=_to_degrees(params, polygons), crs="EPSG:4326")
 

@@ -72,9 +72,7 @@ def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Ser
     wanted = [name for name in (areas.id_column, areas.population_column) if name is not None]
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
-        raise SourceError(
-            f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
-        )
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
     shapes = shapely.force_2d(_to_wgs84(frame, path).geometry.to_numpy())
     return _ids(frame[areas.id_column], path), shapes, _population(frame, areas, path)
 
@@ -139,9 +137,7 @@ def _population(frame: gpd.GeoDataFrame, areas: Areas, path: Path) -> "pd.Series
     try:
         return pd.to_numeric(frame[areas.population_column]).astype(float)
     except (ValueError, TypeError):
-        raise SourceError(
-            f"{path}: column {areas.population_column} holds values that are no numbers"
-        ) from None
+        raise SourceError(f"{path}: column {areas.population_column} holds values that are no numbers") from None
 
 
 def _mend(shapes: np.ndarray, areas: Areas) -> tuple[np.ndarray, int]:

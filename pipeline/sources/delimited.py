@@ -58,14 +58,10 @@ def read_blocks(piece: Piece, key: bytes, block_rows: int) -> Iterator[pa.Table]
         open_stream(piece.path), layout, list(dict.fromkeys([*wanted.values(), checked])), piece.path
     ):
         columns = {role: block.columns[name] for role, name in wanted.items()}
-        yield from raw_blocks(
-            reader, TextBlock(columns, block.row_number, block.malformed), device, block_rows
-        )
+        yield from raw_blocks(reader, TextBlock(columns, block.row_number, block.malformed), device, block_rows)
 
 
-def raw_blocks(
-    reader: RowReader, block: TextBlock, device: str | None, block_rows: int
-) -> Iterator[pa.Table]:
+def raw_blocks(reader: RowReader, block: TextBlock, device: str | None, block_rows: int) -> Iterator[pa.Table]:
     """Yield RAW_PINGS of a block of text (columns by role), malformed rows in their places."""
     raw = reader.to_raw_pings(block.columns, block.row_number, device)
     if len(block.malformed):
@@ -111,19 +107,13 @@ def read_text(stream: pa.NativeFile, layout: Layout, wanted: list[str], path: Pa
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         if rows.n_seen == 0 and "cannot infer number of columns" in str(error):
             return  # a header and nothing below it
-        reason = (
-            "a row is too long; is a quote left open?" if "straddling" in str(error) else "not delimited text"
-        )
+        reason = "a row is too long; is a quote left open?" if "straddling" in str(error) else "not delimited text"
         raise SourceError(f"{path}: {reason}, somewhere after row {rows.n_seen}") from None
     except OSError:
-        raise SourceError(
-            f"{path}: the compressed file is truncated or damaged, after row {rows.n_seen}"
-        ) from None
+        raise SourceError(f"{path}: the compressed file is truncated or damaged, after row {rows.n_seen}") from None
 
 
-def _open(
-    stream: pa.NativeFile, layout: Layout, wanted: list[str], rows: "_RowCounter"
-) -> pacsv.CSVStreamingReader:
+def _open(stream: pa.NativeFile, layout: Layout, wanted: list[str], rows: "_RowCounter") -> pacsv.CSVStreamingReader:
     return pacsv.open_csv(
         stream,
         # One thread: Arrow numbers the rows it cannot parse only then, and tasks run side by side anyway.

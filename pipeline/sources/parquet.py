@@ -65,9 +65,7 @@ def _check_columns(names: list[str], wanted: dict[str, str], path: Path) -> None
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
 
 
-def _batches(
-    file: pq.ParquetFile, piece: Piece, names: list[str], block_rows: int
-) -> Iterator[pa.RecordBatch]:
+def _batches(file: pq.ParquetFile, piece: Piece, names: list[str], block_rows: int) -> Iterator[pa.RecordBatch]:
     groups = list(range(*piece.part)) if piece.part else None
     try:
         yield from file.iter_batches(block_rows, row_groups=groups, columns=names, use_threads=False)

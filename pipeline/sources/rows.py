@@ -28,9 +28,7 @@ class RowReader:
         self._hasher = IdHasher(key)
         self._to_degrees = _transformer(source.crs)
 
-    def to_raw_pings(
-        self, columns: dict[str, pa.Array], row_number: NDArray[np.int64], device: str | None
-    ) -> pa.Table:
+    def to_raw_pings(self, columns: dict[str, pa.Array], row_number: NDArray[np.int64], device: str | None) -> pa.Table:
         """Return one row of RAW_PINGS per row read.
 
         `columns` maps a role ("lon", "tracked_at", ...) to the source's values; `device` names the
@@ -42,9 +40,7 @@ class RowReader:
         x, y = (to_numbers(plain(columns[role]), role) for role in ("lon", "lat"))
         lon, lat, is_misplaced = self._place(x, y)
         accuracy = _numbers_or_none(columns.get("accuracy_m"), "accuracy_m", n_rows)
-        offset = _in_seconds(
-            _numbers_or_none(columns.get("utc_offset_s"), "utc_offset_s", n_rows), self._source
-        )
+        offset = _in_seconds(_numbers_or_none(columns.get("utc_offset_s"), "utc_offset_s", n_rows), self._source)
         faults = (
             ("bad_utc_offset", offset.is_bad),
             ("bad_accuracy", accuracy.is_bad),

@@ -121,9 +121,7 @@ def _from_mixed_iso(texts: pa.Array, source: Source) -> Times:
     values = np.zeros(len(texts), np.int64)
     is_bad = ~is_missing & ~is_iso
     for rows, zone in ((is_zoned, "UTC"), (is_iso & ~is_zoned, source.time_zone)):
-        parsed = pd.to_datetime(
-            texts.filter(pa.array(rows)).to_pandas(), format="ISO8601", errors="coerce", utc=True
-        )
+        parsed = pd.to_datetime(texts.filter(pa.array(rows)).to_pandas(), format="ISO8601", errors="coerce", utc=True)
         values[rows], is_bad[rows] = _settle(parsed, zone)
     return Times(values, is_missing, is_bad)
 

@@ -23,9 +23,7 @@ def coverage(
     never more than 12 hours behind UTC, so that is the end of the UTC date after it.
     The definition is ours.
     """
-    days = pd.concat([open_days, _count_days(pings)]).groupby(
-        ["device_id", "date"], as_index=False, sort=True
-    )
+    days = pd.concat([open_days, _count_days(pings)]).groupby(["device_id", "date"], as_index=False, sort=True)
     counted = days.agg({"n_pings": "sum", "hours_observed": "sum"})
     counted["hours_observed"] = counted["hours_observed"].astype("int8")
     utc_date = day_end.tz_localize(None).floor("D") - pd.Timedelta(days=1)

@@ -25,9 +25,7 @@ def exploration(visits: pd.DataFrame, study: Study, params: WindowParams) -> pd.
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study) -> pd.DataFrame:
     visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
     # A traveller's local date may step back: windows are kept in order, time within them.
-    visits = visits.sort_values(
-        ["device_id", "window_started", "started_at"], kind="stable", ignore_index=True
-    )
+    visits = visits.sort_values(["device_id", "window_started", "started_at"], kind="stable", ignore_index=True)
     device = visits["device_id"].to_numpy()
     window = visits["window_started"].to_numpy().astype("datetime64[D]").astype(np.int64)
     counts = explore(group_starts(device), visits["location_id"].to_numpy().astype(np.int64), window)

@@ -35,9 +35,7 @@ def gyration(visits: pd.DataFrame, study: Study, params: GyrationParams) -> pd.D
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: GyrationParams) -> pd.DataFrame:
     visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
-    visits = visits.sort_values(
-        ["device_id", "window_started", "location_id"], kind="stable", ignore_index=True
-    )
+    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     place = visits["location_id"].to_numpy().astype(np.int64)
     start = group_starts(device, window)

@@ -1,5 +1,7 @@
 """`locations`: the recurrent places of each device, and the area each lies in."""
 
+import itertools
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -51,7 +53,7 @@ def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams)
             "last_at": stays["finished_at"].array[last],
             "radius_m": places.radius_m,
             "tract_geoid": _area_of(places.lon, places.lat, tracts),
-            "stays_started_at": [started_at[a:b] for a, b in zip(start[:-1], start[1:], strict=True)],
+            "stays_started_at": [started_at[a:b] for a, b in itertools.pairwise(start)],
         }
     )
 

@@ -177,9 +177,7 @@ def _is_outside(column: pa.ChunkedArray, low: float, high: float) -> NDArray[np.
     return pc.invert(is_inside).fill_null(False).to_numpy()
 
 
-def _is_null_island(
-    lon: pa.ChunkedArray, lat: pa.ChunkedArray, within_deg: float
-) -> NDArray[np.bool_] | None:
+def _is_null_island(lon: pa.ChunkedArray, lat: pa.ChunkedArray, within_deg: float) -> NDArray[np.bool_] | None:
     """Return which rows are nearer than `within_deg` to 0, 0; None, and quickly, where none can be."""
     for column in (lon, lat):
         bounds = pc.min_max(column).as_py()
@@ -241,9 +239,7 @@ def _offsets_at(
     rows_of = cells & 0xFFFFFFFF
     rows_of = np.where(rows_of >= 1 << 31, rows_of - (1 << 32), rows_of)
     columns_of = (cells - rows_of) >> 32
-    zones = [
-        _zone_of_cell(int(c), int(r), cell_e7) or otherwise for c, r in zip(columns_of, rows_of, strict=True)
-    ]
+    zones = [_zone_of_cell(int(c), int(r), cell_e7) or otherwise for c, r in zip(columns_of, rows_of, strict=True)]
     zone_codes, names = pd.factorize(np.array(zones, dtype=object))
     zone_of_row = zone_codes[codes]
     offsets = np.zeros(len(at_us), np.int32)
@@ -275,9 +271,7 @@ def _order_by_time(
         order = np.lexsort((at_us, device_id)).astype(np.int32)
         is_tied = (np.diff(at_us[order]) == 0) & (np.diff(device_id[order]) == 0)
         return order, np.concatenate([[False], is_tied])
-    keys, order = radix_order(
-        (rank.take(codes) << np.uint64(time_bits)) | (at_us - first).view(np.uint64), n_bits
-    )
+    keys, order = radix_order((rank.take(codes) << np.uint64(time_bits)) | (at_us - first).view(np.uint64), n_bits)
     is_tied = np.zeros(len(keys), np.bool_)
     np.equal(keys[1:], keys[:-1], out=is_tied[1:])
     return order, is_tied

@@ -1,5 +1,6 @@
 """`stays`: where and when each device stayed, date by date, with what a date leaves open."""
 
+import itertools
 from typing import Literal
 
 import numpy as np
@@ -10,8 +11,10 @@ from data_contracts import OPEN_STAYS, PINGS, STAYS
 from pipeline.kernels.stays import OpenStays, Stays, detect_stays
 from pipeline.params import Params
 from pipeline.stage import stage
+from pipeline.windows import group_starts
 
 KEPT = ("kept_lon_e7", "kept_lat_e7", "kept_at")
+DAY_US = 86_400_000_000
 
 
 class StayParams(Params):
@@ -55,44 +58,40 @@ def stays(
         day_end_us=day_end.value // 1000,
         is_last=is_last,
     )
-    offsets = _Offsets(pings, open_stays)
+    offsets = _Offsets(pings, open_stays, day_end)
     return _stays_frame(found, offsets), _open_frame(left, offsets)
 
 
 class _Offsets:
-    """Looks up the offset from UTC of a ping of today, or of one that was carried here."""
+    """Looks up the offset from UTC of a ping of the date, or of one that was carried here."""
 
-    def __init__(self, pings: pd.DataFrame, open_stays: pd.DataFrame) -> None:
+    def __init__(self, pings: pd.DataFrame, open_stays: pd.DataFrame, day_end: pd.Timestamp) -> None:
         self._pings = pings
-        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(
-            ["device_id", "at", "offset"], axis=1
-        )
-        firsts = firsts.assign(at=_as_us(firsts["at"]))
-        kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(
-            ["device_id", "at", "offset"], axis=1
-        )
-        known = pd.concat([firsts, kept.explode(["at", "offset"]).dropna()]).astype("int64")
-        self._carried = known.drop_duplicates(["device_id", "at"])
+        self._day_start = (day_end - pd.Timedelta(days=1)).value // 1000
+        names = ["device_id", "at", "offset"]
+        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(names, axis=1)
+        kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(names, axis=1)
+        known = [firsts.assign(at=_as_us(firsts["at"])), kept.explode(["at", "offset"]).dropna()]
+        self._carried = pd.concat(known).astype("int64").drop_duplicates(["device_id", "at"])
 
     def of(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the offset in seconds (int32) of each ping named by device and time (µs)."""
-        wanted = pd.DataFrame({"device_id": device_id, "at": at})
-        carried = wanted.merge(self._carried, on=["device_id", "at"], how="left")["offset"]
-        is_today = carried.isna().to_numpy()
-        offsets = carried.fillna(0).to_numpy().astype(np.int32)
+        offsets = np.empty(at.size, np.int32)
+        is_today = at >= self._day_start
         offsets[is_today] = self._of_today(device_id[is_today], at[is_today])
+        earlier = pd.DataFrame({"device_id": device_id[~is_today], "at": at[~is_today]})
+        if len(earlier):
+            offsets[~is_today] = earlier.merge(self._carried, on=["device_id", "at"], how="left")["offset"]
         return offsets
 
     def _of_today(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
-        if not device_id.size:
-            return np.empty(0, np.int32)
-        tracked_at = _as_us(self._pings["tracked_at"])
-        devices, codes = np.unique(self._pings["device_id"].to_numpy(), return_inverse=True)
-        first, span = tracked_at.min(), np.ptp(tracked_at) + 1
-        rows = np.searchsorted(
-            codes * span + tracked_at - first, np.searchsorted(devices, device_id) * span + at - first
-        )
-        return self._pings["utc_offset_s"].to_numpy()[rows]
+        """Find the pings by one number that rises with (device, time): the date is at most a day long."""
+        start = group_starts(self._pings["device_id"].to_numpy())
+        devices = self._pings["device_id"].to_numpy()[start[:-1]]
+        codes = np.repeat(np.arange(devices.size), np.diff(start))
+        pings = codes * DAY_US + _as_us(self._pings["tracked_at"]) - self._day_start
+        wanted = np.searchsorted(devices, device_id) * DAY_US + at - self._day_start
+        return self._pings["utc_offset_s"].to_numpy()[np.searchsorted(pings, wanted)]
 
 
 def _as_us(times: pd.Series) -> np.ndarray:
@@ -107,8 +106,7 @@ def _to_kernel(open_stays: pd.DataFrame) -> OpenStays:
     """Return the carried table as the kernel's flat arrays."""
     lengths = open_stays["kept_at"].map(len).to_numpy(dtype=np.int64)
     kept = [
-        np.concatenate([np.empty(0, t), *open_stays[name]])
-        for name, t in zip(KEPT, ("i4", "i4", "i8"), strict=True)
+        np.concatenate([np.empty(0, t), *open_stays[name]]) for name, t in zip(KEPT, ("i4", "i4", "i8"), strict=True)
     ]
     return OpenStays(
         open_stays["device_id"].to_numpy(),
@@ -135,7 +133,7 @@ def _open_frame(left: OpenStays, offsets: _Offsets) -> pd.DataFrame:
     kept_offset[is_timed] = offsets.of(device[is_timed], left.kept_at[is_timed])
 
     def lists(values: np.ndarray) -> list[np.ndarray]:
-        return [values[a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
+        return [values[a:b] for a, b in itertools.pairwise(start)]
 
     return pd.DataFrame(
         {

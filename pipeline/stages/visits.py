@@ -1,6 +1,5 @@
 """`visits`: the stays at a location, with its area, and whether the device was ever there before."""
 
-import numpy as np
 import pandas as pd
 
 from data_contracts import LOCATIONS, STAYS, VISITS
@@ -19,12 +18,8 @@ def visits(stays: pd.DataFrame, locations: pd.DataFrame, params: NoParams) -> pd
         "stays_started_at"
     )
     members = members.rename(columns={"stays_started_at": "started_at"})
-    members["started_at"] = (
-        members["started_at"].astype("int64").astype("datetime64[us]").dt.tz_localize("UTC")
-    )
-    joined = stays.drop(columns=["lon", "lat"]).merge(
-        members, on=["device_id", "started_at"], validate="one_to_one"
-    )
+    members["started_at"] = members["started_at"].astype("int64").astype("datetime64[us]").dt.tz_localize("UTC")
+    joined = stays.drop(columns=["lon", "lat"]).merge(members, on=["device_id", "started_at"], validate="one_to_one")
     joined = joined.sort_values(["device_id", "started_at"], ignore_index=True)
     local = joined["started_at"].dt.tz_localize(None) + pd.to_timedelta(joined["utc_offset_s"], unit="s")
     joined["date"] = local.dt.floor("D").astype("datetime64[ms]")

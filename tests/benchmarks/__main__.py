@@ -18,9 +18,7 @@ def main() -> None:
     failed = []
     for title, (module, *arguments) in BENCHMARKS.items():
         print(f"\n== {title}", flush=True)
-        if subprocess.run(
-            [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments], check=False
-        ).returncode:
+        if subprocess.run([sys.executable, "-m", f"tests.benchmarks.{module}", *arguments], check=False).returncode:
             failed.append(title)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

@@ -28,9 +28,7 @@ def make_city(n_pings: int) -> Path:
     folder = BENCH / f"city-{n_pings}"
     if (folder / "done").exists():
         return folder
-    params = CityParams(
-        n_devices=round(n_pings / PINGS_PER_DAY / N_DAYS), n_days=N_DAYS, pings_per_day=PINGS_PER_DAY
-    )
+    params = CityParams(n_devices=round(n_pings / PINGS_PER_DAY / N_DAYS), n_days=N_DAYS, pings_per_day=PINGS_PER_DAY)
     n_buckets = suggest_n_buckets(params)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for job in [pool.submit(write_city, params, folder, b, n_buckets) for b in range(n_buckets)]:
@@ -48,11 +46,7 @@ def floor(raw: str, out: str) -> dict:
 
     started = time.perf_counter()
     files = sorted(str(p) for p in Path(raw).rglob("*.parquet"))
-    data = (
-        pq.read_table(files, read_dictionary=["device_id"], partitioning=None)
-        .unify_dictionaries()
-        .combine_chunks()
-    )
+    data = pq.read_table(files, read_dictionary=["device_id"], partitioning=None).unify_dictionaries().combine_chunks()
     read = time.perf_counter()
     codes = data["device_id"].chunk(0).indices.to_numpy(zero_copy_only=False)
     at = data["timestamp"].to_numpy(zero_copy_only=False)
@@ -117,9 +111,7 @@ def study_of(city: Path) -> dict:
 def timed(arguments: list[str]) -> dict:
     """Run this module as a process of its own; return its result with wall seconds and peak memory."""
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", __spec__.name, *arguments], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", __spec__.name, *arguments], check=True, capture_output=True, text=True)
     return {"wall_s": time.perf_counter() - started, **json.loads(done.stdout.splitlines()[-1])}
 
 
@@ -154,9 +146,7 @@ def report(floors: list[dict], wholes: list[dict]) -> None:
     rows = floors[0]["steps"].pop("rows")
     print(f"{rows:,} rows; median of {len(floors)} rounds in turn, whole processes")
     for name, runs, seconds in (("read+sort+write", floors, a), ("whole run", wholes, b)):
-        steps = {
-            s: round(statistics.median(r["steps"].get(s, 0.0) for r in runs), 1) for s in runs[0]["steps"]
-        }
+        steps = {s: round(statistics.median(r["steps"].get(s, 0.0) for r in runs), 1) for s in runs[0]["steps"]}
         print(f"{name:16} {seconds:6.1f} s  peak {max(r['peak_mib'] for r in runs):6,} MiB  {steps}")
     print(f"ratio {b / a:.2f} (at most 3.00 wanted)")
     print(

@@ -145,9 +145,7 @@ def fastmob_kernel_inputs(pings: Columns) -> tuple:
 def fastmob_kernel(inputs: tuple, gap_min: float) -> int:
     """Run fastmob's compiled kernel alone."""
     no_data = 1e12 if gap_min == math.inf else gap_min
-    found = fastmob_core.detect_stay_locations_batch_indexed(
-        *inputs, ROAM_M / 1000, DWELL_MIN, no_data, math.inf, True
-    )
+    found = fastmob_core.detect_stay_locations_batch_indexed(*inputs, ROAM_M / 1000, DWELL_MIN, no_data, math.inf, True)
     return len(found[0])
 
 
@@ -161,12 +159,9 @@ def alternate(runs: dict, rounds: int) -> dict:
             counts[name] = run()
             if turn:
                 timings[name].append((time.perf_counter() - started, time.process_time() - cpu_started))
-    medians = {
-        name: [statistics.median(t) for t in zip(*pairs, strict=True)] for name, pairs in timings.items()
-    }
+    medians = {name: [statistics.median(t) for t in zip(*pairs, strict=True)] for name, pairs in timings.items()}
     return {
-        name: {"seconds": clock, "cpu_seconds": cpu, "stays": counts[name]}
-        for name, (clock, cpu) in medians.items()
+        name: {"seconds": clock, "cpu_seconds": cpu, "stays": counts[name]} for name, (clock, cpu) in medians.items()
     }
 
 

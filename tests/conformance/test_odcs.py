@@ -99,9 +99,7 @@ def test_smallest_group_of_a_release_table_is_a_bound():
     assert properties(document)["n_devices"]["logicalTypeOptions"]["minimum"] == 10
     assert properties(document)["n_devices"]["classification"] == "release"
     assert custom(yaml.safe_load(document))["minDevices"] == 10
-    assert (
-        yaml.safe_load(document)["description"]["limitations"] == "Every row stands for at least 10 devices."
-    )
+    assert yaml.safe_load(document)["description"]["limitations"] == "Every row stands for at least 10 devices."
 
 
 def test_a_version_that_looks_like_a_number_stays_a_text():

@@ -48,9 +48,7 @@ def write_study(folder: Path) -> Path:
         for day in (5, 6):
             for k in range(24):
                 lon = LON + 0.01 * number + 0.02 * (day - 5)
-                rows.append(
-                    f"{device},2020-01-{day:02d}T{8 + k // 12:02d}:{5 * (k % 12):02d}:00Z,{lon:.7f},{LAT:.7f}"
-                )
+                rows.append(f"{device},2020-01-{day:02d}T{8 + k // 12:02d}:{5 * (k % 12):02d}:00Z,{lon:.7f},{LAT:.7f}")
     rows.append(rows[0])
     rows.append(f"{DEVICES[0]},2020-01-05T12:00:00Z,{LON:.7f},95.0")
     (folder / "pings.csv").write_text("\n".join(["who,at,x,y", *rows]) + "\n")
@@ -67,9 +65,7 @@ def make_environment(home: Path, api_url: str | None = None) -> dict[str, str]:
 
 
 @contextmanager
-def started(
-    arguments: Sequence[str], environment: dict[str, str], folder: Path
-) -> Iterator[subprocess.Popen[str]]:
+def started(arguments: Sequence[str], environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Yield a Python process in a group of its own; nothing of the group is left afterwards.
 
     The group matters: a killed flow leaves the temporary server that Prefect started for it.
@@ -126,9 +122,7 @@ main()
 """
 
 
-def stop_in_stays(
-    study_file: Path, root: Path, environment: dict[str, str], sent: signal.Signals
-) -> tuple[int, bool]:
+def stop_in_stays(study_file: Path, root: Path, environment: dict[str, str], sent: signal.Signals) -> tuple[int, bool]:
     """Send a signal to the process of a daily run, and to it alone, while it is in stage `stays`.
 
     Returns its exit code, and whether a process that it started outlived it.

@@ -62,7 +62,16 @@ def test_status_is_0_when_current_and_3_when_not(study_file, root):
 
 def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root):
     before = {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")}
-    done = sojourn("backfill", study_file, "--root", root, "--dry-run", "--json", "--set", "params.gyration.windows=['day']")
+    done = sojourn(
+        "backfill",
+        study_file,
+        "--root",
+        root,
+        "--dry-run",
+        "--json",
+        "--set",
+        "params.gyration.windows=['day']",
+    )
     assert done.returncode == 0, done.stderr
     assert {shard["table"] for shard in json.loads(done.stdout)} == {"gyration"}
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before

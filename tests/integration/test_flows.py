@@ -112,9 +112,7 @@ def assert_holds_counts(markdown: str) -> None:
 
 
 @pytest.mark.slow
-def test_embedded_run_needs_nothing_and_tells_nothing(
-    study_file: Path, root: Path, embedded_home: Path
-) -> None:
+def test_embedded_run_needs_nothing_and_tells_nothing(study_file: Path, root: Path, embedded_home: Path) -> None:
     """The command line alone: tables, record, run name and artifact are there, no id or place is."""
     arguments = ["-m", "flows.daily", *daily_options(study_file, root)]
     code, output = run_python(arguments, make_environment(embedded_home), study_file.parent)
@@ -155,9 +153,7 @@ def test_killed_embedded_run_is_told_by_our_records(
 
 
 @pytest.mark.slow
-def test_cancelled_embedded_run_leaves_no_server_behind(
-    study_file: Path, root: Path, embedded_home: Path
-) -> None:
+def test_cancelled_embedded_run_leaves_no_server_behind(study_file: Path, root: Path, embedded_home: Path) -> None:
     code, is_anything_left = stop_in_stays(study_file, root, make_environment(embedded_home), signal.SIGTERM)
     assert (code, is_anything_left) == (130, False)
     assert_stopped(root, "cancelled")
@@ -199,9 +195,7 @@ def assert_stopped(root: Path, state: str) -> None:
 # Against a server
 
 
-def test_daily_has_a_task_a_stage_a_name_and_an_artifact(
-    flows: ModuleType, study_file: Path, root: Path
-) -> None:
+def test_daily_has_a_task_a_stage_a_name_and_an_artifact(flows: ModuleType, study_file: Path, root: Path) -> None:
     summaries = flows.daily.daily(root=root, study_file=study_file, n_buckets=2)
 
     assert [s.stage for s in summaries] == STAGES
@@ -222,9 +216,7 @@ def test_study_as_a_parameter_and_a_span_of_dates(flows: ModuleType, study_file:
 
     assert find_flow_run(root).name == "beijing 2020-01-06..2020-01-06"
     store = Store(root)
-    assert {key.date for key in store.keys(PINGS)} == {date(2020, 1, 5), date(2020, 1, 6)}, (
-        "all files are loaded"
-    )
+    assert {key.date for key in store.keys(PINGS)} == {date(2020, 1, 5), date(2020, 1, 6)}, "all files are loaded"
     assert {key.date for key in store.keys(STAYS)} == {date(2020, 1, 6)}
 
 
@@ -280,9 +272,7 @@ def test_the_message_of_a_foreign_error_is_withheld(
     assert DEVICES[0] not in find_task_runs(root, ["pings"])["pings"].model_dump_json()
 
 
-def fail_stages(
-    monkeypatch: pytest.MonkeyPatch, failures: dict[str, int], error: Exception | None = None
-) -> list[str]:
+def fail_stages(monkeypatch: pytest.MonkeyPatch, failures: dict[str, int], error: Exception | None = None) -> list[str]:
     """Make stages fail that often before they work; return the growing list of what was called."""
     calls: list[str] = []
     execute = Run.execute
@@ -320,9 +310,7 @@ def test_backfill_of_some_stages_after_a_dry_run(flows: ModuleType, study_file: 
     assert [s.stage for s in summaries] == [name for name in STAGES if name in ("stays", "coverage")]
     assert {key.date for key in Store(root).keys(STAYS)} == {date(2020, 1, 6)}
 
-    states = {
-        (line.table, line.state) for line in flows.backfill.backfill(**given, stages=["stays"], dry_run=True)
-    }
+    states = {(line.table, line.state) for line in flows.backfill.backfill(**given, stages=["stays"], dry_run=True)}
     assert ("stays", "missing") in states and {table for table, _ in states} == {"stays"}
     assert [run["command"] for run in read_runs(root)] == ["flow backfill"] * 2
 
@@ -348,6 +336,60 @@ def test_states_are_counted_and_files_are_not_named(flows: ModuleType) -> None:
     assert "person" not in text
 
 
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    """The command line handles SIGTERM its own way; here it is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_command_line_of_backfill(
+    flows: ModuleType, study_file: Path, root: Path, monkeypatch: pytest.MonkeyPatch, sigterm: None
+) -> None:
+    options = ["--start", "2020-01-06", "--stages", "stays", "visits", "--dry-run"]
+    monkeypatch.setattr("sys.argv", ["backfill", *daily_options(study_file, root), *options])
+    flows.backfill.main()
+    run = find_flow_run(root)
+    assert run.name == "beijing 2020-01-06..2020-01-06"
+    given = {name: run.parameters[name] for name in ("stages", "dry_run", "start", "end", "n_buckets")}
+    assert given == {
+        "stages": ["stays", "visits"],
+        "dry_run": True,
+        "start": "2020-01-06",
+        "end": None,
+        "n_buckets": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (
+            RunError("stays/0001: 3 rows break the contract"),
+            1,
+            "error: stays/0001: 3 rows break the contract\n",
+        ),
+        (StudyError("no study file"), 2, "error: no study file\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_exit_codes(
+    flows: ModuleType,
+    capsys: pytest.CaptureFixture[str],
+    sigterm: None,
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def failing(**parameters: object) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        flows.command.run_flow(failing, flows.command.make_parser("").parse_args(["--study", "s", "--root", "r"]))
+    assert (left.value.code, capsys.readouterr().err) == (code, said)
+
+
 # What cannot be asked for
 
 
@@ -360,9 +402,7 @@ def test_states_are_counted_and_files_are_not_named(flows: ModuleType) -> None:
         ({"study": {"name": "x"}}, "start: Field required"),
     ],
 )
-def test_a_study_that_cannot_be_read_fails_the_flow(
-    flows: ModuleType, root: Path, given: dict, message: str
-) -> None:
+def test_a_study_that_cannot_be_read_fails_the_flow(flows: ModuleType, root: Path, given: dict, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         flows.daily.daily(root=root, **given)
     run = find_flow_run(root)
@@ -397,9 +437,7 @@ def read_deployments() -> dict[str, dict]:
     return {deployment["name"]: deployment for deployment in declared["deployments"]}
 
 
-def test_deployments_name_flows_and_parameters_that_exist(
-    flows: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deployments_name_flows_and_parameters_that_exist(flows: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.flows import load_flow_from_entrypoint
 
@@ -425,7 +463,7 @@ def test_deployments_are_accepted_by_a_server_and_run_by_a_worker(
     from prefect import get_client
 
     environment = make_environment(tmp_path / "home", server)
-    for name in ("prefect.yaml", "flows", "pipeline", "data_contracts"):
+    for name in ("prefect.yaml", "flows"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     prefect = ["-m", "prefect", "--no-prompt"]
     for arguments in (["work-pool", "create", "sojourn", "--type", "process"], ["deploy", "--all"]):

@@ -36,9 +36,7 @@ def command(city, tmp_path_factory):
             "--buckets",
             "3",
         ]
-        return subprocess.Popen(
-            arguments, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        return subprocess.Popen(arguments, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     os.environ["SOJOURN_KEY"] = "a key for tests that is long enough"
     for name in ("warm", "undisturbed"):
@@ -69,11 +67,7 @@ def test_killed_and_run_again(command, city, tmp_path, seed):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     read_everything(root)
-    if (
-        process.returncode == -signal.SIGKILL
-        and (root / "_runs").exists()
-        and any((root / "_runs").glob("*.json"))
-    ):
+    if process.returncode == -signal.SIGKILL and (root / "_runs").exists() and any((root / "_runs").glob("*.json")):
         assert read_runs(root)[-1]["state"] == "killed"
     again = start(root)
     _, errors = again.communicate()

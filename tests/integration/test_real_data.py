@@ -14,9 +14,7 @@ MEASURES = ("stays", "locations", "visits", "gyration", "exploration")
 
 
 def study(start, end, zone, source, **fields) -> Study:
-    return Study.from_dict(
-        {"name": "real", "start": start, "end": end, "zone": zone, "sources": [source]} | fields
-    )
+    return Study.from_dict({"name": "real", "start": start, "end": end, "zone": zone, "sources": [source]} | fields)
 
 
 def geolife(shared_data, devices="*", **fields) -> Study:

@@ -15,9 +15,7 @@ from pipeline.study import Areas, ColumnMap, Source, Study
 
 DATA = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[2] / ".." / "shared")).resolve() / "data"
 KEY = b"0123456789abcdef"
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"no real data: SOJOURN_SHARED/data ({DATA}) is absent"
-)
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data: SOJOURN_SHARED/data ({DATA}) is absent")
 
 
 def read(**fields) -> pa.Table:

@@ -74,9 +74,7 @@ def test_coverage_counts_every_ping_and_hour(done):
     pings = all_rows(root, "pings").to_pandas()
     local = pings["tracked_at"].dt.tz_localize(None) + pd.to_timedelta(pings["utc_offset_s"], unit="s")
     pings["date"], pings["hour"] = local.dt.date, pings["tracked_at"].dt.floor("h")
-    expected = pings.groupby(["device_id", "date"]).agg(
-        n_pings=("hour", "size"), hours_observed=("hour", "nunique")
-    )
+    expected = pings.groupby(["device_id", "date"]).agg(n_pings=("hour", "size"), hours_observed=("hour", "nunique"))
     found = all_rows(root, "coverage").to_pandas().set_index(["device_id", "date"])
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
 
@@ -210,9 +208,9 @@ def test_two_runs_on_one_root_are_refused(city, tmp_path):
     from pipeline.engine.run import open_run
 
     settings = Settings(root=tmp_path / "tables", n_buckets=3)
+    again = open_run(city.study(), settings, "test")
     with open_run(city.study(), settings, "test"), pytest.raises(RunError, match="another run"):
-        with open_run(city.study(), settings, "test"):
-            pass
+        again.__enter__()
 
 
 def test_a_root_keeps_its_bucket_count(city, done):
@@ -224,9 +222,7 @@ def test_a_broken_file_is_named_and_the_others_are_loaded(city, done, tmp_path):
     root, broken, empty = tmp_path / "tables", tmp_path / "broken.parquet", tmp_path / "empty.parquet"
     broken.write_bytes(city.files[0].read_bytes()[:2000])
     empty.touch()
-    with pytest.raises(
-        RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"
-    ):
+    with pytest.raises(RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"):
         run_all(city.study([*city.files, broken, empty]), root)
     assert [r["state"] for r in read_runs(root)] == ["failed"]
     broken.unlink()

@@ -60,9 +60,7 @@ def _read_device(path):
 def _read_plt(content):
     rows = pd.read_csv(io.BytesIO(content), skiprows=PLT_HEADER_LINES, header=None, names=PLT_COLUMNS)
     tracked_at = pd.to_datetime(rows["date"] + " " + rows["time"], format="%Y-%m-%d %H:%M:%S")
-    return pd.DataFrame(
-        {"tracked_at": tracked_at.dt.tz_localize(UTC), "lon": rows["lon"], "lat": rows["lat"]}
-    )
+    return pd.DataFrame({"tracked_at": tracked_at.dt.tz_localize(UTC), "lon": rows["lon"], "lat": rows["lat"]})
 
 
 @pytest.fixture(scope="session")

@@ -59,9 +59,7 @@ def _trackintel_clusters(stays, x, y, min_samples):
             crs="EPSG:4326",
         )
     )
-    found, _ = staypoints.generate_locations(
-        epsilon=EPS_M, num_samples=min_samples, distance_metric="haversine"
-    )
+    found, _ = staypoints.generate_locations(epsilon=EPS_M, num_samples=min_samples, distance_metric="haversine")
     return found.sort_index()["location_id"].astype("Float64").fillna(-1).to_numpy().astype(int)
 
 

@@ -27,9 +27,7 @@ pytestmark = pytest.mark.oracle
 def _radii(pings, centre_space):
     pings = pings.sort_values(["device_id", "tracked_at"], kind="stable")
     start = np.append(0, np.cumsum(pings.groupby("device_id").size()))
-    return radius_of_gyration(
-        start, pings["lon"].to_numpy(), pings["lat"].to_numpy(), centre_space=centre_space
-    )
+    return radius_of_gyration(start, pings["lon"].to_numpy(), pings["lat"].to_numpy(), centre_space=centre_space)
 
 
 def _between_centres_m(pings):

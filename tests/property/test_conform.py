@@ -74,9 +74,7 @@ def test_broken_rules_are_those_of_the_twin(data, table):
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    tables(), st.sets(st.sampled_from([c.name for c in COLUMNS])), st.sets(st.sampled_from(["mood", "uid"]))
-)
+@given(tables(), st.sets(st.sampled_from([c.name for c in COLUMNS])), st.sets(st.sampled_from(["mood", "uid"])))
 def test_broken_names_are_those_of_the_twin(data, dropped, added):
     data = data.drop_columns(sorted(dropped))
     for name in sorted(added):

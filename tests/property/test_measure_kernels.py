@@ -27,9 +27,7 @@ def groups(draw):
     return np.cumsum([0, *sizes]), lon, lat, rng.integers(0, 9, n).astype(float), rng.integers(0, 4, n)
 
 
-settings_of_centre = st.tuples(
-    st.sampled_from(["weighted", "unweighted"]), st.sampled_from(["sphere", "degrees"])
-)
+settings_of_centre = st.tuples(st.sampled_from(["weighted", "unweighted"]), st.sampled_from(["sphere", "degrees"]))
 
 
 @given(groups(), settings_of_centre)
@@ -63,9 +61,7 @@ def test_radius_ignores_order_scale_of_weights_and_rotation_about_the_axis(rows,
         radius_of_gyration(start, lon, lat, weight * scale),
         radius_of_gyration(start, (lon + 217.3 + 180) % 360 - 180, lat, weight),
         radius_of_gyration(start, -lon, -lat, weight),
-        radius_of_gyration(lon.size - start[::-1], lon[::-1].copy(), lat[::-1].copy(), weight[::-1].copy())[
-            ::-1
-        ],
+        radius_of_gyration(lon.size - start[::-1], lon[::-1].copy(), lat[::-1].copy(), weight[::-1].copy())[::-1],
     ]
     for other in same:
         np.testing.assert_allclose(other, radius_m, rtol=1e-9, atol=1e-6)

@@ -9,19 +9,11 @@ from data_contracts.odcs import _yaml_lines
 
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
-    st.sampled_from(
-        ["yes", "No", "null", "~", "1e3", "1.0", "0x1f", "12:30", "2024-01-01", "=", "<<", "- a", "a: b"]
-    ),
-    st.sampled_from(
-        ["a #b", "'", '"', "\\", "\n", "\u2028", "\ufeff", " a", "a ", "n", "on", "date × bucket"]
-    ),
+    st.sampled_from(["yes", "No", "null", "~", "1e3", "1.0", "0x1f", "12:30", "2024-01-01", "=", "<<", "- a", "a: b"]),
+    st.sampled_from(["a #b", "'", '"', "\\", "\n", "\u2028", "\ufeff", " a", "a ", "n", "on", "date × bucket"]),
 )
-SCALARS = st.one_of(
-    TEXTS, st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False)
-)
-VALUES = st.recursive(
-    SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(TEXTS, v, max_size=3), max_leaves=12
-)
+SCALARS = st.one_of(TEXTS, st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False))
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(TEXTS, v, max_size=3), max_leaves=12)
 DOCUMENTS = st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4) | st.lists(VALUES, min_size=1, max_size=4)
 
 

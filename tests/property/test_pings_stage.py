@@ -42,9 +42,7 @@ def raw_rows(draw) -> dict:
     """A row as a reader makes it: a fault goes with a null in its column."""
     row = {
         "device_id": draw(or_none(st.integers(-(2**63), 2**63 - 1))),
-        "tracked_at": draw(
-            or_none(st.datetimes(datetime(2024, 3, 8), datetime(2024, 3, 13), timezones=st.just(UTC)))
-        ),
+        "tracked_at": draw(or_none(st.datetimes(datetime(2024, 3, 8), datetime(2024, 3, 13), timezones=st.just(UTC)))),
         "lon": draw(or_none(st.one_of(st.floats(-200, 200), st.sampled_from([0.0, 180.0, -180.0, 0.00999])))),
         "lat": draw(or_none(st.one_of(st.floats(-100, 100), st.sampled_from([0.0, 90.0, -90.0, 0.00999])))),
         "accuracy_m": draw(or_none(st.one_of(st.floats(-1, 200, width=32), st.just(float("inf"))))),
@@ -72,9 +70,7 @@ def test_every_row_is_accepted_or_refused_for_the_first_rule_it_breaks(rows, max
     for row, found in zip(kept, accepted.to_pylist(), strict=True):
         assert (found["device_id"], found["tracked_at"]) == (row["device_id"], row["tracked_at"])
         assert abs(found["lat_e7"] / 1e7 - row["lat"]) < 1e-7
-        assert (
-            min(abs(found["lon_e7"] / 1e7 - row["lon"]), abs(found["lon_e7"] / 1e7 - row["lon"] + 360)) < 1e-7
-        )
+        assert min(abs(found["lon_e7"] / 1e7 - row["lon"]), abs(found["lon_e7"] / 1e7 - row["lon"] + 360)) < 1e-7
         assert found["accuracy_m"] == row["accuracy_m"]
         local = row["tracked_at"].astimezone(ZoneInfo("America/New_York"))
         stated = row["utc_offset_s"]

@@ -109,9 +109,7 @@ def test_trips_keep_to_the_speed_of_their_length(params):
 @settings(max_examples=25, deadline=None)
 @given(cities)
 def test_clean_pings_lie_where_the_naive_diary_puts_the_person(params):
-    params = params.model_copy(
-        update={"trip_bow": 0.0, "n_devices": min(params.n_devices, 4), "pings_per_day": 30.0}
-    )
+    params = params.model_copy(update={"trip_bow": 0.0, "n_devices": min(params.n_devices, 4), "pings_per_day": 30.0})
     drawn = draw_bucket(params, 0, 1)
     diaries, pings = drawn.diaries, drawn.pings
     for row in np.nonzero(pings.kind == CLEAN)[0]:

@@ -36,9 +36,7 @@ def pings(draw, max_pings=40):
     steps = st.tuples(st.sampled_from(STEPS_S), st.sampled_from(STEPS_E7), st.sampled_from(STEPS_E7))
     walk = np.array(draw(st.lists(steps, min_size=n, max_size=n)), np.int64).reshape(n, 3).cumsum(axis=0)
     devices = np.sort(np.array(draw(st.lists(st.sampled_from([-5, 3, 4]), min_size=n, max_size=n)), np.int64))
-    stretch = (
-        1 if abs(lat0) < 800_000_000 else round(1 / math.cos(math.radians(min(abs(lat0), 899_000_000) / 1e7)))
-    )
+    stretch = 1 if abs(lat0) < 800_000_000 else round(1 / math.cos(math.radians(min(abs(lat0), 899_000_000) / 1e7)))
     lon = (lon0 + walk[:, 1] * stretch + TURN_E7 // 2) % TURN_E7 - TURN_E7 // 2
     # Over the pole and down the other side.
     lat = lat0 + walk[:, 2]
@@ -118,9 +116,7 @@ def test_equal_to_the_naive_twin(columns, rules):
     assert stays.n_pings.tolist() == [s["n_pings"] for s in expected]
     assert stays.max_gap_s.tolist() == [s["max_gap_s"] for s in expected]
     for lon, lat, one, mean in zip(stays.lon, stays.lat, expected, means, strict=True):
-        assert_same_centre(
-            rules["centre"], lon, lat, one | {"mean": (mean["lon"], mean["lat"])}, rules["roam_m"]
-        )
+        assert_same_centre(rules["centre"], lon, lat, one | {"mean": (mean["lon"], mean["lat"])}, rules["roam_m"])
 
 
 @settings(max_examples=150, deadline=None)

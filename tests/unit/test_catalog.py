@@ -41,9 +41,7 @@ def put_dated(root, table, rows, days, n_buckets):
     for k, day in enumerate(DAYS):
         for bucket in range(n_buckets):
             chosen = [
-                i
-                for i, d in enumerate(rows["device_id"].to_pylist())
-                if days[i] == k and d % n_buckets == bucket
+                i for i, d in enumerate(rows["device_id"].to_pylist()) if days[i] == k and d % n_buckets == bucket
             ]
             put(
                 root,
@@ -61,8 +59,7 @@ def put_buckets(root, table, rows, n_buckets):
 
 
 ROWS = {
-    table.name: make_rows(table, 60, seed=1)
-    for table in (PINGS, STAYS, COVERAGE, VISITS, LOCATIONS, REJECTED_PINGS)
+    table.name: make_rows(table, 60, seed=1) for table in (PINGS, STAYS, COVERAGE, VISITS, LOCATIONS, REJECTED_PINGS)
 }
 FILED = {name: [k % 3 for k in range(ROWS[name].num_rows)] for name in ("pings", "stays", "coverage")}
 
@@ -218,9 +215,7 @@ def test_geometry_does_not_need_its_columns_asked_for(root):
     assert frame.geometry.x.tolist() == ROWS["stays"]["lon"].to_pylist()
 
 
-@pytest.mark.parametrize(
-    "columns", [None, ["tract_geoid", "population"], ["tract_geoid", "population", "geometry"]]
-)
+@pytest.mark.parametrize("columns", [None, ["tract_geoid", "population"], ["tract_geoid", "population", "geometry"]])
 def test_tracts_become_polygons(root, columns):
     frame = load("tracts", root=root, columns=columns, geometry=True)
     assert list(frame.columns) == ["tract_geoid", "population", "geometry"]
@@ -353,10 +348,7 @@ def test_lineage_is_that_of_the_registry():
 
 def test_ranges_and_values_are_written_for_people():
     pings = render([PINGS])
-    assert (
-        "| `lon_e7` | `int32` | 1e-7 degree | -1,800,000,000 to 1,800,000,000 |  | Longitude, WGS 84 |"
-        in pings
-    )
+    assert "| `lon_e7` | `int32` | 1e-7 degree | -1,800,000,000 to 1,800,000,000 |  | Longitude, WGS 84 |" in pings
     assert "| `accuracy_m` | `float` | m | ≥ 0 | yes |" in pings
     assert "`study`, `month`, `week`, `day`" in render([TABLES["gyration"]])
 

@@ -96,9 +96,7 @@ def test_missing_and_surplus_columns_are_all_named():
 
 
 def test_a_column_given_twice_is_named():
-    assert broken(rows().append_column("kind", pa.array(["home", "work"]))) == [
-        "column kind is there 2 times"
-    ]
+    assert broken(rows().append_column("kind", pa.array(["home", "work"]))) == ["column kind is there 2 times"]
 
 
 LOSSLESS = [

@@ -24,9 +24,7 @@ def test_a_step_of_1e_7_degrees_is_a_centimetre():
     assert math.isclose(E7_RADIANS * EARTH_RADIUS_M, 0.0111194927, rel_tol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("lon", "wrapped"), [(0, 0), (180, -180), (-180, -180), (190, -170), (-190, 170), (540, -180)]
-)
+@pytest.mark.parametrize(("lon", "wrapped"), [(0, 0), (180, -180), (-180, -180), (190, -170), (-190, 170), (540, -180)])
 def test_longitudes_are_wrapped(lon, wrapped):
     assert wrap_lon(float(lon)) == wrapped
 

@@ -34,9 +34,7 @@ def make_study(zone: str = "Europe/Amsterdam", **fields) -> Study:
 
 
 def make_raw(*rows: dict) -> pa.Table:
-    return pa.Table.from_pylist(
-        [{**GOOD, "row_number": k + 1, **row} for k, row in enumerate(rows)], RAW_PINGS.schema
-    )
+    return pa.Table.from_pylist([{**GOOD, "row_number": k + 1, **row} for k, row in enumerate(rows)], RAW_PINGS.schema)
 
 
 def run(*rows: dict, study: Study | None = None, **params) -> tuple[list[dict], list[dict]]:
@@ -279,9 +277,7 @@ def test_merging_again_with_what_was_merged_changes_nothing():
 
 def test_more_devices_and_time_than_a_key_of_63_bits_holds(monkeypatch):
     monkeypatch.setattr("pipeline.stages.pings.MAX_KEY_BITS", 20)
-    rows = [
-        ping(device_id=d, tracked_at=NOON + timedelta(seconds=s)) for d, s in ((2, 9), (1, 5), (2, 3), (1, 5))
-    ]
+    rows = [ping(device_id=d, tracked_at=NOON + timedelta(seconds=s)) for d, s in ((2, 9), (1, 5), (2, 3), (1, 5))]
     assert [(p["device_id"], p["tracked_at"].second) for p in merge(*rows)] == [(1, 5), (2, 3), (2, 9)]
 
 

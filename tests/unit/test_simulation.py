@@ -106,9 +106,7 @@ def test_params_refuse_unknown_names_bad_zones_and_changes():
 def test_study_span_has_short_and_long_days(zone, start, n_days, hours):
     opened_s, closed_s = study_span_s(CityParams(zone=zone, start=start, n_days=n_days))
     assert closed_s - opened_s == hours * 3_600
-    assert datetime.fromtimestamp(opened_s, ZoneInfo(zone)).replace(tzinfo=None) == datetime(
-        *start.timetuple()[:3]
-    )
+    assert datetime.fromtimestamp(opened_s, ZoneInfo(zone)).replace(tzinfo=None) == datetime(*start.timetuple()[:3])
 
 
 def test_raw_dates_are_the_utc_dates_of_the_study():
@@ -120,9 +118,7 @@ def test_raw_dates_are_the_utc_dates_of_the_study():
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"])
-@pytest.mark.parametrize(
-    "start", [date(2020, 3, 5), date(2020, 3, 26), date(2020, 10, 22), date(2020, 10, 30)]
-)
+@pytest.mark.parametrize("start", [date(2020, 3, 5), date(2020, 3, 26), date(2020, 10, 22), date(2020, 10, 30)])
 def test_utc_at_agrees_with_zoneinfo(zone, start):
     clock = study_clock(CityParams(zone=zone, start=start, n_days=5))
     for day in range(5):
@@ -229,9 +225,7 @@ def test_clearing_the_work_plan_from_a_day_on_is_a_job_loss():
     def rows(diaries, early):
         owner = np.repeat(np.arange(TOWN.n_devices), np.diff(diaries.first))
         kept = (diaries.started_s < lost_s) == early
-        return set(
-            zip(*(column[kept].tolist() for column in (owner, diaries.started_s, diaries.place)), strict=True)
-        )
+        return set(zip(*(column[kept].tolist() for column in (owner, diaries.started_s, diaries.place)), strict=True))
 
     assert rows(after, early=True) == rows(before, early=True)
     assert (after.started_s[after.purpose == 1] < lost_s).all()
@@ -295,9 +289,7 @@ def test_the_town_lives_plausibly(town, town_stays):
 
 def test_everybody_sleeps_at_home(town_stays):
     opened_s, _ = study_span_s(TOWN)
-    at = pd.to_datetime(
-        [opened_s + day * 86_400 + 3 * 3_600 for day in range(TOWN.n_days)], unit="s", utc=True
-    )
+    at = pd.to_datetime([opened_s + day * 86_400 + 3 * 3_600 for day in range(TOWN.n_days)], unit="s", utc=True)
     home = town_stays[town_stays.purpose == "home"]
     asleep = sum(((home.started_at <= when) & (home.finished_at > when)).sum() for when in at)
     assert asleep == TOWN.n_devices * TOWN.n_days
@@ -334,9 +326,7 @@ def test_bursts_and_silences_make_gaps_of_seconds_and_hours(town):
 
 
 def test_accuracy_is_the_radius_that_holds_two_thirds_of_positions():
-    drawn = draw_bucket(
-        TOWN.model_copy(update={"noise_memory_s": 1e-3, "faults": 0.0, "spike_share": 0.0}), 0, 1
-    )
+    drawn = draw_bucket(TOWN.model_copy(update={"noise_memory_s": 1e-3, "faults": 0.0, "spike_share": 0.0}), 0, 1)
     people, pings = drawn.people, drawn.pings
     params_at_home = simulate_bucket(TOWN, 0, 1).people.to_pandas()
     asleep = (pings.received_s % 86_400) // 3_600 == 3  # local time: the study opens at midnight

@@ -98,9 +98,7 @@ def test_files_have_plain_columns_and_bounded_row_groups(tmp_path, monkeypatch):
     }  # fmt: skip
     metas = [file.metadata for file in files]
     assert max(meta.num_row_groups for meta in metas) > 1
-    assert all(
-        meta.row_group(group).num_rows <= 500 for meta in metas for group in range(meta.num_row_groups)
-    )
+    assert all(meta.row_group(group).num_rows <= 500 for meta in metas for group in range(meta.num_row_groups))
     stays = pq.read_table(tmp_path / "truth" / "stays" / "part-000.parquet")
     assert str(stays.schema.field("started_at").type) == "timestamp[us, tz=UTC]"
 

@@ -18,9 +18,7 @@ from pipeline.sources.presets import fill
 from pipeline.study import ColumnMap, Source
 
 KEY = b"0123456789abcdef"
-COLUMNS = ColumnMap(
-    device_id="id", tracked_at="t", lon="lon", lat="lat", accuracy_m="acc", utc_offset_s="off"
-)
+COLUMNS = ColumnMap(device_id="id", tracked_at="t", lon="lon", lat="lat", accuracy_m="acc", utc_offset_s="off")
 PLAIN = ColumnMap(device_id="id", tracked_at="t", lon="lon", lat="lat")
 HEADER = "id,t,lon,lat,acc,off\n"
 NOON = datetime(2024, 1, 5, 12, tzinfo=UTC)
@@ -67,9 +65,7 @@ def test_a_full_row(tmp_path):
 
 def test_a_wrong_number_of_fields_costs_the_row_alone(tmp_path):
     good = "a,2024-01-05T12:00:00Z,4,52\n"
-    path = write(
-        tmp_path, "id,t,lon,lat\n" + "a,b\n" + good + "\n" + "a,2024,1,2,3,4\n" + good + good + "x\ny\n"
-    )
+    path = write(tmp_path, "id,t,lon,lat\n" + "a,b\n" + good + "\n" + "a,2024,1,2,3,4\n" + good + good + "x\ny\n")
     rows = read(path)
     assert [row["row_number"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
     bad = "malformed_row"
@@ -126,9 +122,7 @@ def test_numbers_in_other_spellings(tmp_path):
     assert [(row["lon"], row["lat"]) for row in rows] == [(4.5, 52.25), (4.5, 0.5), (4.5, 52.0)]
 
 
-@pytest.mark.parametrize(
-    "pack", [gzip.compress, bz2.compress, lambda b: gzip.compress(b[:30]) + gzip.compress(b[30:])]
-)
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lambda b: gzip.compress(b[:30]) + gzip.compress(b[30:])])
 def test_compressed_files_whatever_their_name(tmp_path, pack):
     text = b"id,t,lon,lat\na,2024-01-05T12:00:00Z,4,52\nb,2024-01-05T12:00:00Z,4,52\n"
     for name in ("pings.csv.gz", "pings.csv"):
@@ -179,9 +173,7 @@ def test_projected_positions_become_degrees(tmp_path):
         "a,2024-01-05T12:00:00Z,,0",
     ]
     rows = read(write(tmp_path, "id,t,lon,lat\n" + "\n".join(lines)), crs="EPSG:3857")
-    assert rows[0]["lon"] == pytest.approx(-38.3194, abs=1e-3) and rows[0]["lat"] == pytest.approx(
-        36.6693, abs=1e-3
-    )
+    assert rows[0]["lon"] == pytest.approx(-38.3194, abs=1e-3) and rows[0]["lat"] == pytest.approx(36.6693, abs=1e-3)
     assert faults(rows) == [None, "bad_position", None]
     assert rows[2]["lat"] is None
 
@@ -389,9 +381,7 @@ def test_file_stem():
 
 
 def test_stated_fields_win_over_the_preset():
-    source = Source(
-        path="x", preset="trackintel", delimiter=",", columns={"tracked_at": "time", "accuracy_m": ""}
-    )
+    source = Source(path="x", preset="trackintel", delimiter=",", columns={"tracked_at": "time", "accuracy_m": ""})
     filled = fill(source)
     assert filled.delimiter == ","
     assert (filled.columns.tracked_at, filled.columns.lon, filled.columns.accuracy_m) == (

@@ -36,9 +36,7 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
 def read(path: Path, block_rows: int = 500_000, **fields) -> list[dict]:
     source = Source(path=path.name, preset="geolife", **fields)
     (piece,) = split_file(path, source)
-    return [
-        row for block in read_blocks(piece, KEY, block_rows) for row in conform(block, RAW_PINGS).to_pylist()
-    ]
+    return [row for block in read_blocks(piece, KEY, block_rows) for row in conform(block, RAW_PINGS).to_pylist()]
 
 
 def test_archive_rows_run_through_members_in_order_of_name(tmp_path):
@@ -91,9 +89,7 @@ def test_bad_values_cost_their_row(tmp_path):
 
 
 def test_broken_archives(tmp_path):
-    good = archive(
-        tmp_path / "good.tar.gz", {"1/Trajectory/a.plt": plt(*[fix(k) for k in range(90)])}
-    ).read_bytes()
+    good = archive(tmp_path / "good.tar.gz", {"1/Trajectory/a.plt": plt(*[fix(k) for k in range(90)])}).read_bytes()
     for name, content, says in (
         ("cut.tar.gz", good[:-20], "truncated or damaged"),
         ("none.tar.gz", archive(tmp_path / "x.tar.gz", {"readme": b""}).read_bytes(), "holds no .plt file"),

@@ -217,9 +217,7 @@ def test_a_million_equal_pings_are_one_stay(criterion, centre):
     n = 1_000_000
     place = (np.full(n, 1_800_000_000 - 1, np.int32), np.full(n, -123_456_789, np.int32))
     pings = (np.ones(n, np.int64), np.arange(n) * 10_000, *place)
-    stays, _ = detect_stays(
-        *pings, no_open_stays(), **(DEFAULTS | {"criterion": criterion, "centre": centre})
-    )
+    stays, _ = detect_stays(*pings, no_open_stays(), **(DEFAULTS | {"criterion": criterion, "centre": centre}))
     assert stays.n_pings.tolist() == [n]
     assert (stays.lon[0], stays.lat[0]) == (1_799_999_999 / 1e7, -123_456_789 / 1e7)
 
@@ -240,9 +238,7 @@ def test_no_dwell_makes_every_place_a_stay(criterion):
 
 
 def test_inputs_are_left_alone_and_may_be_read_only():
-    columns = [
-        np.array(c, dt) for c, dt in zip(zip(*WALK, strict=True), ("i8", "i8", "i4", "i4"), strict=True)
-    ]
+    columns = [np.array(c, dt) for c, dt in zip(zip(*WALK, strict=True), ("i8", "i8", "i4", "i4"), strict=True)]
     for column in columns:
         column.flags.writeable = False
     stays, _ = detect_stays(*columns, no_open_stays(), **(DEFAULTS | {"dwell_s": 0}))

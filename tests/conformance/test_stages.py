@@ -1,0 +1,79 @@
+"""Rules that every stage keeps, and that a fingerprint sees what the stage computes with and no more."""
+
+import ast
+import pickle
+from pathlib import Path
+
+import grimp
+import pytest
+
+from data_contracts import COVERAGE, PINGS, STAYS
+from pipeline.engine.lineage import DECLARATIONS, code_modules
+from pipeline.engine.plan import params_of, stages_in_order
+from pipeline.params import NoParams
+from pipeline.stage import STAGES, stage
+from pipeline.study import Study
+
+STUDY = Study.from_dict({"name": "x", "start": "2020-01-01", "end": "2020-01-02", "zone": "UTC", "sources": []})
+ALL = stages_in_order()
+
+
+@pytest.mark.parametrize("declared", ALL, ids=lambda s: s.name)
+def test_module_function_and_table_share_a_name(declared):
+    assert declared.module == f"pipeline.stages.{declared.writes.name}"
+    assert declared.function.__name__ == declared.writes.name
+    assert declared.function.__doc__.startswith("Return")
+
+
+@pytest.mark.parametrize("declared", ALL, ids=lambda s: s.name)
+def test_a_stage_travels_between_processes(declared):
+    assert pickle.loads(pickle.dumps(declared)) is declared
+
+
+@pytest.mark.parametrize("declared", ALL, ids=lambda s: s.name)
+def test_every_parameter_says_what_it_means(declared):
+    for name, field in declared.params.model_fields.items():
+        assert field.description, f"{declared.name}.{name}"
+
+
+@pytest.mark.parametrize("declared", ALL, ids=lambda s: s.name)
+def test_a_fingerprint_covers_the_kernels_a_stage_imports_and_no_other_stage(declared):
+    modules = code_modules(declared.module)
+    assert declared.module in modules
+    assert not set(modules) & {s.module for s in ALL if s is not declared}
+    source = Path(STAGES[declared.name].function.__code__.co_filename).read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("pipeline."):
+            assert node.module in {*modules, *DECLARATIONS}, node.module
+
+
+def test_every_stage_comes_after_those_it_reads():
+    done = set()
+    for declared in ALL:
+        assert {t.name for t in declared.reads if t.name in STAGES} <= done
+        done.add(declared.name)
+
+
+def test_a_declaration_that_contradicts_its_function_is_refused():
+    def stays(pings, params):
+        return pings
+
+    stays.__module__ = "somewhere.stays"
+    with pytest.raises(TypeError, match="its declaration says"):
+        stage(reads=(COVERAGE,), writes=STAYS, params=NoParams)(stays)
+    with pytest.raises(TypeError, match="two stages write stays"):
+        stage(reads=(PINGS,), writes=STAYS, params=NoParams)(stays)
+    stays.__module__ = "somewhere.else"
+    with pytest.raises(TypeError, match="in a module stays"):
+        stage(reads=(PINGS,), writes=STAYS, params=NoParams)(stays)
+
+
+def test_defaults_are_complete():
+    assert set(params_of(STUDY)) == set(STAGES)
+
+
+def test_only_one_module_imports_dask_and_only_flows_import_prefect():
+    graph = grimp.build_graph("pipeline", "data_contracts", "flows", include_external_packages=True, cache_dir=None)
+    assert set(graph.find_modules_that_directly_import("distributed")) == {"pipeline.engine.cluster"}
+    assert set(graph.find_modules_that_directly_import("dask")) == {"pipeline.engine.cluster"}
+    assert all(m.startswith("flows") for m in graph.find_modules_that_directly_import("prefect"))

@@ -1,0 +1,56 @@
+"""A study says which field is wrong and what it takes."""
+
+import pytest
+
+from pipeline.settings import KEY_VARIABLE, KeyMissingError, read_key
+from pipeline.study import Study, StudyError, parse_date
+
+GOOD = {"name": "x", "start": "2020-01-01", "end": "2020-01-31", "zone": "UTC", "sources": [{"path": "a.csv"}]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("zone", "Europe/Londn", "zone: 'Europe/Londn' is not an IANA time zone"),
+        ("end", "2019-12-31", "is before start"),
+        ("name", "a b", "name: String should match"),
+        ("start", "soon", "start: Input should be a valid date"),
+        ("sources", [{"path": "a", "format": "csv"}], "sources.0.format: Input should be 'delimited', 'parquet'"),
+        ("sources", [{"path": "a", "colums": {}}], "sources.0.colums: no such field; accepted: path, format"),
+        ("tracts", {"path": "a"}, "tracts.id_column: Field required"),
+        ("spam", 1, "spam: no such field; accepted: name, start, end"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_accepted(field, value, words):
+    with pytest.raises(StudyError) as error:
+        Study.from_dict(GOOD | {field: value})
+    assert words in str(error.value)
+
+
+def test_a_file_is_the_same_study_with_fields_replaced(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text('name="x"\nstart=2020-01-01\nend=2020-01-31\nzone="UTC"\nsources=[{path="a.csv"}]\n[params.stays]\nroam_m=50')
+    study = Study.from_toml(path, {"end": "2020-02-01", "params": {"stays": {"dwell_s": 60}}})
+    assert study.n_dates == 32
+    assert study.params == {"stays": {"roam_m": 50, "dwell_s": 60}}
+    assert study.folder == tmp_path
+    path.write_text("name = ")
+    with pytest.raises(StudyError, match="not valid TOML"):
+        Study.from_toml(path)
+    with pytest.raises(StudyError, match="no study file"):
+        Study.from_toml(tmp_path / "other.toml")
+
+
+def test_dates_are_iso():
+    assert parse_date("2020-02-29").isoformat() == "2020-02-29"
+    with pytest.raises(StudyError, match="YYYY-MM-DD"):
+        parse_date("29.2.2020")
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 65])
+def test_a_key_that_cannot_serve_is_refused_without_being_shown(monkeypatch, key):
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    with pytest.raises(KeyMissingError) as error:
+        read_key()
+    assert "openssl rand -hex 32" in str(error.value)
+    assert not key or key not in str(error.value)
