@@ -178,7 +178,7 @@ def catalog(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
-    devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 2_000,
+    devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 500,
     days: Annotated[int, typer.Option(min=2, max=366, help="Days simulated.")] = 14,
     as_json: AsJson = False,
 ) -> None:

@@ -50,6 +50,15 @@ utc_offset_s = "tz_offset_s"
 path = "city/{tracts}"
 id_column = "tract_geoid"
 population_column = "population"
+
+[params.pings]
+max_accuracy_m = 500   # some phones report kilometres
+
+[params.stays]
+roam_m = 200           # positions scatter by tens of metres: at the 65 m default most stays would break apart
+
+[params.locations]
+eps_m = 100
 """
 
 
