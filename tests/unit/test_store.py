@@ -17,7 +17,9 @@ def test_a_path_gives_its_key_back(key):
     assert ShardKey.from_path(key.path) == key
 
 
-@pytest.mark.parametrize("name", [".bucket=0001.parquet.ab.tmp", "date=2024-01-01/.x.parquet", "notes.txt", "a/b/c.parquet"])
+@pytest.mark.parametrize(
+    "name", [".bucket=0001.parquet.ab.tmp", "date=2024-01-01/.x.parquet", "notes.txt", "a/b/c.parquet"]
+)
 def test_other_files_are_no_shards(name):
     assert ShardKey.from_path(name) is None
 

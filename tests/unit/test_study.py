@@ -29,7 +29,9 @@ def test_a_wrong_field_is_named_with_what_is_accepted(field, value, words):
 
 def test_a_file_is_the_same_study_with_fields_replaced(tmp_path):
     path = tmp_path / "study.toml"
-    path.write_text('name="x"\nstart=2020-01-01\nend=2020-01-31\nzone="UTC"\nsources=[{path="a.csv"}]\n[params.stays]\nroam_m=50')
+    path.write_text(
+        'name="x"\nstart=2020-01-01\nend=2020-01-31\nzone="UTC"\nsources=[{path="a.csv"}]\n[params.stays]\nroam_m=50'
+    )
     study = Study.from_toml(path, {"end": "2020-02-01", "params": {"stays": {"dwell_s": 60}}})
     assert study.n_dates == 32
     assert study.params == {"stays": {"roam_m": 50, "dwell_s": 60}}
