@@ -67,7 +67,7 @@ REJECTED_PINGS = Table(
     name="rejected_pings",
     row="refused input row",
     columns=(
-        Column("file", pa.string(), "Name of the source file, without its folder"),
+        Column("file", pa.string(), "Name of the source file, below the study's folder"),
         Column("row_number", pa.int64(), "Row in the file, from 1, header lines not counted", "row", 1),
         Column("reason", pa.string(), "First rule the row breaks", values=REASONS),
     ),
@@ -83,7 +83,7 @@ OPEN_DAYS = Table(
         c.DEVICE_ID,
         Column("date", pa.date32(), "Local date", "local date"),
         c.N_PINGS,
-        Column("hours_observed", pa.int8(), "UTC clock hours of the day with a ping so far", "h", 1, 38),
+        Column("hours_observed", pa.int8(), "UTC clock hours of the day with a ping so far", "h", 1, 54),
     ),
     key=("device_id", "date"),
     shard=Shard.DATE_BUCKET,

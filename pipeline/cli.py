@@ -23,6 +23,7 @@ from pipeline.engine.trouble import SAFE, RunError
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, parse_date
 
+STATES = ("current", "stale", "missing", "unknown")
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
 app = typer.Typer(
     no_args_is_help=True,
@@ -108,9 +109,13 @@ def backfill(
     settings = make_settings(root, buckets, scheduler, threads)
     dates = span(study, first, last)
     if dry_run:
+        from pipeline.engine.plan import stages_in_order
         from pipeline.engine.run import status as find_status
 
-        show_states(_of_stages(find_status(study, settings, dates), stages), as_json, only_due=True)
+        known = ["source files", "tracts", *(stage.name for stage in stages_in_order())]
+        wanted = _wanted(known, ["source files", *stages] if stages else None)
+        reports = [r for r in find_status(study, settings, dates) if r.table in wanted]
+        show_states(reports, as_json, only_due=True)
         return
     show_summaries(run_stages(study, settings, "backfill", dates, stages), as_json)
 
@@ -329,18 +334,14 @@ def show_states(reports: list[ShardReport], as_json: bool, only_due: bool = Fals
     if as_json:
         _print_json([r._asdict() for r in (due if only_due else reports)])
         return
-    grid = Grid("table", "current", "stale", "missing", "why")
+    grid = Grid("table", *STATES, "why")
     for table in dict.fromkeys(r.table for r in reports):
         mine = [r for r in reports if r.table == table]
         n = Counter(r.state for r in mine)
         why = Counter(reason for r in mine for reason in r.why)
         reasons = ", ".join(f"{reason} ({k})" for reason, k in why.most_common(3))
-        grid.add_row(table, *(f"{n[s]:,}" for s in ("current", "stale", "missing")), reasons)
+        grid.add_row(table, *(f"{n[s]:,}" for s in STATES), reasons)
     Console().print(grid)
-
-
-def _of_stages(reports: list[ShardReport], stages: list[str] | None) -> list[ShardReport]:
-    return [r for r in reports if not stages or r.table in stages]
 
 
 def _print_runs(runs: list[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ def make_demo_study(folder: Path, n_devices: int, n_days: int) -> Study:
     """Simulate a city under `folder` (raw files, tracts, truth) and return the study written for it."""
     params = CityParams(n_devices=n_devices, n_days=n_days)
     city = folder / "city"
+    shutil.rmtree(city, ignore_errors=True)  # an older, larger city would leave files among these
     n_buckets = suggest_n_buckets(params)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda bucket: write_city(params, city, bucket, n_buckets), range(n_buckets)))

@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 KEY_VARIABLE = "SOJOURN_KEY"
 MIN_KEY_BYTES = 16
@@ -21,7 +22,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: Path
+    root: Annotated[Path, AfterValidator(Path.resolve)]
     """Folder of all tables of one study."""
     n_buckets: int = Field(default=8, ge=1, le=4096)
     """Files per date. More buckets need less memory per task and cost more files."""

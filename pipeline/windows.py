@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.params import Params
 
@@ -17,6 +17,13 @@ class WindowParams(Params):
 
     windows: tuple[WindowKind, ...] = Field(default=("study", "week"), min_length=1)
     """Kinds of window; weeks begin on Monday. A visit belongs whole to the window in which it starts (ours)."""
+
+    @field_validator("windows")
+    @classmethod
+    def _once_each(cls, windows: tuple[WindowKind, ...]) -> tuple[WindowKind, ...]:
+        if len(set(windows)) != len(windows):
+            raise ValueError("each kind of window once")
+        return windows
 
 
 def window_starts(dates: pd.Series, kind: WindowKind, study_start: date) -> pd.Series:

@@ -7,19 +7,23 @@ contents and not histories are compared, work stops where a change stops changin
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import grimp
 
-from data_contracts import Table
 from pipeline.params import Params, digest
 from pipeline.stage import Stage
 from pipeline.study import Study
 
 DECLARATIONS = ("pipeline", "pipeline.stage", "pipeline.stages", "pipeline.params", "pipeline.study")
 """Modules that declare and do not compute: what they say enters a fingerprint as values."""
+
+DATA_LIBRARIES = ("timezonefinder", "pyproj", "shapely")
+"""Libraries whose releases bring other borders, zones or projections. Those that only calculate are left out:
+their last digits may differ between releases, and every upgrade would make every shard stale."""
 
 PART_NAMES = {
     "params": "parameters",
@@ -47,28 +51,33 @@ def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
     return parts
 
 
-STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates", "seed")
+STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates")
 """What a stage may learn of the study."""
 
 
 @cache
-def code_digest(module: str) -> str:
-    """Return the hash of the source of a module and of every project module it imports, however deep."""
-    return digest([(name, _source(name)) for name in code_modules(module)])
+def code_digest(module: str, apart: tuple[str, ...] = ()) -> str:
+    """Return the hash of what a module computes with: the source of every project module it imports,
+    however deep (those of `apart` left out), and the versions of the libraries that bring data along."""
+    sources = [(name, _source(name)) for name in code_modules(module) if name not in apart]
+    libraries = [(name, version(name)) for name in DATA_LIBRARIES if name in _closure(module)]
+    return digest([sources, libraries])
 
 
 def code_modules(module: str) -> list[str]:
     """Return the modules whose code a module computes with: itself and what it imports, declarations apart."""
+    return sorted(m for m in _closure(module) if m.startswith("pipeline.") and m not in DECLARATIONS)
+
+
+def _closure(module: str) -> set[str]:
     graph = _import_graph()
-    closure = {module, *graph.find_upstream_modules(module), *graph.find_descendants(module)}
-    for below in graph.find_descendants(module):
-        closure |= graph.find_upstream_modules(below)
-    return sorted(m for m in closure if m not in DECLARATIONS and not m.startswith("data_contracts"))
+    inside = {module, *graph.find_descendants(module)}
+    return inside.union(*(graph.find_upstream_modules(name) for name in inside))
 
 
 @cache
 def _import_graph() -> grimp.ImportGraph:
-    return grimp.build_graph("pipeline", "data_contracts", cache_dir=None)
+    return grimp.build_graph("pipeline", "data_contracts", include_external_packages=True, cache_dir=None)
 
 
 def _source(module: str) -> str:
@@ -82,8 +91,3 @@ def differences(made_from: Mapping[str, Any], expected: Mapping[str, Any]) -> li
     """Return in words which parts of a fingerprint changed; empty when the shard is current."""
     changed = [name for name in sorted({*made_from, *expected}) if made_from.get(name) != expected.get(name)]
     return [f"{PART_NAMES[name]} changed" for name in changed]
-
-
-def input_name(table: Table, path: str) -> str:
-    """Return the name of an input shard in a fingerprint."""
-    return f"{table.name}/{path}"

@@ -18,10 +18,10 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 import pipeline.stages  # noqa: F401  (fills the registry)
-from data_contracts import Shard, Table
-from pipeline.engine.lineage import differences, stage_parts
+from data_contracts import TRACTS, Shard, Table
+from pipeline.engine.lineage import code_digest, differences, stage_parts
 from pipeline.engine.store import ALL, ShardKey, Store, is_dated
-from pipeline.engine.trouble import named
+from pipeline.engine.trouble import RunError, named
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
 from pipeline.stage import STAGES, Stage
@@ -53,8 +53,8 @@ class Work:
     parts: dict[str, str]
     dates: frozenset[date]
     is_dry: bool = False
-    not_current: frozenset[str] = frozenset()
-    """Dry runs: input shards known not to be current, as ``table/path``."""
+    not_current: frozenset[tuple[str, str]] = frozenset()
+    """Dry runs: table and path of shards known not to be current."""
 
     @property
     def store(self) -> Store:
@@ -112,8 +112,8 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
     leaves open may have changed), and when nothing was measured on it but something is open.
     """
     store, stage = work.store, work.stage
+    reports = _remove_outside(work, bucket)
     measured, existing = (_dates_of(store, table, bucket) for table in (stage.reads[0], stage.writes))
-    reports: list[ShardReport] = []
     suspect = False
     for day in work.study.dates():
         key = ShardKey(day, bucket)
@@ -121,12 +121,24 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
         is_open = stage.carries is not None and store.path(stage.carries, before).exists()
         if day not in measured and not is_open:
             reports += _remove(work, key) if day in existing else []
+            if stage.carries and not work.is_dry:
+                store.remove(stage.carries, key)
             suspect = False
         elif day in work.dates or day in existing or day not in measured:
             inputs = [(stage.reads[0], key)] if day in measured else []
             report = _visit(work, key, inputs + _static_inputs(work), before, suspect)
             suspect = stage.carries is not None and report.state in ("stale", "missing")
             reports.append(report)
+    return reports
+
+
+def _remove_outside(work: Work, bucket: int) -> list[ShardReport]:
+    """Remove shards of dates that are no longer in the study's span, and what they left open."""
+    span, reports = set(work.study.dates()), []
+    for table in (work.stage.carries, work.stage.writes):
+        for key in work.store.keys(table, bucket) if table else []:
+            if key.date not in span:
+                reports += _remove(work, key)
     return reports
 
 
@@ -155,16 +167,37 @@ def _visit(
     footer = store.footer(table, key)
     why = differences(footer.made_from, expected) if footer else ["never computed"]
     if work.is_dry:
-        upstream = {t.name for t, k in inputs if f"{t.name}/{k.path}" in work.not_current}
-        why += [f"{name} is not current" for name in sorted(upstream)]
+        why += [f"{name} is not current" for name in _not_current(work, key)]
         why += ["the date before is not current"] if suspect else []
     if not why and footer:
         return ShardReport(table.name, key.path, "current", (), footer.n_rows)
     if work.is_dry:
         return ShardReport(table.name, key.path, "stale" if footer else "missing", tuple(why))
+    check_code(work)
     with named(f"{table.name}/{key.path}"):
         n_rows = _compute(work, key, inputs, before, expected)
     return ShardReport(table.name, key.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+
+
+def _not_current(work: Work, key: ShardKey) -> list[str]:
+    """Return which tables a shard reads have a shard, of its date or bucket, that is not current."""
+    names = {table.name: is_dated(table) and key.date is not None for table in work.stage.reads}
+    bucket = ShardKey(bucket=key.bucket).path
+    return sorted(
+        name
+        for name, is_same_date in names.items()
+        if any(
+            path == (key.path if is_same_date else path) and path.endswith((bucket, ALL.path))
+            for table, path in work.not_current
+            if table == name
+        )
+    )
+
+
+def check_code(work: Work) -> None:
+    """RunError when this process would compute with other code than the one that planned the work."""
+    if code_digest(work.stage.module) != work.parts["code"]:
+        raise RunError("a worker runs another version of the project than this process: restart the workers")
 
 
 def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None) -> dict[str, Any]:
@@ -230,7 +263,7 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def _static_inputs(work: Work) -> list[Input]:
-    statics = [table for table in work.stage.reads if table.shard is Shard.STATIC]
+    statics = [table for table in work.stage.reads if table is TRACTS and work.study.tracts]
     return [(table, ALL) for table in statics if work.store.path(table, ALL).exists()]
 
 

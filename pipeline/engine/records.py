@@ -27,7 +27,7 @@ class RunRecord:
         """Open a record for a run that starts now in this process."""
         now = datetime.now(UTC)
         process = psutil.Process()
-        self.run_id = f"{now:%Y%m%dT%H%M%S}-{process.pid}"
+        self.run_id = f"{now:%Y%m%dT%H%M%S.%f}-{process.pid}"
         self._path = root / "_runs" / f"{self.run_id}.json"
         self.facts: dict[str, Any] = {
             "run_id": self.run_id,
@@ -87,9 +87,10 @@ def root_lock(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     handle = os.open(root / "_lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another run is writing to {root}; wait for it or use another root") from None
         yield
-    except BlockingIOError:
-        raise RunError(f"another run is writing to {root}; wait for it or use another root") from None
     finally:
         os.close(handle)

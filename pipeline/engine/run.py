@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, TRACTS
-from pipeline.engine import ingest
+from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
+from pipeline.engine.ingest import load
 from pipeline.engine.lineage import code_digest, differences
 from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, visit_shards, work_for
 from pipeline.engine.records import RunRecord, root_lock
@@ -27,6 +28,7 @@ from pipeline.sources import areas_digest, read_areas
 from pipeline.study import Areas, Study
 
 OnShard = Callable[[str, ShardReport], None]
+FILES = "source files"
 LAYOUT = 1
 """Version of how a root is laid out."""
 
@@ -96,15 +98,17 @@ class Run:
 
     def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
         work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()
-        books = ingest.Books(work.store)
-        todo = ingest.find_todo(work, ingest.find_batches(work, key, self._cluster.map), books)
-        yield from ingest.load(work, todo, key, self._cluster, books)
+        found = Books(work.store)
+        batches = find_batches(work, key, self._cluster.map)
+        todo = find_todo(work, batches, found)
+        found.rename(batches)
+        yield from load(work, todo, key, self._cluster, found)
         details.update(count_pings(work.store)._asdict())
 
 
 def count_pings(store: Store) -> Counts:
     """Return the balance of a root, after checking that it balances; RunError when a row is lost."""
-    records = ingest.Books(store).records.values()
+    records = Books(store).records.values()
     footers = [store.footer(PINGS, key) for key in store.keys(PINGS)]
     n_pings = sum(f.n_rows for f in footers if f)
     n_brought = sum(sum(f.made_from["batches"].values()) for f in footers if f)
@@ -146,7 +150,7 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
     params_of(study)
     with root_lock(settings.root):
         settle_root(settings)
-        record = RunRecord(settings.root, command, study.model_dump(mode="json"))
+        record = RunRecord(settings.root, command, _shown(study))
         try:
             with connect(settings) as cluster:
                 Store(settings.root).remove_leftovers()
@@ -158,6 +162,11 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
             record.close("failed", str(error) if isinstance(error, RunError) else type(error).__name__)
             raise
         record.close("finished")
+
+
+def _shown(study: Study) -> dict[str, Any]:
+    """Return a study as it may be written down: without the names of devices."""
+    return study.model_dump(mode="json", exclude={"sources": {"__all__": {"device_name"}}})
 
 
 def settle_root(settings: Settings) -> None:
@@ -177,29 +186,39 @@ def status(study: Study, settings: Settings, dates: Collection[date] | None = No
     for stage in stages_in_order():
         if stage.name == "pings":
             continue
-        not_current = frozenset(f"{r.table}/{r.path}" for r in reports if r.state != "current")
+        not_current = frozenset((r.table, r.path) for r in reports if r.state != "current")
         work = replace(work_for(stage, study, settings, dates), is_dry=True, not_current=not_current)
         for bucket in range(settings.n_buckets):
             reports += visit_shards(work, bucket)
-    return reports
+    is_waiting = any(r.table == FILES and r.state != "current" for r in reports)
+    return [_unknown(r) if is_waiting else r for r in reports]
+
+
+def _unknown(report: ShardReport) -> ShardReport:
+    """Return the report of a shard that follows from pings, while files wait that may change it."""
+    if report.state != "current" or report.table in (FILES, "tracts"):
+        return report
+    return report._replace(state="unknown", why=("source files wait to be loaded",))
 
 
 def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
-    """Yield the state of each source file, then of each shard of `pings` that a run would write."""
+    """Yield the state of each source file, then of each shard of `pings` that exists."""
     work = work_for(find_stage("pings"), study, settings)
-    books = ingest.Books(work.store)
-    batches = ingest.find_batches(work, read_key(), map)
-    todo = ingest.find_todo(work, batches, books)
+    books = Books(work.store)
+    batches = find_batches(work, read_key(), map)
+    todo = find_todo(work, batches, books)
     to_read = {batch.batch_id for batch in todo.batches}
-    reached = {key.path for key in todo.spoilt}
     for batch in batches:
         state = "missing" if batch.batch_id not in books.records else "current"
         why = ("never loaded, or changed",) if state == "missing" else ()
         if batch.batch_id in to_read and state == "current":
-            state, why = "stale", ("another version of a file it shares shards with was loaded",)
-        yield ShardReport("source files", ingest.file_name(work, batch.path), state, why)
+            state, why = "stale", ("shards it reached have to be built anew",)
+        yield ShardReport(FILES, file_name(work, batch.path), state, why)
+    for batch_id in todo.withdrawn:
+        files = ", ".join(books.records[batch_id].files)
+        yield ShardReport(FILES, files, "stale", ("its rows are to be withdrawn",))
     for key in work.store.keys(PINGS):
-        state = "stale" if key.path in reached else "current"
+        state = "stale" if key.path in todo.spoilt else "current"
         yield ShardReport("pings", key.path, state, ("its source files changed",) if state == "stale" else ())
 
 

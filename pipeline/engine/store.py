@@ -95,7 +95,7 @@ class Store:
             note = json.loads(metadata.metadata[FOOTER_KEY])
         except FileNotFoundError:
             return None
-        except (pa.ArrowInvalid, KeyError, TypeError, OSError) as error:
+        except (pa.ArrowInvalid, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path} is not a shard of Sojourn's: {type(error).__name__}; remove it and run again"
             ) from None

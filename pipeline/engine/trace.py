@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> 
     footers = [footer for key in keys if (footer := store.footer(table, key))]
     name = f"{table.name}/{keys[0].path}" if len(keys) == 1 else f"{table.name} ({len(keys)} shards)"
     reads = STAGES[table.name].reads if table.name in STAGES else ()
-    days = {key.date for key in keys if key.date}
+    days = _days(store, table, keys)
     inputs = [
         _node(store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket)
         for t in reads
@@ -53,9 +53,23 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> 
         inputs = _files(store, [footer.made_from for footer in footers])
     parts: dict[str, str] = {
         "content": digest([f.content for f in footers])[:12],
-        **{part: str(footers[0].made_from[part])[:12] for part in ("code", "params") if part in footers[0].made_from},
+        **{
+            part: str(f.made_from[part])[:12] for f in footers[:1] for part in ("code", "params") if part in f.made_from
+        },
     }
     return {"name": name, "n_rows": sum(f.n_rows for f in footers), "parts": parts, "inputs": inputs}
+
+
+def _days(store: Store, table: Table, keys: Sequence[ShardKey]) -> set[date]:
+    """Return the dates of some shards, and those before them that left something open for them."""
+    days = {key.date for key in keys if key.date}
+    for key in keys:
+        day, footer = key.date, store.footer(table, key)
+        while day and footer and footer.made_from.get("carry"):
+            day -= timedelta(days=1)
+            days.add(day)
+            footer = store.footer(table, ShardKey(day, key.bucket))
+    return days
 
 
 def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -64,6 +78,7 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
         brought.update(parts["batches"])
     nodes = []
     for batch_id, n_rows in sorted(brought.items()):
-        record = json.loads((store.root / "_batches" / f"{batch_id}.json").read_text())
-        nodes.append({"name": record["file"], "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
+        path = store.root / "_batches" / f"{batch_id}.json"
+        name = ", ".join(json.loads(path.read_text())["files"]) if path.exists() else "a file not yet recorded"
+        nodes.append({"name": name, "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
     return nodes

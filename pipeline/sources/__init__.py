@@ -23,6 +23,7 @@ __all__ = [
     "areas_digest",
     "file_digest",
     "find_files",
+    "is_device_in_name",
     "read_areas",
     "read_blocks",
     "split_file",
@@ -46,6 +47,12 @@ def split_file(path: Path, source: Source) -> list[Piece]:
     if source.format == "parquet":
         return parquet.split(path, source)
     return [Piece(path, source, 0, 1, 0, None)]
+
+
+def is_device_in_name(source: Source) -> bool:
+    """Return whether a file's name, and not a column, says which device its rows are of."""
+    filled = fill(source)
+    return filled.device_from == "file_stem" or (filled.format == "geolife_plt" and filled.device_from != "constant")
 
 
 def read_blocks(piece: Piece, key: bytes, block_rows: int = BLOCK_ROWS) -> Iterator[pa.Table]:

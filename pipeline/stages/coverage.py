@@ -20,7 +20,7 @@ def coverage(
     A clock hour is observed when it holds a ping. Hours are those of UTC, so that they never straddle
     the UTC dates in which pings are kept; where local midnight falls inside one (zones at half hours)
     it counts for both days. A local day is over once no later UTC date can reach it: local time is
-    never more than 12 hours behind UTC, so that is the end of the UTC date after it.
+    less than a day behind UTC, so that is the end of the UTC date after it.
     The definition is ours.
     """
     days = pd.concat([open_days, _count_days(pings)]).groupby(["device_id", "date"], as_index=False, sort=True)

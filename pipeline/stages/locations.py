@@ -53,7 +53,8 @@ def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams)
             "last_at": stays["finished_at"].array[last],
             "radius_m": places.radius_m,
             "tract_geoid": _area_of(places.lon, places.lat, tracts),
-            "stays_started_at": [started_at[a:b] for a, b in itertools.pairwise(start)],
+            # An empty list would be taken for numbers.
+            "stays_started_at": pd.Series([started_at[a:b] for a, b in itertools.pairwise(start)], dtype=object),
         }
     )
 

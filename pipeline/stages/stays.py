@@ -24,7 +24,7 @@ class StayParams(Params):
     """All pings within `roam_m` of each other (Hariharan and Toyama 2004), or of the first one."""
     roam_m: float = Field(default=65.0, gt=0)
     """Roaming distance in metres."""
-    dwell_s: float = Field(default=300.0, ge=0)
+    dwell_s: float = Field(default=300.0, gt=0)
     """Shortest stay in seconds, from the first to the last ping inside."""
     gap_s: float = Field(default=3600.0, gt=0)
     """A silence longer than this many seconds ends a stay (ours); inf: silences never do."""

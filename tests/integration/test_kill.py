@@ -67,8 +67,9 @@ def test_killed_and_run_again(command, city, tmp_path, seed):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     read_everything(root)
-    if process.returncode == -signal.SIGKILL and (root / "_runs").exists() and any((root / "_runs").glob("*.json")):
-        assert read_runs(root)[-1]["state"] == "killed"
+    if any((root / "_runs").glob("*.json")):
+        # The kill may come in the moment between the end of the run and the end of its process.
+        assert read_runs(root)[-1]["state"] in ("killed", "finished")
     again = start(root)
     _, errors = again.communicate()
     assert again.returncode == 0, errors.decode()

@@ -139,7 +139,7 @@ def test_a_second_run_computes_nothing_and_touches_no_file(city, done, tmp_path)
 
 def test_changing_a_parameter_makes_stale_what_depends_on_it_and_no_more(city, done):
     study = city.study(params={"pings": {"max_accuracy_m": 500.0}, "locations": {"eps_m": 90.0}})
-    stale = {name.split("/")[0] for name, s in state(study, done[0]).items() if s != "current"}
+    stale = {name.split("/")[0] for name, s in state(study, done[0]).items() if s == "stale"}
     assert stale == {"locations", "visits", "gyration", "exploration"}
 
 
@@ -222,7 +222,7 @@ def test_a_broken_file_is_named_and_the_others_are_loaded(city, done, tmp_path):
     root, broken, empty = tmp_path / "tables", tmp_path / "broken.parquet", tmp_path / "empty.parquet"
     broken.write_bytes(city.files[0].read_bytes()[:2000])
     empty.touch()
-    with pytest.raises(RunError, match=r"2 of 7 source files were not loaded.*broken\.parquet.*empty\.parquet"):
+    with pytest.raises(RunError, match=r"2 source files cannot be read.*broken\.parquet.*empty\.parquet"):
         run_all(city.study([*city.files, broken, empty]), root)
     assert [r["state"] for r in read_runs(root)] == ["failed"]
     broken.unlink()

@@ -1,0 +1,182 @@
+"""Which source files are loaded: batches, their records, and what a run has to load.
+
+A batch is one source file under one reading: its identity is the hash of its contents, of the
+declaration it is read by, of the code and of the key. Each shard's footer says how many rows of
+which batch it holds, so a batch loaded twice, or again after a kill, changes nothing; a corrected
+file replaces exactly the rows its older version brought.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_contracts import PINGS
+from pipeline.engine.lineage import code_digest
+from pipeline.engine.plan import Work
+from pipeline.engine.store import ShardKey, Store, write_json
+from pipeline.engine.trouble import RunError
+from pipeline.params import digest
+from pipeline.sources import file_digest, find_files, is_device_in_name
+from pipeline.sources.hashing import hash_id, key_check
+from pipeline.study import Source
+
+RunMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""`map`, or a cluster's."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One source file under one reading."""
+
+    batch_id: str
+    path: Path
+    source: Source
+    reading: str
+    """Identity of all but the contents: declaration, Params, code, study facts, key."""
+    files: tuple[str, ...]
+    """Every name under which these contents are found now."""
+
+
+class Record(NamedTuple):
+    """What is remembered of a batch once all of its rows are in the shards."""
+
+    batch_id: str
+    files: list[str]
+    reading: str
+    n_read: int
+    n_rejected: int
+    reasons: dict[str, int]
+    shards: dict[str, int]
+    """Path of each shard of `pings` the batch reached → rows it brought there."""
+
+
+class Books:
+    """The records of a root: one JSON file a batch."""
+
+    def __init__(self, store: Store) -> None:
+        """Read the records under a root."""
+        self._folder = store.root / "_batches"
+        self.records = {p.stem: Record(**json.loads(p.read_text())) for p in sorted(self._folder.glob("*.json"))}
+
+    def add(self, record: Record) -> None:
+        """Remember a batch: the last step of loading it."""
+        write_json(self._folder / f"{record.batch_id}.json", record._asdict())
+        self.records[record.batch_id] = record
+
+    def drop(self, batch_id: str) -> None:
+        """Forget a batch whose rows are gone."""
+        (self._folder / f"{batch_id}.json").unlink(missing_ok=True)
+        self.records.pop(batch_id, None)
+
+    def rename(self, batches: Iterable[Batch]) -> None:
+        """Bring the file names of known batches up to date: a renamed file may be corrected later."""
+        for batch in batches:
+            record = self.records.get(batch.batch_id)
+            if record and record.files != list(batch.files):
+                self.add(record._replace(files=list(batch.files)))
+
+
+def file_name(work: Work, path: Path) -> str:
+    """Return a file's name below the study's folder, so that a moved study stays the same."""
+    folder = work.study.folder.resolve()
+    path = path.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+
+
+def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
+    """Return the batches of all source files; files of the same contents and reading are one batch."""
+    study = work.study
+    files = [(path, source) for source in study.sources for path in find_files(source, study.folder)]
+    digests = _digest_files(work.store, [path for path, _ in files], run_map)
+    readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
+    found: dict[str, Batch] = {}
+    for path, source in files:
+        declared = source.model_dump(mode="json", exclude={"path"})
+        reading = digest([work.parts, readers, declared, key_check(key)])
+        name = file_name(work, path)
+        # The same rows under two names are two devices where the name says whose they are.
+        named = hash_id(name.encode(), key) if is_device_in_name(source) else None
+        batch_id = digest([digests[path], reading, named])
+        names = found[batch_id].files if batch_id in found else ()
+        found[batch_id] = Batch(batch_id, path, source, reading, (*names, name))
+    return list(found.values())
+
+
+def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> dict[Path, str]:
+    """Return the hash of each file's contents, remembered for files whose size and time did not change."""
+    book = store.root / "_digests.json"
+    known = json.loads(book.read_text()) if book.exists() else {}
+    stamps = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+    fresh = [path for path, stamp in stamps.items() if known.get(str(path), [None, None, ""])[:2] != stamp]
+    known.update({str(path): [*stamps[path], found] for path, found in run_map(_digest_file, fresh)})
+    if fresh and store.root.exists():
+        write_json(book, {str(path): known[str(path)] for path in stamps})
+    return {path: known[str(path)][2] for path in stamps}
+
+
+def _digest_file(path: Path) -> tuple[Path, str]:
+    return path, file_digest(path)
+
+
+class Todo(NamedTuple):
+    """What loading has to do."""
+
+    batches: list[Batch]
+    """To be read: new ones, and known ones needed again to rebuild a shard."""
+    withdrawn: list[str]
+    """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
+    spoilt: list[str]
+    """Paths of shards to be built again from nothing: they hold withdrawn rows, or lack what they should hold."""
+
+
+def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
+    """Compare source files, records and shards. A file that is gone stays loaded.
+
+    RunError where a file that is gone would have to be read again.
+    """
+    found = {batch.batch_id: batch for batch in batches}
+    withdrawn = _withdrawn(work, batches, books)
+    valid = set(found) | (set(books.records) - set(withdrawn))
+    brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
+    spoilt = {path for path, mine in brought.items() if not mine <= valid}
+    for record in books.records.values():
+        if record.batch_id in valid:
+            spoilt |= {path for path in record.shards if record.batch_id not in brought.get(path, ())}
+    again = {r.batch_id for r in books.records.values() if r.batch_id in valid and spoilt & set(r.shards)}
+    lost = again - set(found)
+    if lost:
+        raise RunError(
+            f"{len(lost)} source files that are gone are needed again, to build {len(spoilt)} shards of pings anew; "
+            "put them back, or start a new root"
+        )
+    new = set(found) - set(books.records)
+    return Todo([b for b in batches if b.batch_id in new | again], withdrawn, sorted(spoilt))
+
+
+def _withdrawn(work: Work, batches: Sequence[Batch], books: Books) -> list[str]:
+    found = {batch.batch_id for batch in batches}
+    readings = {batch.reading for batch in batches}
+    names = {name for batch in batches for name in batch.files}
+    withdrawn = []
+    for record in books.records.values():
+        if record.batch_id in found:
+            continue
+        is_undeclared = any((work.study.folder / name).exists() for name in record.files)
+        if names & set(record.files) or is_undeclared:
+            withdrawn.append(record.batch_id)
+        elif record.reading not in readings:
+            raise RunError(
+                f"{', '.join(record.files)} was loaded under other settings, code or key and is no longer there "
+                "to be read again; put it back, or start a new root"
+            )
+    return withdrawn
+
+
+def rows_brought(store: Store, key: ShardKey) -> dict[str, int]:
+    """Return how many rows each batch brought to a shard of `pings`."""
+    footer = store.footer(PINGS, key)
+    return dict(footer.made_from["batches"]) if footer else {}
