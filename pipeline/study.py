@@ -109,6 +109,10 @@ class Study(_Declared):
         """Number of UTC dates in the span."""
         return (self.end - self.start).days + 1
 
+    def shown(self) -> dict[str, Any]:
+        """Return the study as it may be written down: plain values, without the names of devices."""
+        return self.model_dump(mode="json", exclude={"sources": {"__all__": {"device_name"}}})
+
     def dates(self) -> list[date]:
         """Return every UTC date of the span in order."""
         return [self.start + timedelta(days=k) for k in range(self.n_dates)]

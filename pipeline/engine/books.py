@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,8 +101,8 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
         # The same rows under two names are two devices where the name says whose they are.
         named = hash_id(name.encode(), key) if is_device_in_name(source) else None
         batch_id = digest([digests[path], reading, named])
-        names = found[batch_id].files if batch_id in found else ()
-        found[batch_id] = Batch(batch_id, path, source, reading, (*names, name))
+        first = found.get(batch_id, Batch(batch_id, path, source, reading, ()))
+        found[batch_id] = replace(first, files=(*first.files, name))
     return list(found.values())
 
 

@@ -150,7 +150,7 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
     params_of(study)
     with root_lock(settings.root):
         settle_root(settings)
-        record = RunRecord(settings.root, command, _shown(study))
+        record = RunRecord(settings.root, command, study.shown())
         try:
             with connect(settings) as cluster:
                 Store(settings.root).remove_leftovers()
@@ -162,11 +162,6 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
             record.close("failed", str(error) if isinstance(error, RunError) else type(error).__name__)
             raise
         record.close("finished")
-
-
-def _shown(study: Study) -> dict[str, Any]:
-    """Return a study as it may be written down: without the names of devices."""
-    return study.model_dump(mode="json", exclude={"sources": {"__all__": {"device_name"}}})
 
 
 def settle_root(settings: Settings) -> None:

@@ -86,8 +86,8 @@ def format_time(iso: str) -> str:
 
 
 def study_digest(study: Study) -> str:
-    """Return the hash that identifies a study's declaration, sources and Params included."""
-    return digest(study.model_dump(mode="json"))
+    """Return the hash that identifies a study's declaration, sources and Params included, names of devices not."""
+    return digest(study.shown())
 
 
 def list_params(study: Study) -> list[Param]:
