@@ -20,7 +20,7 @@ check: $(VENV)/installed  ## formatting, lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-bench  ## the measured ratios, side by side with the peers
+bench: $(VENV)/installed  ## the measured ratios, side by side with the peers
 	$(BIN)/python -m tests.benchmarks
 
 lock:  ## renew the lock files from pyproject.toml (needs uv)
@@ -34,10 +34,6 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
-
-$(VENV)/installed-bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "fastmob==0.3.2" "trackintel==1.4.2"
 	touch $@
 
 $(REFERENCE)/installed: pipeline/reference/requirements.txt | $(VENV)/installed

@@ -47,7 +47,8 @@ def real_stays(reference, geolife_pings):
 
 
 def _trackintel_clusters(stays, x, y, min_samples):
-    trackintel = pytest.importorskip("trackintel", reason="trackintel comes with the bench extra")
+    import trackintel
+
     staypoints = trackintel.Staypoints(
         gpd.GeoDataFrame(
             {

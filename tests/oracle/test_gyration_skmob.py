@@ -80,7 +80,8 @@ def test_where_raw_degrees_break(reference, city_pings):
 
 
 def test_fastmob_uses_another_radius_of_the_earth(city_pings):
-    fastmob = pytest.importorskip("fastmob", reason="fastmob comes with the bench extra")
+    import fastmob
+
     pings = city_pings(-77.0, 38.9)
     theirs = fastmob.radius_of_gyration(
         pd.DataFrame(

@@ -116,7 +116,8 @@ def is_last_ping_inside(stays, pings):
 
 
 def test_fastmob_agrees_in_the_city(city_pings):
-    fastmob = pytest.importorskip("fastmob")
+    import fastmob
+
     pings = on_the_grid(city_pings(-77.0, 38.9))
     names = {"device_id": "uid", "tracked_at": "datetime", "lon": "lng"}
     found = fastmob.stay_locations(
