@@ -134,12 +134,10 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
 
 def _remove_outside(work: Work, bucket: int) -> list[ShardReport]:
     """Remove shards of dates that are no longer in the study's span, and what they left open."""
-    span, reports = set(work.study.dates()), []
-    for table in (work.stage.carries, work.stage.writes):
-        for key in work.store.keys(table, bucket) if table else []:
-            if key.date not in span:
-                reports += _remove(work, key)
-    return reports
+    span = set(work.study.dates())
+    tables = [table for table in (work.stage.carries, work.stage.writes) if table]
+    kept = {key for table in tables for key in work.store.keys(table, bucket)}
+    return [report for key in sorted(kept) if key.date not in span for report in _remove(work, key)]
 
 
 def visit_bucket(work: Work, bucket: int) -> list[ShardReport]:
@@ -181,17 +179,17 @@ def _visit(
 
 def _not_current(work: Work, key: ShardKey) -> list[str]:
     """Return which tables a shard reads have a shard, of its date or bucket, that is not current."""
-    names = {table.name: is_dated(table) and key.date is not None for table in work.stage.reads}
+    read = {table.name: table for table in work.stage.reads}
     bucket = ShardKey(bucket=key.bucket).path
-    return sorted(
-        name
-        for name, is_same_date in names.items()
-        if any(
-            path == (key.path if is_same_date else path) and path.endswith((bucket, ALL.path))
-            for table, path in work.not_current
-            if table == name
-        )
-    )
+    found = set()
+    for name, path in work.not_current:
+        if name in read and key.date and is_dated(read[name]):
+            is_input = path == key.path
+        else:
+            is_input = name in read and path.endswith((bucket, ALL.path))
+        if is_input:
+            found.add(name)
+    return sorted(found)
 
 
 def check_code(work: Work) -> None:
