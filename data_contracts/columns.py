@@ -24,6 +24,7 @@ DATE = Column("date", pa.date32(), "Local date of the first ping", "local date")
 DWELL_S = Column("dwell_s", pa.float64(), "Time from start to finish", "s", 0, MAX_DWELL_S)
 N_PINGS = Column("n_pings", pa.int64(), "Pings behind the row", "pings", 1)
 MAX_GAP_S = Column("max_gap_s", pa.float64(), "Longest silence between consecutive pings inside", "s", 0, MAX_DWELL_S)
+IS_INFERRED = Column("is_inferred", pa.bool_(), "Not observed: a silence that ended where it began, taken for a stay")
 LOCATION_ID = Column(
     "location_id", pa.int32(), "Place of this device, numbered from 0 by first stay in the study", minimum=0
 )

@@ -137,6 +137,7 @@ STAYS = Table(
         c.UTC_OFFSET_S,
         c.N_PINGS,
         c.MAX_GAP_S,
+        c.IS_INFERRED,
     ),
     key=("device_id", "started_at"),
     shard=Shard.DATE_BUCKET,

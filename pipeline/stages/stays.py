@@ -167,5 +167,6 @@ def _stays_frame(found: Stays, offsets: _Offsets) -> pd.DataFrame:
             "utc_offset_s": offsets.of(found.device_id, found.started_at),
             "n_pings": found.n_pings,
             "max_gap_s": found.max_gap_s,
+            "is_inferred": np.zeros(found.device_id.size, dtype=bool),
         }
     )
