@@ -1,7 +1,7 @@
 """Every table of Sojourn, declared once. `TABLES` maps each name to its declaration."""
 
 from data_contracts.check import ContractError, conform
-from data_contracts.external import TRACTS
+from data_contracts.external import POIS, TRACTS
 from data_contracts.metrics import EXPLORATION, GYRATION
 from data_contracts.movement import (
     COVERAGE,
@@ -28,6 +28,7 @@ TABLES: dict[str, Table] = {
         OPEN_STAYS,
         STAYS,
         TRACTS,
+        POIS,
         LOCATIONS,
         VISITS,
         GYRATION,
@@ -43,6 +44,7 @@ __all__ = [
     "OPEN_DAYS",
     "OPEN_STAYS",
     "PINGS",
+    "POIS",
     "RAW_PINGS",
     "REASONS",
     "REJECTED_PINGS",

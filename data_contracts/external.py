@@ -1,7 +1,10 @@
 """Reference data from outside, checked on arrival."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 
+from data_contracts import columns as c
 from data_contracts.spec import Column, Shard, Table
 
 TRACTS = Table(
@@ -13,5 +16,23 @@ TRACTS = Table(
         Column("geometry", pa.binary(), "Polygon, WGS 84, well-known binary"),
     ),
     key=("tract_geoid",),
+    shard=Shard.STATIC,
+)
+
+POI_ID = Column("poi_id", pa.string(), "The place's id as its source gives it")
+POI_CATEGORY = Column("poi_category", pa.string(), "Kind of place, in the words of its source", is_nullable=True)
+
+POIS = Table(
+    name="pois",
+    row="place of interest (shop, school, park, station)",
+    columns=(
+        POI_ID,
+        POI_CATEGORY,
+        replace(c.LON, description="Longitude, WGS 84"),
+        replace(c.LAT, description="Latitude, WGS 84"),
+        Column("usual_dwell_s", pa.float64(), "Median dwell of visits to such a place", "s", 1, is_nullable=True),
+        Column("weight", pa.float64(), "Popularity beside other places; null counts as 1", "1", 0, is_nullable=True),
+    ),
+    key=("poi_id",),
     shard=Shard.STATIC,
 )

@@ -17,6 +17,7 @@ from flows.inputs import pick_dates, read_study, run_name
 from flows.tasks import open_flow_run, run_stages
 from pipeline.engine.plan import ShardReport, stages_in_order
 from pipeline.engine.run import StageSummary, status
+from pipeline.engine.statics import declared_statics
 from pipeline.engine.trouble import named
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError
@@ -70,7 +71,7 @@ def backfill(
 
 def pick_stages(study: Study, names: Sequence[str] | None) -> list[str]:
     """Return the stages of those names (None: all) in run order; StudyError on a name that is no stage's."""
-    known = (["tracts"] if study.tracts else []) + [stage.name for stage in stages_in_order()]
+    known = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
     unknown = sorted(set(names or ()) - set(known))
     if unknown or names == []:
         raise StudyError(f"stages: {', '.join(unknown) or 'none given'}; this study has {', '.join(known)}")

@@ -73,6 +73,34 @@ class Areas(_Declared):
     layer: str | None = None
 
 
+class Pois(_Declared):
+    """Places of interest that visits are joined to: delimited text, Parquet, or any file geopandas reads."""
+
+    path: str
+    """File or glob, relative to the study file. The ending says the format: .csv .tsv .txt .parquet, else geopandas."""
+    id_column: str
+    category_column: str
+    lon_column: str | None = None
+    """None, with `lat_column`: the position is the file's geometry, of a line or polygon its centroid."""
+    lat_column: str | None = None
+    usual_dwell_column: str | None = None
+    """How long such a place is usually visited (median)."""
+    usual_dwell_unit: Literal["s", "min", "h"] = "min"
+    weight_column: str | None = None
+    """How popular a place is beside others: a number above 0, of which only ratios matter."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """None: a tab in .tsv, else a comma."""
+    crs: str = "EPSG:4326"
+    """Coordinate system of `lon_column` and `lat_column`; a file's geometry brings its own."""
+    layer: str | None = None
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Self:
+        if (self.lon_column is None) != (self.lat_column is None):
+            raise ValueError("lon_column and lat_column go together")
+        return self
+
+
 class Study(_Declared):
     """What is studied. The same study over the same files gives the same bytes.
 
@@ -88,6 +116,7 @@ class Study(_Declared):
     seed: int = 0
     sources: tuple[Source, ...]
     tracts: Areas | None = None
+    pois: Pois | None = None
     params: dict[str, dict[str, Any]] = {}
     """Stage name → parameter → value; what is left out keeps the stage's default."""
     folder: Path = Field(default=Path(), exclude=True)
@@ -163,7 +192,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _accepted(loc: tuple[int | str, ...]) -> list[str]:
-    models: dict[int | str, type[BaseModel]] = {"sources": Source, "columns": ColumnMap, "tracts": Areas}
+    models: dict[int | str, type[BaseModel]] = {"sources": Source, "columns": ColumnMap, "tracts": Areas, "pois": Pois}
     parents = [part for part in loc[:-1] if part in models]
     model: type[BaseModel] = models[parents[-1]] if parents else Study
     return [name for name in model.model_fields if name != "folder"]

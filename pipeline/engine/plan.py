@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 import pipeline.stages  # noqa: F401  (fills the registry)
-from data_contracts import TRACTS, Shard, Table
+from data_contracts import Shard, Table
 from pipeline.engine.lineage import code_digest, differences, stage_parts
 from pipeline.engine.store import ALL, ShardKey, Store, is_dated
 from pipeline.engine.trouble import RunError, named
@@ -261,8 +261,9 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def _static_inputs(work: Work) -> list[Input]:
-    statics = [table for table in work.stage.reads if table is TRACTS and work.study.tracts]
-    return [(table, ALL) for table in statics if work.store.path(table, ALL).exists()]
+    statics = [table for table in work.stage.reads if table.shard is Shard.STATIC]
+    declared = [table for table in statics if getattr(work.study, table.name) is not None]
+    return [(table, ALL) for table in declared if work.store.path(table, ALL).exists()]
 
 
 def _content(store: Store, table: Table, key: ShardKey) -> str:

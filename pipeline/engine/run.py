@@ -10,22 +10,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contracts import PINGS, TRACTS
+from data_contracts import PINGS
 from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
 from pipeline.engine.ingest import load
-from pipeline.engine.lineage import code_digest, differences
 from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, visit_shards, work_for
 from pipeline.engine.records import RunRecord, root_lock
-from pipeline.engine.store import ALL, Footer, Store, write_json
+from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
+from pipeline.engine.store import Store, write_json
 from pipeline.engine.trouble import RunError, named
-from pipeline.params import digest
 from pipeline.settings import Settings, read_key
-from pipeline.sources import areas_digest, read_areas
-from pipeline.study import Areas, Study
+from pipeline.study import Study
 
 OnShard = Callable[[str, ShardReport], None]
 FILES = "source files"
@@ -69,7 +66,7 @@ class Run:
         """Hold what every step needs; `open_run` makes one."""
         self.study, self.settings, self.record = study, settings, record
         self._cluster, self._dates = cluster, dates
-        self.stages = (["tracts"] if study.tracts else []) + [stage.name for stage in stages_in_order()]
+        self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
     def execute(self, stage: str, on_shard: OnShard = lambda stage, report: None) -> StageSummary:
         """Bring one table up to date and return what was done; `on_shard` hears of every shard."""
@@ -86,9 +83,8 @@ class Run:
         return summary
 
     def _reports(self, stage: str, details: dict[str, Any]) -> Iterator[ShardReport]:
-        if stage == "tracts":
-            assert self.study.tracts is not None
-            yield _load_tracts(self.study.tracts, self.study.folder, Store(self.settings.root))
+        if stage in STATICS:
+            yield load_static(stage, self.study, Store(self.settings.root))
         elif stage == "pings":
             yield from self._ingest(details)
         else:
@@ -119,28 +115,6 @@ def count_pings(store: Store) -> Counts:
     if n_read != n_brought + n_rejected:
         raise RunError(f"rows are missing: {n_read} read, {n_brought} in shards, {n_rejected} rejected")
     return Counts(len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items())))
-
-
-def _compare_tracts(areas: Areas, folder: Path, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
-    """Return what the table of areas would be made from now, its footer, and what changed."""
-    parts = {
-        "params": digest(areas.model_dump(mode="json", exclude={"path"})),
-        "contracts": digest(TRACTS.to_dict()),
-        "code": code_digest("pipeline.sources.areas"),
-        "inputs": {"file": areas_digest(areas, folder)},
-    }
-    footer = store.footer(TRACTS, ALL)
-    return parts, footer, differences(footer.made_from, parts) if footer else ["never computed"]
-
-
-def _load_tracts(areas: Areas, folder: Path, store: Store) -> ShardReport:
-    """Bring the table of areas up to date with the study's file."""
-    started = time.perf_counter()
-    parts, footer, why = _compare_tracts(areas, folder, store)
-    if footer and not why:
-        return ShardReport("tracts", ALL.path, "current", (), footer.n_rows)
-    n_rows = store.write(TRACTS, ALL, read_areas(areas, folder), parts).n_rows
-    return ShardReport("tracts", ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
 
 
 @contextmanager
@@ -177,7 +151,7 @@ def settle_root(settings: Settings) -> None:
 
 def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:
     """Return the state of every source file and shard as a run would find it, computing nothing."""
-    reports = [*_file_states(study, settings), *_tract_states(study, settings)]
+    reports = [*_file_states(study, settings), *static_states(study, Store(settings.root))]
     for stage in stages_in_order():
         if stage.name == "pings":
             continue
@@ -191,7 +165,7 @@ def status(study: Study, settings: Settings, dates: Collection[date] | None = No
 
 def _unknown(report: ShardReport) -> ShardReport:
     """Return the report of a shard that follows from pings, while files wait that may change it."""
-    if report.state != "current" or report.table in (FILES, "tracts"):
+    if report.state != "current" or report.table in (FILES, *STATICS):
         return report
     return report._replace(state="unknown", why=("source files wait to be loaded",))
 
@@ -215,10 +189,3 @@ def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
     for key in work.store.keys(PINGS):
         state = "stale" if key.path in todo.spoilt else "current"
         yield ShardReport("pings", key.path, state, ("its source files changed",) if state == "stale" else ())
-
-
-def _tract_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
-    if study.tracts:
-        footer, why = _compare_tracts(study.tracts, study.folder, Store(settings.root))[1:]
-        state = "current" if footer and not why else "stale" if footer else "missing"
-        yield ShardReport("tracts", ALL.path, state, tuple(why), footer.n_rows if footer else 0)

@@ -13,6 +13,7 @@ from pipeline.sources import delimited, geolife_plt, parquet
 from pipeline.sources.areas import areas_digest, read_areas
 from pipeline.sources.errors import SourceError
 from pipeline.sources.pieces import Piece, file_digest, find_files
+from pipeline.sources.pois import pois_digest, read_pois
 from pipeline.sources.presets import PRESETS, fill
 from pipeline.study import Source
 
@@ -24,8 +25,10 @@ __all__ = [
     "file_digest",
     "find_files",
     "is_device_in_name",
+    "pois_digest",
     "read_areas",
     "read_blocks",
+    "read_pois",
     "split_file",
 ]
 

@@ -1,28 +1,21 @@
 """Polygons with an id (census tracts, a city's zones) to the table `tracts`."""
 
 import logging
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyogrio
 import shapely
 
 from data_contracts import TRACTS
 from pipeline.sources.errors import SourceError
-from pipeline.sources.pieces import expand, file_digest
-from pipeline.sources.streams import open_stream
+from pipeline.sources.geo_files import members_digest, read_geo_frame, text_ids, to_wgs84
+from pipeline.sources.pieces import expand
 from pipeline.study import Areas
 
 LOG = logging.getLogger(__name__)
-WGS84 = "EPSG:4326"
 POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
@@ -51,12 +44,7 @@ def read_areas(areas: Areas, folder: Path) -> pa.Table:
 
 def areas_digest(areas: Areas, folder: Path) -> str:
     """Return a hash of the contents of the files of areas, the members of a shapefile included."""
-    digests = [
-        f"{member.name} {file_digest(member)}"
-        for path in expand(areas.path, folder)
-        for member in sorted(path.parent.glob(f"{path.name.split('.')[0]}.*"))
-    ]
-    return blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
+    return members_digest(expand(areas.path, folder))
 
 
 def _find(areas: Areas, folder: Path) -> list[Path]:
@@ -68,67 +56,13 @@ def _find(areas: Areas, folder: Path) -> list[Path]:
 
 def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Series[float]]":
     """Return (ids as text, geometries in WGS 84, populations) of one file."""
-    frame = _read_frame(path, areas)
+    frame = read_geo_frame(path, areas.layer, "areas")
     wanted = [name for name in (areas.id_column, areas.population_column) if name is not None]
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    shapes = shapely.force_2d(_to_wgs84(frame, path).geometry.to_numpy())
-    return _ids(frame[areas.id_column], path), shapes, _population(frame, areas, path)
-
-
-def _read_frame(path: Path, areas: Areas) -> gpd.GeoDataFrame:
-    try:
-        with _unzipped(path) as plain:
-            if plain.suffix.lower() in (".parquet", ".pq"):
-                return gpd.read_parquet(plain)
-            return gpd.read_file(plain, **({"layer": areas.layer} if areas.layer else {}))
-    except (
-        pyogrio.errors.DataSourceError,
-        pyogrio.errors.DataLayerError,
-        pa.ArrowException,
-        ValueError,
-        OSError,
-    ) as error:
-        # GDAL's words name files, layers and drivers; geopandas' say what a Parquet file lacks.
-        raise SourceError(f"{path}: not readable as areas ({type(error).__name__})") from None
-
-
-@contextmanager
-def _unzipped(path: Path) -> Iterator[Path]:
-    """Give a file as GDAL wants it: gunzipped, with the other members of a shapefile beside it."""
-    if path.suffix.lower() != ".gz":
-        yield path
-        return
-    stem = path.name.split(".")[0]
-    with tempfile.TemporaryDirectory() as folder:
-        for member in path.parent.glob(f"{stem}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]:
-            with (
-                open_stream(member) as packed,
-                (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain,
-            ):
-                shutil.copyfileobj(packed, plain)
-        yield Path(folder) / path.stem
-
-
-def _to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
-    if frame.crs is not None:
-        return frame.to_crs(WGS84)
-    west, south, east, north = frame.total_bounds
-    if west < -180 or east > 180 or south < -90 or north > 90:
-        raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")
-    LOG.warning("%s states no coordinate system; read as WGS 84 degrees", path.name)
-    return frame.set_crs(WGS84)
-
-
-def _ids(values: "pd.Series[str]", path: Path) -> "pd.Series[str]":
-    """Return ids as text; numbers lose their point, not their digits."""
-    n_missing = int(values.isna().sum())
-    if n_missing:
-        raise SourceError(f"{path}: {n_missing} areas have no id")
-    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
-        values = values.astype("int64")
-    return values.astype(str)
+    shapes = shapely.force_2d(to_wgs84(frame, path).geometry.to_numpy())
+    return text_ids(frame[areas.id_column], path, "areas"), shapes, _population(frame, areas, path)
 
 
 def _population(frame: gpd.GeoDataFrame, areas: Areas, path: Path) -> "pd.Series[float]":

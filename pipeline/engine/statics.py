@@ -1,0 +1,79 @@
+"""Reference tables from outside (areas, places of interest): one shard each, current while their files are.
+
+A study declares one by the section that has the table's name; what it does not declare is no input of any stage,
+even if an earlier study left it in the root.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from data_contracts import POIS, TRACTS, Table
+from pipeline.engine.lineage import code_digest, differences
+from pipeline.engine.plan import ShardReport
+from pipeline.engine.store import ALL, Footer, Store
+from pipeline.params import digest
+from pipeline.sources import areas_digest, pois_digest, read_areas, read_pois
+from pipeline.study import Study
+
+
+class Static(NamedTuple):
+    """How a reference table is read, and by which module."""
+
+    table: Table
+    module: str
+    read: Callable[[Any, Path], pa.Table]
+    digest_files: Callable[[Any, Path], str]
+
+
+STATICS = {
+    static.table.name: static
+    for static in (
+        Static(TRACTS, "pipeline.sources.areas", read_areas, areas_digest),
+        Static(POIS, "pipeline.sources.pois", read_pois, pois_digest),
+    )
+}
+"""Every reference table by name: the name of its section in a study."""
+
+
+def declared_statics(study: Study) -> list[str]:
+    """Return the names of the reference tables that a study declares, in the order in which they are loaded."""
+    return [name for name in STATICS if getattr(study, name) is not None]
+
+
+def load_static(name: str, study: Study, store: Store) -> ShardReport:
+    """Bring a reference table up to date with the files the study names, and report what was done."""
+    started = time.perf_counter()
+    static = STATICS[name]
+    parts, footer, why = _compare(static, study, store)
+    if footer and not why:
+        return ShardReport(name, ALL.path, "current", (), footer.n_rows)
+    rows = static.read(getattr(study, name), study.folder)
+    n_rows = store.write(static.table, ALL, rows, parts).n_rows
+    return ShardReport(name, ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+
+
+def static_states(study: Study, store: Store) -> Iterator[ShardReport]:
+    """Yield the state of each reference table that a study declares."""
+    for name in declared_statics(study):
+        _, footer, why = _compare(STATICS[name], study, store)
+        state = "current" if footer and not why else "stale" if footer else "missing"
+        yield ShardReport(name, ALL.path, state, tuple(why), footer.n_rows if footer else 0)
+
+
+def _compare(static: Static, study: Study, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
+    """Return what a reference table would be made from now, its footer, and what changed."""
+    section = getattr(study, static.table.name)
+    parts = {
+        "params": digest(section.model_dump(mode="json", exclude={"path"})),
+        "contracts": digest(static.table.to_dict()),
+        "code": code_digest(static.module),
+        "inputs": {"file": static.digest_files(section, study.folder)},
+    }
+    footer = store.footer(static.table, ALL)
+    return parts, footer, differences(footer.made_from, parts) if footer else ["never computed"]

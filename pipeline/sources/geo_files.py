@@ -1,0 +1,87 @@
+"""Files with geometry, as areas and places of interest come: reading, unzipping, degrees, ids, hashes."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+
+from pipeline.sources.errors import SourceError
+from pipeline.sources.pieces import file_digest
+from pipeline.sources.streams import open_stream
+
+LOG = logging.getLogger(__name__)
+WGS84 = "EPSG:4326"
+
+
+def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame:
+    """Return a file that geopandas reads, gzipped or not; SourceError names it, and `what` it should hold."""
+    try:
+        with _unzipped(path) as plain:
+            if plain.suffix.lower() in (".parquet", ".pq"):
+                return gpd.read_parquet(plain)
+            return gpd.read_file(plain, **({"layer": layer} if layer else {}))
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pa.ArrowException,
+        ValueError,
+        OSError,
+    ) as error:
+        # GDAL's words name files, layers and drivers; geopandas' say what a Parquet file lacks.
+        raise SourceError(f"{path}: not readable as {what} ({type(error).__name__})") from None
+
+
+@contextmanager
+def _unzipped(path: Path) -> Iterator[Path]:
+    """Give a file as GDAL wants it: gunzipped, with the other members of a shapefile beside it."""
+    if path.suffix.lower() != ".gz":
+        yield path
+        return
+    stem = path.name.split(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        for member in path.parent.glob(f"{stem}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]:
+            with (
+                open_stream(member) as packed,
+                (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain,
+            ):
+                shutil.copyfileobj(packed, plain)
+        yield Path(folder) / path.stem
+
+
+def to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
+    """Return `frame` in degrees; SourceError where it states no system and its positions are no degrees."""
+    if frame.crs is not None:
+        return frame.to_crs(WGS84)
+    west, south, east, north = frame.total_bounds
+    if west < -180 or east > 180 or south < -90 or north > 90:
+        raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")
+    LOG.warning("%s states no coordinate system; read as WGS 84 degrees", path.name)
+    return frame.set_crs(WGS84)
+
+
+def text_ids(values: "pd.Series[str]", path: Path, what: str) -> "pd.Series[str]":
+    """Return ids as text; numbers lose their point, not their digits. SourceError where `what` has none."""
+    n_missing = int(values.isna().sum())
+    if n_missing:
+        raise SourceError(f"{path}: {n_missing} {what} have no id")
+    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
+        values = values.astype("int64")
+    return values.astype(str)
+
+
+def members_digest(paths: Sequence[Path]) -> str:
+    """Return a hash of the contents of files, the other members of a shapefile included."""
+    digests = [
+        f"{member.name} {file_digest(member)}"
+        for path in paths
+        for member in sorted(path.parent.glob(f"{path.name.split('.')[0]}.*"))
+    ]
+    return blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,171 @@
+"""Places of interest with an id, a kind and a position to the table `pois`."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pyproj
+import shapely
+from pyproj.exceptions import ProjError
+
+from data_contracts import POIS
+from pipeline.sources.errors import SourceError
+from pipeline.sources.geo_files import WGS84, members_digest, read_geo_frame, text_ids, to_wgs84
+from pipeline.sources.numbers import MISSING_TEXTS, to_numbers
+from pipeline.sources.pieces import expand
+from pipeline.sources.streams import open_stream
+from pipeline.study import Pois
+
+LOG = logging.getLogger(__name__)
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
+PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def read_pois(pois: Pois, folder: Path) -> pa.Table:
+    """Return one row of POIS per place, sorted by id.
+
+    ``pois.path`` is a file, or a glob of files that are read as one; the ending says the format, once
+    a .gz is taken off. Every place needs an id and a position; its kind, usual dwell and weight may be
+    missing. Rows that repeat a place in every column are one; SourceError where two rows of one
+    id differ, and otherwise names the file, the rows concerned and the reason.
+    """
+    files = expand(pois.path, folder)
+    if not files:
+        raise SourceError(f"{folder / pois.path}: no such file of places")
+    found = pd.concat([_read(path, pois) for path in files], ignore_index=True)
+    distinct = found.drop_duplicates(ignore_index=True)
+    n_torn = int(distinct["poi_id"].duplicated(keep=False).sum())
+    if n_torn:
+        raise SourceError(f"{pois.path}: {n_torn} of {len(found)} rows share an id with a row that differs")
+    if len(distinct) < len(found):
+        LOG.info("%s: %d repeated rows left out", pois.path, len(found) - len(distinct))
+    table = pa.Table.from_pandas(distinct[POIS.names], preserve_index=False)
+    return table.cast(POIS.schema).sort_by("poi_id").replace_schema_metadata(None)
+
+
+def pois_digest(pois: Pois, folder: Path) -> str:
+    """Return a hash of the contents of the files of places."""
+    return members_digest(expand(pois.path, folder))
+
+
+def _read(path: Path, pois: Pois) -> pd.DataFrame:
+    """Return the places of one file with the columns of POIS, in file order."""
+    data, geometry = _read_columns(path, pois)
+    if data.num_rows == 0:
+        raise SourceError(f"{path}: no places")
+    lon, lat = _positions_of_shapes(geometry) if pois.lon_column is None else _positions_of_columns(data, path, pois)
+    bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
+    if bad.any():
+        raise SourceError(f"{path}: {int(bad.sum())} of {bad.size} places have no position, or one that is not degrees")
+    categories = data[pois.category_column].to_pandas()
+    return pd.DataFrame(
+        {
+            "poi_id": text_ids(data[pois.id_column].to_pandas(), path, "places"),
+            "poi_category": categories.where(categories.isna(), categories.astype("str")).astype("str"),
+            "lon": lon,
+            "lat": lat,
+            "usual_dwell_s": _positive(data, pois.usual_dwell_column, path) * SECONDS[pois.usual_dwell_unit],
+            "weight": _positive(data, pois.weight_column, path),
+        }
+    )
+
+
+def _read_columns(path: Path, pois: Pois) -> tuple[pa.Table, np.ndarray]:
+    """Return the columns a declaration names, and the geometries, in degrees, where it names no position."""
+    geometry = np.empty(0, dtype=object)
+    kind = _ending(path)
+    if pois.lon_column is None:
+        frame = to_wgs84(read_geo_frame(path, pois.layer, "places"), path)
+        geometry = shapely.force_2d(frame.geometry.to_numpy())
+        data = pa.Table.from_pandas(pd.DataFrame(frame.drop(columns=frame.geometry.name)), preserve_index=False)
+    elif kind in DELIMITERS:
+        data = _read_text(path, pois, pois.delimiter or DELIMITERS[kind])
+    elif kind in PARQUET_ENDINGS:
+        data = _read_parquet(path)
+    else:
+        frame = read_geo_frame(path, pois.layer, "places")
+        data = pa.Table.from_pandas(pd.DataFrame(frame.drop(columns=frame.geometry.name)), preserve_index=False)
+    wanted = list(dict.fromkeys(name for name in _named(pois) if name is not None))
+    missing = [name for name in wanted if name not in data.column_names]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(data.column_names)}")
+    return data.select(wanted), geometry
+
+
+def _named(pois: Pois) -> tuple[str | None, ...]:
+    position = pois.lon_column, pois.lat_column
+    return pois.id_column, pois.category_column, *position, pois.usual_dwell_column, pois.weight_column
+
+
+def _ending(path: Path) -> str:
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def _read_text(path: Path, pois: Pois, delimiter: str) -> pa.Table:
+    try:
+        return pacsv.read_csv(
+            open_stream(path),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in _named(pois) if name is not None},
+                strings_can_be_null=True,
+                null_values=list(MISSING_TEXTS),
+            ),
+        )
+    except pa.ArrowInvalid:
+        raise SourceError(f"{path}: not delimited text with the same number of fields in every row") from None
+    except OSError:
+        raise SourceError(f"{path}: the compressed file is truncated or damaged") from None
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: not readable as places ({type(error).__name__})") from None
+
+
+def _positions_of_shapes(geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return longitudes and latitudes of points, or of the centroids of what is no point; NaN for nothing."""
+    points = shapely.centroid(geometry)
+    return shapely.get_x(points), shapely.get_y(points)
+
+
+def _positions_of_columns(data: pa.Table, path: Path, pois: Pois) -> tuple[np.ndarray, np.ndarray]:
+    x, y = (_numbers(data, name, path) for name in (pois.lon_column, pois.lat_column))
+    if pois.crs == WGS84:
+        return x, y
+    try:
+        return pyproj.Transformer.from_crs(pois.crs, WGS84, always_xy=True).transform(x, y)
+    except ProjError:
+        raise SourceError(f"crs {pois.crs!r} is not one that pyproj knows") from None
+
+
+def _numbers(data: pa.Table, name: str | None, path: Path) -> np.ndarray:
+    """Return a column as numbers, NaN where it has none; SourceError where a value is no number."""
+    assert name is not None  # a study has both columns of a position or none
+    try:
+        numbers = to_numbers(data[name].combine_chunks(), name)
+    except SourceError as error:
+        raise SourceError(f"{path}: {error}") from None
+    if numbers.is_bad.any():
+        raise SourceError(
+            f"{path}: column {name} holds no number in {int(numbers.is_bad.sum())} of {data.num_rows} rows"
+        )
+    return np.where(numbers.is_missing, np.nan, numbers.values)
+
+
+def _positive(data: pa.Table, name: str | None, path: Path) -> np.ndarray:
+    if name is None:
+        return np.full(data.num_rows, np.nan)
+    values = _numbers(data, name, path)
+    n_bad = int((values <= 0).sum())
+    if n_bad:
+        raise SourceError(f"{path}: column {name} is not above 0 in {n_bad} of {data.num_rows} rows")
+    return values
