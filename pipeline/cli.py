@@ -1,10 +1,8 @@
-"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, reference."""
+"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference."""
 
 from __future__ import annotations
 
-import json
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,8 @@ from rich.table import Table as Grid
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
+from pipeline.evaluate import evaluate_app
+from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, parse_date
 
@@ -34,23 +34,11 @@ app = typer.Typer(
 )
 progress_console = Console(stderr=True)
 
-StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
-Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="Replace a field: --set params.stays.roam_m=100, --set 'sources=[{path=\"a.csv\"}]'.",
-    ),
-]
 From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
 To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
 Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
 Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
-]
 Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
 
 
@@ -136,7 +124,7 @@ def status(
     study, settings = read_study(study_file, sets), make_settings(root, buckets, None, None)
     reports, runs = find_status(study, settings), read_runs(root)
     if as_json:
-        _print_json({"shards": [r._asdict() for r in reports], "runs": runs})
+        print_json({"shards": [r._asdict() for r in reports], "runs": runs})
     else:
         _print_runs(runs)
         show_states(reports, False)
@@ -157,7 +145,7 @@ def lineage(
 
     tree = trace(root, table, parse_date(day) if day else None, bucket)
     if as_json:
-        _print_json(tree)
+        print_json(tree)
     else:
         _print_tree(tree)
 
@@ -189,7 +177,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Simulate a city, run the whole pipeline on it and write the report."""
-    from pipeline.demo import make_demo_study, throw_away_key
+    from pipeline.demo import make_demo_study
+    from pipeline.settings import throw_away_key
 
     with throw_away_key():
         study = make_demo_study(folder, devices, days)
@@ -204,6 +193,7 @@ def demo(
 
 reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an environment of its own.")
 app.add_typer(reference_app, name="reference")
+app.add_typer(evaluate_app, name="evaluate")
 
 
 @reference_app.command("install")
@@ -214,35 +204,6 @@ def reference_install(
     from pipeline.reference import install
 
     typer.echo(install(folder))
-
-
-def read_study(path: Path | None, sets: list[str] | None) -> Study:
-    """Return the study of a file, fields replaced by ``field=value`` texts; without a file, of those alone."""
-    values: dict[str, Any] = {}
-    for text in sets or []:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise StudyError(f"--set {text!r}: write field=value")
-        _put(values, name.strip().split("."), _parse_value(value))
-    if path is None and not values:
-        raise StudyError("name a study file, or give its fields with --set")
-    if path is None:
-        return Study.from_dict(values, folder=Path.cwd())
-    return Study.from_toml(path, values)
-
-
-def _parse_value(text: str) -> Any:
-    """Return a TOML value, or the text itself where it is none (bare words need no quotes)."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
-    for name in path[:-1]:
-        values = values.setdefault(name, {})
-    values[path[-1]] = value
 
 
 def make_settings(root: Path, buckets: int, scheduler: str | None, threads: int | None) -> Settings:
@@ -306,7 +267,7 @@ def _progress() -> Iterator[Progress]:
 def show_summaries(summaries: list[StageSummary], as_json: bool) -> None:
     """Print what each stage did, and the balance of rows."""
     if as_json:
-        _print_json([s._asdict() for s in summaries])
+        print_json([s._asdict() for s in summaries])
         return
     grid = Grid("table", "shards", "rows", "seconds", title="What ran", title_justify="left")
     for s in summaries:
@@ -333,7 +294,7 @@ def show_states(reports: list[ShardReport], as_json: bool, only_due: bool = Fals
     """Print states of shards: counts a table, then what is due and why."""
     due = [r for r in reports if r.state != "current"]
     if as_json:
-        _print_json([r._asdict() for r in (due if only_due else reports)])
+        print_json([r._asdict() for r in (due if only_due else reports)])
         return
     grid = Grid("table", *STATES, "why")
     for table in dict.fromkeys(r.table for r in reports):
@@ -364,10 +325,6 @@ def _print_tree(node: dict[str, Any], depth: int = 0) -> None:
     typer.echo(f"{'  ' * depth}{node['name']}  {node['n_rows']:,} rows  {facts}")
     for child in node["inputs"]:
         _print_tree(child, depth + 1)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
 
 
 def _write_report(study: Study, settings: Settings, path: Path) -> None:

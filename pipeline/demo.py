@@ -1,32 +1,14 @@
-"""The demo: a simulated city as a study, and a throw-away key."""
+"""The demo: a simulated city as a study."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.settings import KEY_VARIABLE
 from pipeline.simulation import CityParams, raw_dates, suggest_n_buckets, write_city, write_tracts
 from pipeline.study import Study
-
-
-@contextmanager
-def throw_away_key() -> Iterator[None]:
-    """Give the demo a key where the environment has none; it is forgotten afterwards."""
-    if os.environ.get(KEY_VARIABLE):
-        yield
-        return
-    os.environ[KEY_VARIABLE] = secrets.token_hex(32)
-    try:
-        yield
-    finally:
-        del os.environ[KEY_VARIABLE]
-
 
 STUDY = """# The demo city. `sojourn run {path} --root {root}` brings its tables up to date.
 name = "demo-city"

@@ -33,6 +33,19 @@ class Scores(NamedTuple):
     accuracy: float
 
 
+class Counts(NamedTuple):
+    """Cross table of true and found labels: numbers of items, or their weights."""
+
+    hit: float
+    """Stop, and found as one."""
+    miss: float
+    """Stop, found as move."""
+    false_stop: float
+    """Move, found as stop."""
+    true_move: float
+    """Move, and found as one."""
+
+
 def score_labels(
     is_stop: NDArray[np.bool_], is_found: NDArray[np.bool_], weight: NDArray[np.float64] | None = None
 ) -> Scores:
@@ -47,11 +60,16 @@ def score_labels(
         raise ValueError(f"shapes differ: {truth.shape} true, {found.shape} found, {w.shape} weights")
     if not (np.isfinite(w) & (w >= 0)).all():
         raise ValueError("weights must be finite and not negative")
-    hit, miss = float(w[truth & found].sum()), float(w[truth & ~found].sum())
-    false_stop, true_move = float(w[~truth & found].sum()), float(w[~truth & ~found].sum())
+    cells = np.bincount(2 * truth.ravel() + found.ravel(), w.ravel(), 4)
+    return score_counts(Counts(cells[3], cells[2], cells[1], cells[0]))._replace(n=truth.size)
+
+
+def score_counts(counts: Counts) -> Scores:
+    """Return the scores of a cross table of true and found labels."""
+    hit, miss, false_stop, true_move = (float(value) for value in counts)
     f1_stop, f1_move = _f1(hit, false_stop, miss), _f1(true_move, miss, false_stop)
     return Scores(
-        truth.size,
+        round(sum(counts)),
         ratio(hit, hit + false_stop),
         ratio(hit, hit + miss),
         f1_stop,
@@ -60,8 +78,19 @@ def score_labels(
         f1_move,
         mean_of_defined((f1_stop, f1_move)),
         _mcc(hit, miss, false_stop, true_move),
-        ratio(hit + true_move, hit + miss + false_stop + true_move),
+        ratio(hit + true_move, sum(counts)),
     )
+
+
+def count_by_group(
+    group: NDArray[np.int64], is_stop: NDArray[np.bool_], is_found: NDArray[np.bool_], n_groups: int
+) -> NDArray[np.int64]:
+    """Return Counts, one row for each group 0..n_groups-1, as an array of shape (n_groups, 4).
+
+    `group`, `is_stop` and `is_found` have shape (n,), an entry for each item.
+    """
+    cell = np.where(is_stop, np.where(is_found, 0, 1), np.where(is_found, 2, 3))
+    return np.bincount(4 * group + cell, minlength=4 * n_groups).reshape(n_groups, 4)
 
 
 def ratio(part: float, whole: float) -> float:

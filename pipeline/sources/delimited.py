@@ -52,7 +52,7 @@ def read_blocks(piece: Piece, key: bytes, block_rows: int) -> Iterator[pa.Table]
     source = piece.source
     reader = RowReader(source, key)
     wanted = wanted_columns(source)
-    layout, checked = _find_layout(piece.path, source, wanted)
+    layout, checked = find_layout(piece.path, source, wanted)
     device = device_name(piece)
     for block in read_text(
         open_stream(piece.path), layout, list(dict.fromkeys([*wanted.values(), checked])), piece.path
@@ -171,7 +171,7 @@ def _has_line_break(value: pa.Scalar | None) -> bool:
     return value is not None and value.is_valid and b"\n" in value.as_buffer().to_pybytes()
 
 
-def _find_layout(path: Path, source: Source, wanted: dict[str, str]) -> tuple[Layout, str]:
+def find_layout(path: Path, source: Source, wanted: dict[str, str]) -> tuple[Layout, str]:
     """Return the layout of a file and the name of its last column, once all wanted columns are there."""
     first = _first_fields(path, source.delimiter)
     names = first if source.has_header else [str(k) for k in range(len(first))]

@@ -1,0 +1,202 @@
+"""`sojourn evaluate`: how good stays and locations are on your own ground truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
+from pipeline.settings import read_key, throw_away_key
+from pipeline.study import StudyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.evaluation.run import Asked, Evaluation
+    from pipeline.params import Params
+    from pipeline.study import Study
+
+evaluate_app = typer.Typer(no_args_is_help=True, help="Compare what is found with ground truth of your own.")
+
+Label = Annotated[
+    str | None, typer.Option("--label", help="Column of the sources that holds the true label of each ping.")
+]
+StopValues = Annotated[
+    list[str] | None,
+    typer.Option("--stop-value", help="Text that means a stop (repeatable); every other one then means move."),
+]
+TruthPath = Annotated[
+    str | None,
+    typer.Option("--truth", help="Table of all true stays (CSV or Parquet: file, folder or glob), instead of --label."),
+]
+TruthColumns = Annotated[
+    str | None,
+    typer.Option(
+        help="Its columns, where named otherwise: device_id=uid,started_at=begin,finished_at=end,place_id=poi."
+    ),
+]
+TruthUnit = Annotated[str, typer.Option("--truth-time-unit", help="Unit of its times: text (ISO 8601), s, ms, us, ns.")]
+TruthZone = Annotated[str, typer.Option("--truth-zone", help="Zone of its times, where they carry none.")]
+Thin = Annotated[str, typer.Option("--thin", help="Minutes between pings to thin to, 0 for all; one result for each.")]
+Gap = Annotated[float, typer.Option(min=0, help="With --label: a silence longer than this ends a true stay (s).")]
+Overlap = Annotated[float, typer.Option(min=0, help="Shared time from which a found stay is of a true one (s).")]
+MinStay = Annotated[float, typer.Option(min=0, help="True stays shorter than this need not be found (s).")]
+PerDevice = Annotated[bool, typer.Option("--per-device", help="Also each device, by rank: ids are never told.")]
+FromRoot = Annotated[
+    Path | None, typer.Option("--root", help="Judge the tables already computed there (needs --truth; no thinning).")
+]
+THIN = "0,1,5,15,30"
+PING_COLUMNS = ["device_id", "tracked_at"]
+STAY_COLUMNS = ["device_id", "started_at", "finished_at"]
+
+
+@evaluate_app.command("stays")
+def evaluate_stays(
+    study_file: StudyFile = None,
+    label: Label = None,
+    stop_values: StopValues = None,
+    truth: TruthPath = None,
+    truth_columns: TruthColumns = None,
+    time_unit: TruthUnit = "text",
+    time_zone: TruthZone = "UTC",
+    thin: Thin = THIN,
+    gap_s: Gap = 3600.0,
+    overlap_s: Overlap = 60.0,
+    min_stay_s: MinStay = 300.0,
+    root: FromRoot = None,
+    table: Annotated[str, typer.Option(help="With --root: stays or visits.")] = "stays",
+    per_device: PerDevice = False,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score stays by ping, by minute and one by one, on all pings and on fewer.
+
+    Reads the study's files itself; with --root it reads tables. Without SOJOURN_KEY a throw-away key is used.
+    """
+    from pipeline.evaluation.run import evaluate_root_stays, evaluate_study_stays
+    from pipeline.evaluation.showing import show_stays
+
+    asked = _ask(label, stop_values, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
+    if root:
+        _check_root(asked, study_file, sets)
+        if table not in ("stays", "visits"):
+            raise StudyError(f"--table {table}: stays or visits")
+        pings, found = _load("pings", root, PING_COLUMNS), _load(table, root, STAY_COLUMNS)
+        result = evaluate_root_stays(pings, found, read_key(), asked)
+    else:
+        study, params = _read_study(study_file, sets)
+        with throw_away_key():
+            result = evaluate_study_stays(study, params, read_key(), asked)
+    if as_json:
+        _print(result, asked)
+    else:
+        show_stays(result, min_stay_s, per_device)
+
+
+@evaluate_app.command("locations")
+def evaluate_locations(
+    study_file: StudyFile = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Column of the sources that names each ping's place; empty: none.")
+    ] = None,
+    truth: TruthPath = None,
+    truth_columns: TruthColumns = None,
+    time_unit: TruthUnit = "text",
+    time_zone: TruthZone = "UTC",
+    thin: Thin = THIN,
+    gap_s: Gap = 3600.0,
+    overlap_s: Overlap = 60.0,
+    min_stay_s: MinStay = 300.0,
+    root: FromRoot = None,
+    per_device: PerDevice = False,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare found places with true ones, device by device: the adjusted Rand index.
+
+    Reads the study's files itself; with --root it reads visits. Without SOJOURN_KEY a throw-away key is used.
+    """
+    from pipeline.evaluation.run import evaluate_root_locations, evaluate_study_locations
+    from pipeline.evaluation.showing import show_locations
+
+    asked = _ask(label, None, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
+    if root:
+        _check_root(asked, study_file, sets)
+        found = _load("visits", root, [*STAY_COLUMNS, "location_id", "n_pings"])
+        result = evaluate_root_locations(found, read_key(), asked)
+    else:
+        study, params = _read_study(study_file, sets)
+        with throw_away_key():
+            result = evaluate_study_locations(study, params, read_key(), asked)
+    if as_json:
+        _print(result, asked)
+    else:
+        show_locations(result, min_stay_s, per_device)
+
+
+def _ask(
+    label: str | None,
+    stop_values: list[str] | None,
+    thin: str,
+    lengths_s: tuple[float, float, float],
+    truth: str | None,
+    truth_columns: str | None,
+    time_unit: str,
+    time_zone: str,
+) -> Asked:
+    """Return what the options ask for; StudyError where they contradict each other."""
+    from pipeline.evaluation.run import Asked
+    from pipeline.evaluation.tables import TruthFile, parse_columns
+
+    if (label is None) == (truth is None):
+        raise StudyError("name the truth: either --label COLUMN, or --truth FILE")
+    if stop_values and not label:
+        raise StudyError("--stop-value explains the values of --label")
+    if truth_columns and not truth:
+        raise StudyError("--truth-columns explains the columns of --truth")
+    file = TruthFile(truth, parse_columns(truth_columns), time_unit, time_zone) if truth else None
+    return Asked(label, tuple(stop_values or ()), file, _parse_thin(thin), *lengths_s)
+
+
+def _parse_thin(text: str) -> tuple[float, ...]:
+    """Return seconds, from minutes with commas between."""
+    try:
+        minutes = [float(part) for part in text.split(",")]
+    except ValueError:
+        minutes = [math.nan]
+    if not all(0 <= value < math.inf for value in minutes):
+        raise StudyError(f"--thin {text}: write minutes with commas between, such as {THIN}")
+    return tuple(value * 60 for value in minutes)
+
+
+def _check_root(asked: Asked, study_file: Path | None, sets: list[str] | None) -> None:
+    if asked.truth is None:
+        raise StudyError("--root needs --truth: tables do not hold the labels of pings")
+    if study_file or sets:
+        raise StudyError("--root judges what is computed already: leave out the study, or leave out --root")
+
+
+def _read_study(path: Path | None, sets: list[str] | None) -> tuple[Study, dict[str, Params]]:
+    from pipeline.engine.plan import params_of
+
+    study = read_study(path, sets)
+    return study, params_of(study)
+
+
+def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
+    from pipeline.catalog import CatalogError, load
+
+    try:
+        return load(table, root=root, columns=columns)
+    except CatalogError as error:
+        raise StudyError(f"--root: {error}") from None
+
+
+def _print(evaluation: Evaluation, asked: Asked) -> None:
+    from pipeline.evaluation.showing import plain
+
+    given = {name: value for name, value in asked._asdict().items() if name != "truth"}
+    print_json(plain({"asked": given, **evaluation._asdict()}))

@@ -1,0 +1,169 @@
+"""Results for people and for scripts: counts and figures, devices by rank, no ids and no positions."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipeline.evaluation.locations import LocationsResult
+from pipeline.evaluation.matching import Quartiles, StayCounts
+from pipeline.evaluation.run import Evaluation, Thinned
+from pipeline.evaluation.scores import Scores
+from pipeline.evaluation.stays import Scored, StaysResult
+
+STAYS_NOTE = (
+    "macro-F1: mean of the F1 of stop and of move; MCC: correlation of true and found (0: no better than chance). "
+    "Pings: those the stays were found in. Minutes: all of known truth (with a ping: before thinning), always the same."
+)
+MATCH_NOTE = (
+    "Of true stays of at least {min_stay_s:g} s; split: two or more found in one; of found stays, merged: one over two "
+    "or more, false: over none. Start and finish: found minus true of one-to-one pairs, median (quartiles)."
+)
+LOCATIONS_NOTE = (
+    "Adjusted Rand index (1: same places, 0: chance, which one place for all or one for each stay gets too), per "
+    "device. Stays: true ones of at least {min_stay_s:g} s that a found stay overlaps. Minutes: in a true and in a "
+    "found stay."
+)
+
+
+def plain(value: Any) -> Any:
+    """Return a result as JSON-like values: named tuples as objects, NaN as null."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: plain(part) for name, part in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def show_stays(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> None:
+    """Print an evaluation of stays."""
+    console = Console()
+    console.print(rows_line(evaluation.rows), highlight=False)
+    console.print(_scores_grid(evaluation), _stays_grid(evaluation))
+    console.print(STAYS_NOTE, MATCH_NOTE.format(min_stay_s=min_stay_s), sep="\n", highlight=False)
+    for each in evaluation.results if per_device else ():
+        console.print(_devices_grid(each))
+
+
+def show_locations(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> None:
+    """Print an evaluation of locations."""
+    console = Console()
+    console.print(rows_line(evaluation.rows), highlight=False)
+    grid = Grid("thinned to", "devices", "ARI stays", "of stays", "ARI minutes", "of minutes", "places true", "found")
+    for every_s, _, result in evaluation.results:
+        assert isinstance(result, LocationsResult)
+        grid.add_row(
+            _every(every_s), f"{len(result.devices):,}", _figure(result.stays.mean), _share(result.share_of_stays),
+            _figure(result.minutes.mean), _share(result.share_of_minutes),
+            f"{result.n_places_true:,}", f"{result.n_places_found:,}",
+        )  # fmt: skip
+    console.print(grid)
+    console.print(LOCATIONS_NOTE.format(min_stay_s=min_stay_s), highlight=False)
+    for each in evaluation.results if per_device else ():
+        console.print(_places_grid(each))
+
+
+def rows_line(rows: dict[str, Any]) -> str:
+    """Return what became of the rows, in words."""
+    words = []
+    if "n_read" in rows:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["rejected"].items())
+        words.append(
+            f"{rows['n_read']:,} rows = {rows['n_pings']:,} pings + {rows['n_duplicates']:,} duplicates + "
+            f"{rows['n_rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+        )
+    named = {
+        "n_scored": "pings of known truth", "n_unlabelled": "without a label", "n_conflicts": "of contradictory labels",
+        "n_true_stays": "true stays", "n_true_rows": "rows of truth", "n_true_unusable": "of them unusable",
+        "n_true_devices_without_pings": "true devices without a ping", "n_devices": "devices compared",
+    }  # fmt: skip
+    words += [f"{rows[name]:,} {text}" for name, text in named.items() if rows.get(name)]
+    return "; ".join(words)
+
+
+def _scores_grid(evaluation: Evaluation) -> Grid:
+    grid = Grid("thinned to", "of", "items", "F1 stop", "F1 move", "macro-F1", "always stop", "MCC", "device mean")
+    for every_s, _, result in evaluation.results:
+        assert isinstance(result, StaysResult)
+        rows = [("pings", result.pings), ("minutes", result.minutes)]
+        if result.observed_minutes != result.minutes:
+            rows.append(("minutes with a ping", result.observed_minutes))
+        for name, scored in rows:
+            grid.add_row(_every(every_s) if name == "pings" else "", name, *_figures(scored))
+    return grid
+
+
+def _figures(scored: Scored) -> list[str]:
+    pooled = scored.pooled
+    return [
+        f"{pooled.n:,}",
+        *(_figure(value) for value in (pooled.f1_stop, pooled.f1_move, pooled.macro_f1)),
+        _figure(scored.always_stop.macro_f1),
+        _figure(pooled.mcc),
+        _figure(scored.mean_over_devices.macro_f1),
+    ]
+
+
+def _stays_grid(evaluation: Evaluation) -> Grid:
+    grid = Grid("thinned to", "true", "found", "missed", "split", "detected", "false", "merged", "start s", "finish s")
+    for every_s, _, result in evaluation.results:
+        assert isinstance(result, StaysResult)
+        grid.add_row(_every(every_s), *_counts(result.stays))
+    return grid
+
+
+def _counts(stays: StayCounts) -> list[str]:
+    numbers = (stays.n_true, stays.n_found, stays.n_missed, stays.n_split, stays.n_detected, stays.n_false)
+    return [
+        *(f"{n:,}" for n in (*numbers, stays.n_merged)),
+        _quartiles(stays.start_error_s),
+        _quartiles(stays.finish_error_s),
+    ]
+
+
+def _devices_grid(each: Thinned) -> Grid:
+    assert isinstance(each.result, StaysResult)
+    names = ("pings", "macro-F1", "MCC", "minutes", "macro-F1", "true", "found", "split", "false", "merged")
+    grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
+    for device in each.result.devices:
+        stays, pings, minutes = device.stays, device.pings, device.minutes
+        counts = (stays.n_true, stays.n_found, stays.n_split, stays.n_false, stays.n_merged)
+        grid.add_row(
+            str(device.rank), *_of(pings), _figure(pings.mcc), *_of(minutes), *(f"{n:,}" for n in counts)
+        )  # fmt: skip
+    return grid
+
+
+def _of(scores: Scores) -> tuple[str, str]:
+    return f"{scores.n:,}", _figure(scores.macro_f1)
+
+
+def _places_grid(each: Thinned) -> Grid:
+    assert isinstance(each.result, LocationsResult)
+    names = ("stays", "ARI", "minutes", "ARI", "places true", "found")
+    grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
+    for d in each.result.devices:
+        figures = (f"{d.n_stays:,}", _figure(d.ari_stays), f"{d.n_minutes:,}", _figure(d.ari_minutes))
+        grid.add_row(str(d.rank), *figures, f"{d.n_places_true:,}", f"{d.n_places_found:,}")
+    return grid
+
+
+def _every(every_s: float) -> str:
+    return f"{every_s / 60:g} min" if every_s else "not"
+
+
+def _figure(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def _quartiles(errors: Quartiles) -> str:
+    if math.isnan(errors.median_s):
+        return "–"
+    return f"{errors.median_s:+.0f} ({errors.q25_s:+.0f}, {errors.q75_s:+.0f})"

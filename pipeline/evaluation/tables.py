@@ -1,0 +1,114 @@
+"""True stays out of a table: CSV or Parquet, one row a stay."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from pipeline.evaluation.columns import read_columns, to_texts
+from pipeline.evaluation.periods import Periods, sorted_periods
+from pipeline.sources import SourceError, find_files
+from pipeline.sources.hashing import IdHasher
+from pipeline.sources.numbers import plain
+from pipeline.sources.pieces import ENDINGS
+from pipeline.sources.streams import open_stream
+from pipeline.sources.times import to_times
+from pipeline.study import ColumnMap, Source, StudyError
+
+ROLES = ("device_id", "started_at", "finished_at", "place_id")
+DELIMITERS = ",;\t|"
+HEADER_BYTES = 1 << 12
+
+
+class TruthFile(NamedTuple):
+    """Where true stays are told, and how."""
+
+    path: str
+    """File, folder or glob, relative to the working folder."""
+    columns: dict[str, str]
+    """Role (device_id, started_at, finished_at, place_id) → column."""
+    time_unit: str = "text"
+    """"text" (ISO 8601), "s", "ms", "us" or "ns"; for columns that are no timestamps."""
+    time_zone: str = "UTC"
+    """Zone of times without an offset."""
+
+
+class TrueStays(NamedTuple):
+    """Stays of a table, and how many of its rows could not be used."""
+
+    stays: Periods
+    n_rows: int
+    n_unusable: int
+    """Rows without device or time, or that finish before they start."""
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Return role → column of a text such as "device_id=uid,started_at=begin"; what is left out keeps its name."""
+    columns = dict(zip(ROLES, ROLES, strict=True))
+    for part in (text or "").split(","):
+        role, separator, column = (word.strip() for word in part.partition("="))
+        if part.strip() and (not separator or role not in ROLES or not column):
+            raise StudyError(f"--truth-columns {part!r}: write ROLE=COLUMN, where ROLE is one of {', '.join(ROLES)}")
+        if part.strip():
+            columns[role] = column
+    return columns
+
+
+def read_true_stays(file: TruthFile, key: bytes, has_place: bool = False) -> TrueStays:
+    """Return the true stays of a table, ids hashed with `key` as those of the pings are.
+
+    Ids are the source's own. With `has_place` the column of places is read; a row without one is at no known
+    place. StudyError where there is no such file or column.
+    """
+    roles = ROLES if has_place else ROLES[:3]
+    hasher, places = IdHasher(key), dict[str, int]()
+    parts = []
+    try:
+        source = _source(file)
+        for path in find_files(source, Path.cwd()):
+            told = source.model_copy(update={"delimiter": _delimiter(path)}) if source.format == "delimited" else source
+            for _, columns in read_columns(path, told, [file.columns[role] for role in roles]):
+                parts.append(_read({role: columns[file.columns[role]] for role in roles}, told, hasher, places))
+    except (SourceError, ValidationError) as error:
+        raise StudyError(f"--truth: {error}") from None
+    device, started, finished, place, is_usable = (np.concatenate(column) for column in zip(*parts, strict=True))
+    stays = sorted_periods(device[is_usable], started[is_usable], finished[is_usable], place[is_usable])
+    return TrueStays(stays, is_usable.size, int((~is_usable).sum()))
+
+
+def _source(file: TruthFile) -> Source:
+    """Return the table as a source of rows: Parquet by its ending or that of a file in the folder, else text."""
+    names = ColumnMap(device_id=file.columns["device_id"], tracked_at=file.columns["started_at"], lon="-", lat="-")
+    known = {"path": file.path, "columns": names, "time_unit": file.time_unit, "time_zone": file.time_zone}
+    parquet = Source(format="parquet", **known)
+    try:
+        if all(path.name.lower().endswith(ENDINGS["parquet"]) for path in find_files(parquet, Path.cwd())):
+            return parquet
+    except SourceError:
+        pass  # no Parquet there; the format that is tried next says what is missing
+    return Source(format="delimited", **known)
+
+
+def _delimiter(path: Path) -> str:
+    """Return the delimiter that occurs most often in the first line."""
+    line = open_stream(path).read(HEADER_BYTES).decode("utf-8-sig", errors="replace").partition("\n")[0]
+    return max(DELIMITERS, key=line.count)
+
+
+def _read(
+    columns: dict[str, pa.Array], source: Source, hasher: IdHasher, places: dict[str, int]
+) -> tuple[NDArray[np.generic], ...]:
+    """Return (device, start µs, finish µs, place, usable) of each row of a block."""
+    ids = hasher.hash_column(columns["device_id"])
+    started, finished = (to_times(plain(columns[role]), source) for role in ("started_at", "finished_at"))
+    is_usable = ids.is_valid().to_numpy(zero_copy_only=False) & (finished.values >= started.values)
+    for times in (started, finished):
+        is_usable &= ~(times.is_missing | times.is_bad)
+    place = np.full(is_usable.size, -1, np.int64)
+    if "place_id" in columns:
+        texts = to_texts(columns["place_id"]).to_pylist()
+        place[:] = [-1 if text is None else places.setdefault(text, len(places)) for text in texts]
+    return ids.fill_null(0).to_numpy(), started.values, finished.values, place, is_usable

@@ -1,0 +1,60 @@
+"""What several commands take and print alike: a study, a root, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.study import Study, StudyError
+
+StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
+Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace a field: --set params.stays.roam_m=100, --set 'sources=[{path=\"a.csv\"}]'.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
+]
+
+
+def read_study(path: Path | None, sets: list[str] | None) -> Study:
+    """Return the study of a file, fields replaced by ``field=value`` texts; without a file, of those alone."""
+    values: dict[str, Any] = {}
+    for text in sets or []:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise StudyError(f"--set {text!r}: write field=value")
+        _put(values, name.strip().split("."), _parse_value(value))
+    if path is None and not values:
+        raise StudyError("name a study file, or give its fields with --set")
+    if path is None:
+        return Study.from_dict(values, folder=Path.cwd())
+    return Study.from_toml(path, values)
+
+
+def _parse_value(text: str) -> Any:
+    """Return a TOML value, or the text itself where it is none (bare words need no quotes)."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+    values[path[-1]] = value
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
