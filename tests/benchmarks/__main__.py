@@ -5,6 +5,7 @@ import sys
 
 BENCHMARKS = {
     "stays kernel beside fastmob": ["bench_stays_kernel", "--pings", "20000000"],
+    "stays beside the truth and the peers": ["bench_stay_accuracy", "--data", "ssi"],
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
