@@ -78,7 +78,7 @@ def score_counts(counts: Counts) -> Scores:
         f1_move,
         mean_of_defined((f1_stop, f1_move)),
         _mcc(hit, miss, false_stop, true_move),
-        ratio(hit + true_move, sum(counts)),
+        ratio(hit + true_move, hit + miss + false_stop + true_move),
     )
 
 
@@ -116,8 +116,8 @@ def _mcc(hit: float, miss: float, false_stop: float, true_move: float) -> float:
     n_found, n_left = hit + false_stop, miss + true_move
     if not n_found or not n_left:
         return 0.0
-    # Square roots one by one: the product of four counts of millions is no longer exact.
-    spread = math.sqrt(n_stop) * math.sqrt(n_move) * math.sqrt(n_found) * math.sqrt(n_left)
+    # Two roots, each of like with like: then a perfect answer scores exactly 1.
+    spread = math.sqrt(n_stop * n_found) * math.sqrt(n_move * n_left)
     return max(-1.0, min(1.0, (hit * true_move - miss * false_stop) / spread))
 
 

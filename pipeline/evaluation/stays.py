@@ -83,9 +83,8 @@ def evaluate_stays(
         minutes = observed = count_minutes_of_pings(device, at_us, is_stop, is_found, devices.size)
     else:
         instants = sorted_periods(truth.device_id, truth.at_us, truth.at_us)
-        spans = truth.spans.take(np.isin(truth.spans.device_id, devices))
-        minutes = count_minutes_of_stays(spans, truth.stays, found)
-        observed = count_minutes_of_stays(spans, truth.stays, found, instants)
+        minutes = count_minutes_of_stays(truth.spans, truth.stays, found)
+        observed = count_minutes_of_stays(truth.spans, truth.stays, found, instants)
     matching = match_stays(truth.stays, _judged(truth, found), overlap_s, min_stay_s)
     by_pings = np.argsort(-np.bincount(device, minlength=devices.size), kind="stable")
     results = tuple(

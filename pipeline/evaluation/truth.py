@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.periods import US_PER_S, Periods, sorted_periods
+from pipeline.evaluation.periods import US_PER_S, Periods, overlaps, sorted_periods
 from pipeline.evaluation.scores import labels_of
 
 UNKNOWN, MOVE, STOP = -1, 0, 1
@@ -24,8 +24,8 @@ class GroundTruth(NamedTuple):
 
     @property
     def devices(self) -> NDArray[np.int64]:
-        """Devices with a ping of known label, in rising order."""
-        return np.unique(self.device_id[self.label != UNKNOWN])
+        """Devices of which something is known, in rising order."""
+        return np.unique(self.device_id[self.label != UNKNOWN]) if self.spans is None else self.spans.device_id
 
 
 def truth_of_labels(
@@ -54,13 +54,14 @@ def truth_of_stays(device_id: NDArray[np.int64], at_us: NDArray[np.int64], stays
     """Return the truth of pings (sorted by device and time) from a table of all true stays of some devices.
 
     What lies between a device's stays is move. Before its first and after its last stay, and for a device
-    without any, nothing is known.
+    without any, nothing is known. Stays of which no part lies between a device's first and last ping are
+    left out: nobody could have found them.
     """
     spans = _spans(device_id, at_us, stays)
     is_known = labels_of(device_id, at_us, spans.device_id, spans.started_us, spans.finished_us)
     is_stop = labels_of(device_id, at_us, stays.device_id, stays.started_us, stays.finished_us)
     label = np.where(is_known, np.where(is_stop, STOP, MOVE), UNKNOWN).astype(np.int8)
-    observed = np.isin(stays.device_id, spans.device_id)
+    observed = np.unique(overlaps(stays, spans).left)
     return GroundTruth(device_id, at_us, label, stays.take(observed), spans)
 
 
