@@ -125,8 +125,8 @@ def evaluate_locations(
     asked = _ask(label, None, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
     if root:
         _check_root(asked, study_file, sets)
-        found = _load("visits", root, [*STAY_COLUMNS, "location_id", "n_pings"])
-        result = evaluate_root_locations(found, read_key(), asked)
+        pings, found = _load("pings", root, PING_COLUMNS), _load("visits", root, [*STAY_COLUMNS, "location_id"])
+        result = evaluate_root_locations(pings, found, read_key(), asked)
     else:
         study, params = _read_study(study_file, sets)
         with throw_away_key():

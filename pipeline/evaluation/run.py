@@ -47,6 +47,7 @@ class Thinned(NamedTuple):
     every_s: float
     """Seconds between the pings kept, at least; 0: all."""
     n_pings: int
+    """Pings that stays were found in."""
     result: StaysResult | LocationsResult
 
 
@@ -97,21 +98,25 @@ def evaluate_root_stays(pings: pd.DataFrame, stays: pd.DataFrame, key: bytes, as
 
     Frames of `pings` and of `stays` or `visits`, whose ids were hashed with `key`.
     """
-    pings = pings.sort_values(["device_id", "tracked_at"], ignore_index=True)
-    device_id, at_us = pings["device_id"].to_numpy(), pings["tracked_at"].astype("int64").to_numpy()
-    true, rows = _read_truth(asked, key, device_id, has_place=False)
-    truth = truth_of_stays(device_id, at_us, true)
+    truth, rows = _know_root(pings, key, asked, has_place=False)
     result = evaluate_stays(truth, periods_of_frame(stays), None, asked.overlap_s, asked.min_stay_s)
-    return Evaluation({"n_pings": len(pings), **rows, **_count_truth(truth)}, (Thinned(0.0, len(pings), result),))
+    return Evaluation(rows, (Thinned(0.0, len(pings), result),))
 
 
-def evaluate_root_locations(visits: pd.DataFrame, key: bytes, asked: Asked) -> Evaluation:
-    """Return how well places already computed agree with true ones; a frame of `visits`, ids hashed with `key`."""
-    true, rows = _read_truth(asked, key, visits["device_id"].to_numpy(), has_place=True)
-    true = true.take(np.isin(true.device_id, visits["device_id"].to_numpy()))
+def evaluate_root_locations(pings: pd.DataFrame, visits: pd.DataFrame, key: bytes, asked: Asked) -> Evaluation:
+    """Return how well places already computed agree with true ones; frames of `pings` and `visits` as above."""
+    truth, rows = _know_root(pings, key, asked, has_place=True)
     found = periods_of_frame(visits, "location_id")
-    result = evaluate_locations(true, found, asked.overlap_s, asked.min_stay_s)
-    return Evaluation(rows, (Thinned(0.0, int(visits["n_pings"].sum()), result),))
+    result = evaluate_locations(truth.stays, found, asked.overlap_s, asked.min_stay_s)
+    return Evaluation(rows, (Thinned(0.0, len(pings), result),))
+
+
+def _know_root(pings: pd.DataFrame, key: bytes, asked: Asked, has_place: bool) -> tuple[GroundTruth, dict[str, Any]]:
+    pings = pings.sort_values(["device_id", "tracked_at"], ignore_index=True)
+    device_id = pings["device_id"].to_numpy()
+    true, told = _read_truth(asked, key, device_id, has_place)
+    truth = truth_of_stays(device_id, pings["tracked_at"].astype("int64").to_numpy(), true)
+    return truth, {"n_pings": len(pings), **told, **_count_truth(truth)}
 
 
 def _thinned(

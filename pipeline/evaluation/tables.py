@@ -72,8 +72,11 @@ def read_true_stays(file: TruthFile, key: bytes, has_place: bool = False) -> Tru
             told = source.model_copy(update={"delimiter": _delimiter(path)}) if source.format == "delimited" else source
             for _, columns in read_columns(path, told, [file.columns[role] for role in roles]):
                 parts.append(_read({role: columns[file.columns[role]] for role in roles}, told, hasher, places))
-    except (SourceError, ValidationError) as error:
+    except SourceError as error:
         raise StudyError(f"--truth: {error}") from None
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise StudyError(f"--truth: {'; '.join(problems)}") from None
     device, started, finished, place, is_usable = (np.concatenate(column) for column in zip(*parts, strict=True))
     stays = sorted_periods(device[is_usable], started[is_usable], finished[is_usable], place[is_usable])
     return TrueStays(stays, is_usable.size, int((~is_usable).sum()))
