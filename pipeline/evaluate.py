@@ -80,6 +80,7 @@ def evaluate_stays(
     from pipeline.evaluation.showing import show_stays
 
     asked = _ask(label, stop_values, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
+    params: dict[str, Params] = {}
     if root:
         _check_root(asked, study_file, sets)
         if table not in ("stays", "visits"):
@@ -91,7 +92,7 @@ def evaluate_stays(
         with throw_away_key():
             result = evaluate_study_stays(study, params, read_key(), asked)
     if as_json:
-        _print(result, asked)
+        _print(result, asked, params)
     else:
         show_stays(result, min_stay_s, per_device)
 
@@ -123,6 +124,7 @@ def evaluate_locations(
     from pipeline.evaluation.showing import show_locations
 
     asked = _ask(label, None, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
+    params: dict[str, Params] = {}
     if root:
         _check_root(asked, study_file, sets)
         pings, found = _load("pings", root, PING_COLUMNS), _load("visits", root, [*STAY_COLUMNS, "location_id"])
@@ -132,7 +134,7 @@ def evaluate_locations(
         with throw_away_key():
             result = evaluate_study_locations(study, params, read_key(), asked)
     if as_json:
-        _print(result, asked)
+        _print(result, asked, params)
     else:
         show_locations(result, min_stay_s, per_device)
 
@@ -195,8 +197,10 @@ def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
         raise StudyError(f"--root: {error}") from None
 
 
-def _print(evaluation: Evaluation, asked: Asked) -> None:
+def _print(evaluation: Evaluation, asked: Asked, params: dict[str, Params]) -> None:
+    """Print the result with all it depends on: what was asked, and the Params of stays and locations."""
     from pipeline.evaluation.showing import plain
 
+    used = {name: params[name].model_dump(mode="json") for name in ("pings", "stays", "locations") if name in params}
     given = {name: value for name, value in asked._asdict().items() if name != "truth"}
-    print_json(plain({"asked": given, **evaluation._asdict()}))
+    print_json(plain({"asked": given, "params": used, **evaluation._asdict()}))

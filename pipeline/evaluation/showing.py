@@ -28,14 +28,16 @@ LOCATIONS_NOTE = (
 
 
 def plain(value: Any) -> Any:
-    """Return a result as JSON-like values: named tuples as objects, NaN as null."""
+    """Return a result as JSON-like values: named tuples as objects, NaN as null, infinity as "inf"."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: plain(part) for name, part in zip(value._fields, value, strict=True)}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def show_stays(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> None:

@@ -104,6 +104,7 @@ def test_a_study_and_its_tables_score_alike(sojourn, city, study_file, root):
     code, out, err = sojourn("evaluate", "stays", study_file, *truth, "--thin", "0,30", "--json")
     assert code == 0, err
     result = json.loads(out)
+    assert result["params"]["stays"]["roam_m"] > 0 and result["asked"]["thin_s"] == [0, 1800]
     assert result["rows"]["n_read"] == city.counts["rows"]
     assert (
         result["rows"]["n_pings"] + result["rows"]["n_duplicates"] + result["rows"]["n_rejected"] == city.counts["rows"]
@@ -243,6 +244,12 @@ def test_wrong_use_is_told_in_one_line(sojourn, own, monkeypatch, options, code,
     found, out, err = sojourn("evaluate", "stays", "study.toml", *options)
     assert (found, out) == (code, "")
     assert says in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [[], ["stays"], ["locations"]])
+def test_help(sojourn, command):
+    code, out, _ = sojourn("evaluate", *command, "--help")
+    assert code == 0 and "Usage" in out
 
 
 def test_a_root_that_is_not_there(sojourn, own):
