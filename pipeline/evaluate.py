@@ -51,6 +51,11 @@ FromRoot = Annotated[
 THIN = "0,1,5,15,30"
 PING_COLUMNS = ["device_id", "tracked_at"]
 STAY_COLUMNS = ["device_id", "started_at", "finished_at"]
+PLACE_TABLES = {
+    "pings": PING_COLUMNS,
+    "stays": STAY_COLUMNS,
+    "locations": ["device_id", "location_id", "stays_started_at"],
+}
 
 
 @evaluate_app.command("stays")
@@ -118,7 +123,7 @@ def evaluate_locations(
 ) -> None:
     """Compare found places with true ones, device by device: the adjusted Rand index.
 
-    Reads the study's files itself; with --root it reads visits. Without SOJOURN_KEY a throw-away key is used.
+    Reads the study's files itself; with --root it reads tables. Without SOJOURN_KEY a throw-away key is used.
     """
     from pipeline.evaluation.run import evaluate_root_locations, evaluate_study_locations
     from pipeline.evaluation.showing import show_locations
@@ -127,8 +132,8 @@ def evaluate_locations(
     params: dict[str, Params] = {}
     if root:
         _check_root(asked, study_file, sets)
-        pings, found = _load("pings", root, PING_COLUMNS), _load("visits", root, [*STAY_COLUMNS, "location_id"])
-        result = evaluate_root_locations(pings, found, read_key(), asked)
+        tables = (_load(name, root, columns) for name, columns in PLACE_TABLES.items())
+        result = evaluate_root_locations(*tables, read_key(), asked)
     else:
         study, params = _read_study(study_file, sets)
         with throw_away_key():

@@ -60,23 +60,22 @@ def detect_stays(rows: pa.Table, study: Study, params: Mapping[str, Params]) -> 
     return pd.concat(found, ignore_index=True).sort_values(list(STAYS.key), ignore_index=True)
 
 
-def find_locations(stays: pd.DataFrame, study: Study, params: Mapping[str, Params]) -> NDArray[np.int64]:
-    """Return the number of each stay's place within its device, as the stage `locations` finds them.
-
-    `stays` is in the order of its key. A stay that belongs to no place gets a number of its own.
-    """
+def find_locations(stays: pd.DataFrame, study: Study, params: Mapping[str, Params]) -> pd.DataFrame:
+    """Return the LOCATIONS of stays in the order of their key, as a run finds them without reference data."""
     stage = STAGES[LOCATIONS.name]
     reads = [stays if table is STAYS else frame_of(table) for table in stage.reads]
     facts: dict[str, Any] = {"study": study}
     places = stage(*reads, *(facts[name] for name in stage.needs), params[stage.name])
-    members = places[["device_id", "location_id", "stays_started_at"]].explode("stays_started_at")
+    return frame_of(LOCATIONS, places)
+
+
+def place_of_stays(stays: pd.DataFrame, locations: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the number of each stay's place within its device, -1 for a stay that belongs to none."""
+    members = locations[["device_id", "location_id", "stays_started_at"]].explode("stays_started_at")
     members = members.rename(columns={"stays_started_at": "at"}).astype("int64")
     at = stays["started_at"].astype("datetime64[us, UTC]").astype("int64")
     asked = pd.DataFrame({"device_id": stays["device_id"], "at": at})
-    number = asked.merge(members, on=["device_id", "at"], how="left")["location_id"].to_numpy(np.float64)
-    alone = np.isnan(number)
-    number[alone] = np.nanmax(number, initial=-1) + 1 + np.arange(alone.sum())
-    return number.astype(np.int64)
+    return asked.merge(members, on=["device_id", "at"], how="left")["location_id"].fillna(-1).to_numpy(np.int64)
 
 
 def frame_of(table: Table, frame: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -87,11 +87,12 @@ def evaluate_locations(
 ) -> LocationsResult:
     """Return how well the places of found stays agree with those of true stays, both numbered in `place`.
 
+    Stays of no known place, true or found, are left out.
     Over stays: each true stay of at least `min_stay_s` seconds and known place takes the place of the found
     stay it shares most time with (at least `overlap_s` seconds, or all of a shorter stay). Over minutes:
     those whose middle lies in a true stay of known place and in a found one.
     """
-    truth = truth.take(truth.place >= 0)
+    truth, found = truth.take(truth.place >= 0), found.take(found.place >= 0)
     devices, n_each = np.unique(truth.device_id, return_counts=True)
     asked, results, n_asked, n_inside = truth.length_us >= min_stay_s * US_PER_S, [], 0, 0
     for rank, k in enumerate(np.argsort(-n_each, kind="stable")):

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.evaluation.detection import detect_stays, find_locations
+from pipeline.evaluation.detection import detect_stays, find_locations, place_of_stays
 from pipeline.evaluation.locations import LocationsResult, evaluate_locations
 from pipeline.evaluation.periods import Periods, periods_of_frame
 from pipeline.evaluation.reading import (
@@ -85,7 +85,7 @@ def evaluate_study_locations(study: Study, params: Mapping[str, Params], key: by
     known = _know(study, params, key, asked, has_place=True)
 
     def compare(found: pd.DataFrame, _: NDArray[np.bool_]) -> LocationsResult:
-        placed = found.assign(place=find_locations(found, study, params))
+        placed = found.assign(place=place_of_stays(found, find_locations(found, study, params)))
         return evaluate_locations(
             known.truth.stays, periods_of_frame(placed, "place"), asked.overlap_s, asked.min_stay_s
         )
@@ -103,10 +103,12 @@ def evaluate_root_stays(pings: pd.DataFrame, stays: pd.DataFrame, key: bytes, as
     return Evaluation(rows, (Thinned(0.0, len(pings), result),))
 
 
-def evaluate_root_locations(pings: pd.DataFrame, visits: pd.DataFrame, key: bytes, asked: Asked) -> Evaluation:
-    """Return how well places already computed agree with true ones; frames of `pings` and `visits` as above."""
+def evaluate_root_locations(
+    pings: pd.DataFrame, stays: pd.DataFrame, locations: pd.DataFrame, key: bytes, asked: Asked
+) -> Evaluation:
+    """Return how well places already computed agree with true ones; frames of a root, ids hashed with `key`."""
     truth, rows = _know_root(pings, key, asked, has_place=True)
-    found = periods_of_frame(visits, "location_id")
+    found = periods_of_frame(stays.assign(place=place_of_stays(stays, locations)), "place")
     result = evaluate_locations(truth.stays, found, asked.overlap_s, asked.min_stay_s)
     return Evaluation(rows, (Thinned(0.0, len(pings), result),))
 
