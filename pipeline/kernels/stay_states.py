@@ -1,12 +1,39 @@
-"""The candidates that one date leaves to the next: as flat columns, and as the kernel's rows."""
+"""What the stay kernels take and give: stays, and the candidates that one date leaves to the next."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.kernels._numba import kernel
 from pipeline.kernels.stay_geometry import Track
 from pipeline.kernels.stay_scans import FIRST, N_FIELDS
+
+US_PER_S = 1_000_000
+DEVICES_UNSORTED, TIMES_GO_BACK = -1, -2
+
+
+class Stays(NamedTuple):
+    """Closed stays sorted by (device_id, started_at): times int64 µs, lon and lat float64 degrees.
+
+    ``n_pings`` is int64; ``max_gap_s`` (float64) is the longest silence inside the stay, which is
+    the most that was bridged without observation in one piece.
+    """
+
+    device_id: NDArray[np.int64]
+    started_at: NDArray[np.int64]
+    finished_at: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    n_pings: NDArray[np.int64]
+    max_gap_s: NDArray[np.float64]
+
+    @classmethod
+    def from_rows(cls, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> Self:
+        """Return the columns of rows (device, started, finished, pings, longest silence in µs) and (lon, lat)."""
+        columns = [np.ascontiguousarray(column) for column in ints.T]
+        lon, lat = (np.ascontiguousarray(column) for column in floats.T)
+        return cls(columns[0], columns[1], columns[2], lon, lat, columns[3], columns[4] / US_PER_S)
 
 
 class OpenStays(NamedTuple):
@@ -41,6 +68,42 @@ class CarriedRows(NamedTuple):
     fields: NDArray[np.int64]
     kept_start: NDArray[np.int64]
     kept: NDArray[np.int64]
+
+
+@kernel
+def with_room(table: NDArray, used: int, extra: int) -> NDArray:
+    """Return `table`, or a larger copy of its first `used` rows, with room for `extra` more."""
+    if used + extra <= table.shape[0]:
+        return table
+    larger = np.empty((max(2 * table.shape[0], used + extra), table.shape[1]), table.dtype)
+    larger[:used] = table[:used]
+    return larger
+
+
+@kernel
+def end_of_device(device_id: NDArray[np.int64], at: NDArray[np.int64], lo: int) -> int:
+    """Return one past the last ping of the device of ping `lo`, or -1 if its times go back."""
+    hi = lo + 1
+    while hi < device_id.size and device_id[hi] == device_id[lo]:
+        if at[hi] < at[hi - 1]:
+            return -1
+        hi += 1
+    return hi
+
+
+def frozen(values: NDArray, dtype: type) -> NDArray:
+    """Return a contiguous read-only view (a copy if need be), so that one compiled kernel serves all."""
+    view: NDArray = np.ascontiguousarray(values, dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def raise_unsorted(code: int) -> None:
+    """ValueError where a sweep returned an error in place of a number of stays."""
+    if code == DEVICES_UNSORTED:
+        raise ValueError("pings are not sorted by device_id")
+    if code == TIMES_GO_BACK:
+        raise ValueError("tracked_at_us goes back within a device, or behind its open stay")
 
 
 def no_open_stays() -> OpenStays:

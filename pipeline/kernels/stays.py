@@ -10,7 +10,6 @@ left open. Cutting a span at any midnights gives the same stays, bit for bit, as
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +38,20 @@ from pipeline.kernels.stay_scans import (
     scan_diameter,
 )
 from pipeline.kernels.stay_states import (
+    DEVICES_UNSORTED,
+    TIMES_GO_BACK,
+    US_PER_S,
     CarriedRows,
     OpenStays,
+    Stays,
     as_open_stays,
     carried_rows,
+    end_of_device,
+    frozen,
     no_open_stays,
+    raise_unsorted,
     with_kept_pings,
+    with_room,
 )
 
 __all__ = ["OpenStays", "Stays", "detect_stays", "no_open_stays"]
@@ -53,47 +60,8 @@ CRITERIA = ("anchor", "diameter")
 CENTRES = {"mean": MEAN, "median": MEDIAN, "medoid": MEDOID}
 # Ours: beyond this a "place" is a region, and offsets in degrees about one anchor lose their meaning.
 MAX_ROAM_M = 50_000.0
-US_PER_S = 1_000_000
 NEVER_US = np.iinfo(np.int64).max
 INITIAL_ROWS = 1024
-DEVICES_UNSORTED, TIMES_GO_BACK = -1, -2
-
-
-class Stays(NamedTuple):
-    """Closed stays sorted by (device_id, started_at): times int64 µs, lon and lat float64 degrees.
-
-    ``n_pings`` is int64; ``max_gap_s`` (float64) is the longest silence inside the stay, which is
-    the most that was bridged without observation in one piece.
-    """
-
-    device_id: NDArray[np.int64]
-    started_at: NDArray[np.int64]
-    finished_at: NDArray[np.int64]
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    n_pings: NDArray[np.int64]
-    max_gap_s: NDArray[np.float64]
-
-
-@kernel
-def _with_room(table: NDArray, used: int, extra: int) -> NDArray:
-    """Return `table`, or a larger copy of its first `used` rows, with room for `extra` more."""
-    if used + extra <= table.shape[0]:
-        return table
-    larger = np.empty((max(2 * table.shape[0], used + extra), table.shape[1]), table.dtype)
-    larger[:used] = table[:used]
-    return larger
-
-
-@kernel
-def _end_of_device(device_id: NDArray[np.int64], at: NDArray[np.int64], lo: int) -> int:
-    """Return one past the last ping of the device of ping `lo`, or -1 if its times go back."""
-    hi = lo + 1
-    while hi < device_id.size and device_id[hi] == device_id[lo]:
-        if at[hi] < at[hi - 1]:
-            return -1
-        hi += 1
-    return hi
 
 
 @kernel
@@ -131,11 +99,11 @@ def _with_open(
     open_rows: CarriedRows, n_open: int, candidate: NDArray[np.int64], kept: NDArray[np.int64]
 ) -> CarriedRows:
     """Return the open candidates with one more as row `n_open`."""
-    starts = _with_room(open_rows.kept_start.reshape(-1, 1), n_open + 1, 1).reshape(-1)
-    fields = _with_room(open_rows.fields, n_open, 1)
+    starts = with_room(open_rows.kept_start.reshape(-1, 1), n_open + 1, 1).reshape(-1)
+    fields = with_room(open_rows.fields, n_open, 1)
     n_kept = starts[n_open]
     stop = n_kept + kept.shape[0]
-    all_kept = _with_room(open_rows.kept, n_kept, kept.shape[0])
+    all_kept = with_room(open_rows.kept, n_kept, kept.shape[0])
     fields[n_open] = candidate
     all_kept[n_kept:stop] = kept
     starts[n_open + 1] = stop
@@ -145,7 +113,7 @@ def _with_open(
 @kernel
 def _rows_with_room(rows: Rows, used: int, extra: int) -> Rows:
     """Return rows for `extra` more stays."""
-    return Rows(_with_room(rows.ints, used, extra), _with_room(rows.floats, used, extra))
+    return Rows(with_room(rows.ints, used, extra), with_room(rows.floats, used, extra))
 
 
 @kernel
@@ -201,7 +169,7 @@ def _sweep(
             hull = _take_up(candidate, carried, row, hull, is_anchor, lo, rules.roam_m)
             row += 1
         if lo < n and (candidate[N_PINGS] == 0 or candidate[DEVICE] == device_id[lo]):
-            hi = _end_of_device(device_id, track.at, lo)
+            hi = end_of_device(device_id, track.at, lo)
             if hi < 0 or (candidate[N_PINGS] > 0 and track.at[lo] < candidate[LAST]):
                 return TIMES_GO_BACK, rows, 0, still_open
             if hi < n and device_id[hi] < device_id[lo]:
@@ -243,13 +211,6 @@ def _rules(
         raise ValueError(f"dwell_s must be finite and not negative, gap_s positive: {dwell_s}, {gap_s}")
     gap_us = NEVER_US if gap_s == math.inf else round(gap_s * US_PER_S)
     return Rules(float(roam_m), round(dwell_s * US_PER_S), gap_us, bool(leaves_at_next_ping), CENTRES[centre])
-
-
-def _frozen(values: NDArray, dtype: type) -> NDArray:
-    """Return a contiguous read-only view (a copy if need be), so that one compiled kernel serves all."""
-    view: NDArray = np.ascontiguousarray(values, dtype).view()
-    view.flags.writeable = False
-    return view
 
 
 def detect_stays(
@@ -298,8 +259,8 @@ def detect_stays(
     interrupts, however long it had lasted; scikit-mobility asks for strictly more than the dwell.
     """
     rules = _rules(criterion, centre, roam_m, dwell_s, gap_s, leaves_at_next_ping)
-    track = Track(_frozen(tracked_at_us, np.int64), _frozen(lon_e7, np.int32), _frozen(lat_e7, np.int32))
-    device_id = _frozen(device_id, np.int64)
+    track = Track(frozen(tracked_at_us, np.int64), frozen(lon_e7, np.int32), frozen(lat_e7, np.int32))
+    device_id = frozen(device_id, np.int64)
     if not device_id.shape == track.at.shape == track.lon_e7.shape == track.lat_e7.shape:
         raise ValueError("device_id, tracked_at_us, lon_e7 and lat_e7 must have the same length")
     is_anchor = criterion == "anchor"
@@ -307,15 +268,10 @@ def detect_stays(
     if not is_anchor:
         is_compact &= open_stays.is_qualified
     device_id, track = with_kept_pings(device_id, track, open_stays, ~is_compact)
-    device_id = _frozen(device_id, np.int64)
-    track = Track(*(_frozen(column, column.dtype) for column in track))
+    device_id = frozen(device_id, np.int64)
+    track = Track(*(frozen(column, column.dtype) for column in track))
     carried = carried_rows(open_stays, is_compact)
     used, rows, n_open, still_open = _sweep(device_id, track, carried, rules, is_anchor, int(day_end_us), bool(is_last))
-    if used == DEVICES_UNSORTED:
-        raise ValueError("pings are not sorted by device_id")
-    if used == TIMES_GO_BACK:
-        raise ValueError("tracked_at_us goes back within a device, or behind its open stay")
-    ints = [np.ascontiguousarray(column) for column in rows.ints[:used].T]
-    lon, lat = (np.ascontiguousarray(column) for column in rows.floats[:used].T)
-    stays = Stays(ints[0], ints[1], ints[2], lon, lat, ints[3], ints[4] / US_PER_S)
+    raise_unsorted(used)
+    stays = Stays.from_rows(rows.ints[:used], rows.floats[:used])
     return stays, as_open_stays(still_open, n_open, rules.dwell_us)

@@ -1,65 +1,235 @@
 """`stays`: where and when each device stayed, date by date, with what a date leaves open."""
 
 import itertools
-from typing import Literal
+import math
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data_contracts import OPEN_STAYS, PINGS, STAYS
-from pipeline.kernels.stays import OpenStays, Stays, detect_stays
+from pipeline.kernels.silences import midpoints, still_silences
+from pipeline.kernels.stay_centroid import CentroidRules
+from pipeline.kernels.stay_centroid_sweep import centroid_stays
+from pipeline.kernels.stay_geometry import Track
+from pipeline.kernels.stays import Stays, detect_stays
+from pipeline.open_stays import (
+    LastPings,
+    as_times,
+    as_us,
+    objects,
+    of_open_centroids,
+    of_open_stays,
+    open_stays_frame,
+    to_last_pings,
+    to_open_centroids,
+    to_open_stays,
+)
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.windows import group_starts
 
-KEPT = ("kept_lon_e7", "kept_lat_e7", "kept_at")
 DAY_US = 86_400_000_000
+US_PER_S = 1_000_000
+NEVER_US = np.iinfo(np.int64).max
+"""A silence that never comes."""
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # Phones sampled by applications: bursts, long silences, positions that scatter by tens of metres.
+    "app": {},
+    # Loggers that record every few seconds and are switched off, or sleep, when nothing moves.
+    "dense": {},
+    # Recalled from the literature on job loss and mobility, unverified: nothing bridged, nothing inferred.
+    "literature": {
+        "criterion": "diameter",
+        "roam_m": 65.0,
+        "dwell_s": 300.0,
+        "infer_gap_s": 0.0,
+        "skip_jumps": False,
+    },
+}
 
 
 class StayParams(Params):
-    """What a stay is. Defaults of distance and dwell are recalled from the literature, unverified."""
+    """What a stay is. Defaults are ours unless said otherwise; CHOOSING"""
 
-    criterion: Literal["diameter", "anchor"] = "diameter"
-    """All pings within `roam_m` of each other (Hariharan and Toyama 2004), or of the first one."""
-    roam_m: float = Field(default=65.0, gt=0)
+    preset: Literal["default", "app", "dense", "literature"] = "default"
+    """Kind of data whose values the fields below take where they are left out."""
+    criterion: Literal["centroid", "diameter", "anchor"] = "centroid"
+    """All pings near the running mean of those before (ours, after Infostop), within `roam_m` of each
+    other (Hariharan and Toyama 2004), or near the first one (scikit-mobility, trackintel)."""
+    roam_m: float = Field(default=100.0, gt=0, le=50_000)
     """Roaming distance in metres."""
-    dwell_s: float = Field(default=300.0, gt=0)
+    dwell_s: float = Field(default=900.0, gt=0)
     """Shortest stay in seconds, from the first to the last ping inside."""
     gap_s: float = Field(default=3600.0, gt=0)
-    """A silence longer than this many seconds ends a stay (ours); inf: silences never do."""
-    centre: Literal["mean", "median", "medoid"] = "mean"
-    """Centre of the pings. Median and medoid carry all pings of a stay that is open at midnight."""
+    """A silence longer than this many seconds ends a stay; inf: silences never do."""
+    centre: Literal["mean", "accuracy", "median", "medoid"] = "mean"
+    """Centre of the pings. "accuracy" weighs them by one over the square of their accuracy radius (with
+    "centroid" only); median and medoid (not with "centroid") carry all pings of a stay open at midnight."""
     leaves_at_next_ping: bool = False
     """End a stay at the first ping outside, as the peers do, and not at the last one inside."""
+    skip_jumps: bool = True
+    """Leave out pings flagged `is_jump`: no journey reaches them from the one before."""
+    infer_gap_s: float = Field(default=86_400.0, ge=0)
+    """A silence longer than `gap_s` and up to this many seconds, between two pings at one place, is taken
+    for a stay marked `is_inferred`; 0: none is."""
+    infer_m: float = Field(default=100.0, gt=0, le=50_000)
+    """How far apart, in metres, the two pings about such a silence may be."""
+    edge_dwell_s: float = Field(default=120.0, gt=0)
+    """"centroid": shortest stay beside a silence longer than `gap_s`, or at the start or end of the record,
+    where only part of it was seen."""
+    spread_m: float = Field(default=20.0, ge=0)
+    """"centroid": root mean square distance to the mean, noise taken off, up to which `dwell_s` is enough."""
+    dwell_s_per_m: float = Field(default=300.0, ge=0)
+    """"centroid": seconds that a stay must last longer for each metre beyond `spread_m`."""
+    noise_share: float = Field(default=0.5, ge=0, le=1)
+    """"centroid": share of the scatter between pings moments apart that is noise and not movement."""
+    noise_step_s: float = Field(default=30.0, gt=0)
+    """"centroid": the moments: pings at least this many seconds apart."""
+    bridge_s: float = Field(default=300.0, ge=0)
+    """"centroid": how long, in seconds, a device may be outside and yet come back to the same stay."""
+    bridge_share: float = Field(default=0.3, ge=0, le=1)
+    """"centroid": as `bridge_s`, as a share of how long the stay has lasted, up to `max_bridge_s`."""
+    max_bridge_s: float = Field(default=1800.0, ge=0)
+    far_m: float = Field(default=300.0, gt=0)
+    """"centroid": further than this from the mean only `far_bridge_s` are bridged: outliers, not errands."""
+    far_bridge_s: float = Field(default=180.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**PRESETS.get(values.get("preset", "default"), {}), **values}
+
+    @model_validator(mode="after")
+    def _criterion_has_the_centre(self) -> Self:
+        refused = ("median", "medoid") if self.criterion == "centroid" else ("accuracy",)
+        if self.centre in refused:
+            raise ValueError(f'centre "{self.centre}" cannot be had with criterion "{self.criterion}"')
+        return self
 
 
 @stage(reads=(PINGS,), writes=STAYS, carries=OPEN_STAYS, params=StayParams, needs=("day_end", "is_last"))
 def stays(
     pings: pd.DataFrame, open_stays: pd.DataFrame, day_end: pd.Timestamp, is_last: bool, params: StayParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the stays known to be over by the end of a UTC date, and the candidates still open.
+    """Return the stays known to be over by the end of a UTC date, and what may yet become one.
 
-    Stays are found by `kernels.stays.detect_stays`; cutting a span into dates does not change them.
-    A stay's offset from UTC is that of its first ping.
+    Observed stays are found by the `criterion`: `kernels.stay_centroid_sweep.centroid_stays` or
+    `kernels.stays.detect_stays`. Inferred ones are long silences that end where they began
+    (`kernels.silences.still_silences`): their two pings are counted, their centre lies half-way.
+    Cutting a span into dates changes neither. A stay's offset from UTC is that of its first ping.
     """
+    if params.skip_jumps and pings["is_jump"].any():
+        pings = pings[~pings["is_jump"]]
+    last = to_last_pings(open_stays)
+    offsets = _Offsets(pings, open_stays, day_end)
+    found, candidates = _observe(pings, open_stays, day_end, is_last, params)
+    observed = _frame(found._asdict(), offsets).assign(is_inferred=False)
+    inferred = _frame(_infer(pings, last, params), offsets).assign(is_inferred=True)
+    rows = pd.concat([observed, inferred]) if len(inferred) else observed
+    # At a lone ping beside a silence an observed stay may last no time: the silence stands for it.
+    rows = rows.sort_values(["device_id", "started_at", "is_inferred"], kind="stable")
+    rows = rows.drop_duplicates(["device_id", "started_at"], keep="last")
+    return rows, _left(candidates, _newest(pings, last), offsets, day_end, params)
+
+
+def _observe(
+    pings: pd.DataFrame, open_stays: pd.DataFrame, day_end: pd.Timestamp, is_last: bool, params: StayParams
+) -> tuple[Stays, dict[str, np.ndarray]]:
+    """Return the observed stays that close, and columns of the candidates still open."""
+    device_id, day_end_us = pings["device_id"].to_numpy(), day_end.value // 1000
+    track = Track(as_us(pings["tracked_at"]), pings["lon_e7"].to_numpy(), pings["lat_e7"].to_numpy())
+    if params.criterion == "centroid":
+        accuracy_m = pings["accuracy_m"].to_numpy(np.float32) if params.centre == "accuracy" else None
+        carried = to_open_centroids(open_stays)
+        found, centroids = centroid_stays(
+            device_id, track, accuracy_m, carried, _centroid_rules(params), day_end_us, is_last
+        )
+        return found, of_open_centroids(centroids)
     found, left = detect_stays(
-        pings["device_id"].to_numpy(),
-        _as_us(pings["tracked_at"]),
-        pings["lon_e7"].to_numpy(),
-        pings["lat_e7"].to_numpy(),
-        _to_kernel(open_stays),
+        device_id,
+        *track,
+        to_open_stays(open_stays),
         criterion=params.criterion,
         centre=params.centre,
         roam_m=params.roam_m,
         dwell_s=params.dwell_s,
         gap_s=params.gap_s,
         leaves_at_next_ping=params.leaves_at_next_ping,
-        day_end_us=day_end.value // 1000,
+        day_end_us=day_end_us,
         is_last=is_last,
     )
-    offsets = _Offsets(pings, open_stays, day_end)
-    return _stays_frame(found, offsets), _open_frame(left, offsets)
+    return found, of_open_stays(left)
+
+
+def _us(seconds: float) -> int:
+    return NEVER_US if seconds == math.inf else round(seconds * US_PER_S)
+
+
+def _centroid_rules(params: StayParams) -> CentroidRules:
+    """Return the parameters of the scan about the running mean in its units."""
+    return CentroidRules(
+        roam_m=params.roam_m,
+        dwell_us=_us(params.dwell_s),
+        edge_dwell_us=_us(params.edge_dwell_s),
+        gap_us=_us(params.gap_s),
+        spread_m=params.spread_m,
+        dwell_us_per_m=params.dwell_s_per_m * US_PER_S,
+        noise_share=params.noise_share,
+        noise_step_us=_us(params.noise_step_s),
+        bridge_us=_us(params.bridge_s),
+        bridge_share=params.bridge_share,
+        max_bridge_us=_us(params.max_bridge_s),
+        far_m=params.far_m,
+        far_bridge_us=_us(params.far_bridge_s),
+        is_left_at_next_ping=params.leaves_at_next_ping,
+    )
+
+
+def _of_pings(pings: pd.DataFrame, rows: np.ndarray) -> LastPings:
+    columns = (pings[name].to_numpy()[rows] for name in ("lon_e7", "lat_e7", "utc_offset_s"))
+    return LastPings(pings["device_id"].to_numpy()[rows], as_us(pings["tracked_at"])[rows], *columns)
+
+
+def _newest(pings: pd.DataFrame, last: LastPings) -> LastPings:
+    """Return the last ping of every device, of the date or before it."""
+    today = _of_pings(pings, group_starts(pings["device_id"].to_numpy())[1:] - 1)
+    is_old = ~np.isin(last.device_id, today.device_id)
+    both = [np.concatenate([mine, theirs[is_old]]) for mine, theirs in zip(today, last, strict=True)]
+    order = np.argsort(both[0])
+    return LastPings(*(column[order] for column in both))
+
+
+def _infer(pings: pd.DataFrame, last: LastPings, params: StayParams) -> dict[str, np.ndarray]:
+    """Return the stays inferred from silences that a ping of the date ends."""
+    start = group_starts(pings["device_id"].to_numpy())[:-1]
+    first = _of_pings(pings, start)
+    is_due = np.isin(last.device_id, first.device_id)
+    place = np.searchsorted(first.device_id, last.device_id[is_due])
+    # The last ping of an earlier date goes before the device's first ping of this one.
+    before = [column[is_due] for column in last[:-1]]
+    today = (
+        pings["device_id"].to_numpy(),
+        as_us(pings["tracked_at"]),
+        *(pings[n].to_numpy() for n in ("lon_e7", "lat_e7")),
+    )
+    device_id, at, lon_e7, lat_e7 = (
+        np.insert(mine, start[place], theirs) if theirs.size else mine
+        for mine, theirs in zip(today, before, strict=True)
+    )
+    rows = still_silences(device_id, at, lon_e7, lat_e7, _us(params.gap_s), _us(params.infer_gap_s), params.infer_m)
+    lon, lat = midpoints(lon_e7, lat_e7, rows)
+    return {
+        "device_id": device_id[rows],
+        "started_at": at[rows],
+        "finished_at": at[rows + 1],
+        "lon": lon,
+        "lat": lat,
+        "n_pings": np.full(rows.size, 2),
+        "max_gap_s": (at[rows + 1] - at[rows]) / US_PER_S,
+    }
 
 
 class _Offsets:
@@ -69,9 +239,13 @@ class _Offsets:
         self._pings = pings
         self._day_start = (day_end - pd.Timedelta(days=1)).value // 1000
         names = ["device_id", "at", "offset"]
-        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(names, axis=1)
+        firsts, lasts = (
+            open_stays[["device_id", at, offset]].set_axis(names, axis=1)
+            for at, offset in (("started_at", "utc_offset_s"), ("ping_at", "ping_utc_offset_s"))
+        )
         kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(names, axis=1)
-        known = [firsts.assign(at=_as_us(firsts["at"])), kept.explode(["at", "offset"]).dropna()]
+        known = [frame.assign(at=as_us(frame["at"])) for frame in (firsts, lasts)]
+        known.append(kept.explode(["at", "offset"]).dropna())
         self._carried = pd.concat(known).astype("int64").drop_duplicates(["device_id", "at"])
 
     def of(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -89,84 +263,34 @@ class _Offsets:
         start = group_starts(self._pings["device_id"].to_numpy())
         devices = self._pings["device_id"].to_numpy()[start[:-1]]
         codes = np.repeat(np.arange(devices.size), np.diff(start))
-        pings = codes * DAY_US + _as_us(self._pings["tracked_at"]) - self._day_start
+        pings = codes * DAY_US + as_us(self._pings["tracked_at"]) - self._day_start
         wanted = np.searchsorted(devices, device_id) * DAY_US + at - self._day_start
         return self._pings["utc_offset_s"].to_numpy()[np.searchsorted(pings, wanted)]
 
 
-def _as_us(times: pd.Series) -> np.ndarray:
-    return times.astype("int64").to_numpy()
-
-
-def _as_times(us: np.ndarray) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(us.astype("datetime64[us]"), tz="UTC")
-
-
-def _to_kernel(open_stays: pd.DataFrame) -> OpenStays:
-    """Return the carried table as the kernel's flat arrays."""
-    lengths = open_stays["kept_at"].map(len).to_numpy(dtype=np.int64)
-    kept = [
-        np.concatenate([np.empty(0, t), *open_stays[name]]) for name, t in zip(KEPT, ("i4", "i4", "i8"), strict=True)
-    ]
-    return OpenStays(
-        open_stays["device_id"].to_numpy(),
-        open_stays["is_qualified"].to_numpy(dtype=bool),
-        open_stays["anchor_lon_e7"].to_numpy(),
-        open_stays["anchor_lat_e7"].to_numpy(),
-        _as_us(open_stays["started_at"]),
-        _as_us(open_stays["last_at"]),
-        open_stays["n_pings"].to_numpy(),
-        open_stays["max_gap_us"].to_numpy(),
-        open_stays["sum_dlon_e7"].to_numpy(),
-        open_stays["sum_dlat_e7"].to_numpy(),
-        np.append(0, lengths.cumsum()),
-        *kept,
-    )
-
-
-def _open_frame(left: OpenStays, offsets: _Offsets) -> pd.DataFrame:
-    start = left.kept_start
-    device = np.repeat(left.device_id, np.diff(start))
+def _left(
+    candidates: dict[str, np.ndarray], last: LastPings, offsets: _Offsets, day_end: pd.Timestamp, params: StayParams
+) -> pd.DataFrame:
+    """Return the open candidates, and the last ping of devices whose silence may yet be taken for a stay."""
+    is_open = np.isin(last.device_id, candidates["device_id"])
+    is_open |= day_end.value // 1000 - last.at <= _us(params.infer_gap_s)
+    device_id, kept_at = candidates["device_id"], candidates["kept_at"]
+    lengths = [len(at) for at in kept_at]
+    flat = np.concatenate([np.empty(0, np.int64), *kept_at])
     # Corners of a hull are kept without their time; a stay's offset is that of its first ping alone.
-    is_timed = left.kept_at > 0
-    kept_offset = np.zeros(device.size, np.int32)
-    kept_offset[is_timed] = offsets.of(device[is_timed], left.kept_at[is_timed])
-
-    def lists(values: np.ndarray) -> list[np.ndarray]:
-        return [values[a:b] for a, b in itertools.pairwise(start)]
-
-    return pd.DataFrame(
-        {
-            "device_id": left.device_id,
-            "is_qualified": left.is_qualified,
-            "anchor_lon_e7": left.anchor_lon_e7,
-            "anchor_lat_e7": left.anchor_lat_e7,
-            "started_at": _as_times(left.started_at),
-            "last_at": _as_times(left.last_at),
-            "n_pings": left.n_pings,
-            "max_gap_us": left.max_gap_us,
-            "sum_dlon_e7": left.sum_dlon,
-            "sum_dlat_e7": left.sum_dlat,
-            "utc_offset_s": offsets.of(left.device_id, left.started_at),
-            "kept_lon_e7": lists(left.kept_lon_e7),
-            "kept_lat_e7": lists(left.kept_lat_e7),
-            "kept_at": lists(left.kept_at),
-            "kept_utc_offset_s": lists(kept_offset),
-        }
-    )
+    is_timed = flat > 0
+    kept_offset = np.zeros(flat.size, np.int32)
+    kept_offset[is_timed] = offsets.of(np.repeat(device_id, lengths)[is_timed], flat[is_timed])
+    start = np.append(0, np.cumsum(lengths)).astype(np.int64)
+    candidates = candidates | {
+        "kept_utc_offset_s": objects(kept_offset[a:b] for a, b in itertools.pairwise(start)),
+        "utc_offset_s": offsets.of(device_id, candidates["started_at"]),
+    }
+    return open_stays_frame(candidates, LastPings(*(column[is_open] for column in last)))
 
 
-def _stays_frame(found: Stays, offsets: _Offsets) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "device_id": found.device_id,
-            "started_at": _as_times(found.started_at),
-            "finished_at": _as_times(found.finished_at),
-            "lon": found.lon,
-            "lat": found.lat,
-            "utc_offset_s": offsets.of(found.device_id, found.started_at),
-            "n_pings": found.n_pings,
-            "max_gap_s": found.max_gap_s,
-            "is_inferred": np.zeros(found.device_id.size, dtype=bool),
-        }
-    )
+def _frame(columns: dict[str, np.ndarray], offsets: _Offsets) -> pd.DataFrame:
+    """Return rows of STAYS but for how they were found, from times in µs."""
+    offset = offsets.of(columns["device_id"], columns["started_at"])
+    times = {name: as_times(columns[name]) for name in ("started_at", "finished_at")}
+    return pd.DataFrame(columns | times | {"utc_offset_s": offset})
