@@ -25,12 +25,21 @@ DWELL_S = Column("dwell_s", pa.float64(), "Time from start to finish", "s", 0, M
 N_PINGS = Column("n_pings", pa.int64(), "Pings behind the row", "pings", 1)
 MAX_GAP_S = Column("max_gap_s", pa.float64(), "Longest silence between consecutive pings inside", "s", 0, MAX_DWELL_S)
 IS_INFERRED = Column("is_inferred", pa.bool_(), "Not observed: a silence that ended where it began, taken for a stay")
+INFERRED_S = Column(
+    "inferred_s", pa.float64(), "Part of the dwell that inferred stays account for", "s", 0, MAX_DWELL_S
+)
+BRIDGED_S = Column(
+    "bridged_s", pa.float64(), "Part of the dwell between one stay and the next of the visit", "s", 0, MAX_DWELL_S
+)
+HOUR_OF_WEEK = Column("hour_of_week", pa.int16(), "Local hour of the first ping, 0 Monday at midnight", "h", 0, 167)
 LOCATION_ID = Column(
     "location_id", pa.int32(), "Place of this device, numbered from 0 by first stay in the study", minimum=0
 )
 TRACT_GEOID = Column(
     "tract_geoid", pa.string(), "Area that holds the location; null outside all areas", is_nullable=True
 )
+POI_ID = Column("poi_id", pa.string(), "The place's id as its source gives it")
+POI_CATEGORY = Column("poi_category", pa.string(), "Kind of place, in the words of its source", is_nullable=True)
 WINDOW = Column("window", pa.string(), "Kind of window", values=("study", "month", "week", "day"))
 WINDOW_STARTED = Column("window_started", pa.date32(), "First local date of the window", "local date")
 N_VISITS = Column("n_visits", pa.int64(), "Visits that start in the window", "visits", 1)

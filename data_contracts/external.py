@@ -19,15 +19,12 @@ TRACTS = Table(
     shard=Shard.STATIC,
 )
 
-POI_ID = Column("poi_id", pa.string(), "The place's id as its source gives it")
-POI_CATEGORY = Column("poi_category", pa.string(), "Kind of place, in the words of its source", is_nullable=True)
-
 POIS = Table(
     name="pois",
     row="place of interest (shop, school, park, station)",
     columns=(
-        POI_ID,
-        POI_CATEGORY,
+        c.POI_ID,
+        c.POI_CATEGORY,
         replace(c.LON, description="Longitude, WGS 84"),
         replace(c.LAT, description="Latitude, WGS 84"),
         Column("usual_dwell_s", pa.float64(), "Median dwell of visits to such a place", "s", 1, is_nullable=True),

@@ -114,8 +114,9 @@ def test_stays_are_those_of_the_naive_method_over_the_whole_span(done):
 def test_locations_hold_every_stay_once_and_visits_follow(done):
     root, _ = done
     stays, locations, visits = (all_rows(root, t).to_pandas() for t in ("stays", "locations", "visits"))
-    assert locations["n_stays"].sum() == len(stays) == len(visits)
+    assert locations["n_stays"].sum() == len(stays) == visits["n_stays"].sum()
     assert locations["stays_started_at"].map(len).sum() == len(stays)
+    assert locations["n_visits"].sum() == len(visits) == locations["visits_started_at"].map(len).sum()
     assert visits["is_new"].sum() == len(locations)
     assert visits["tract_geoid"].notna().mean() > 0.95
     assert visits["dwell_s"].sum() == pytest.approx(locations["dwell_s"].sum())
