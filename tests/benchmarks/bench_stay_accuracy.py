@@ -3,7 +3,7 @@
 `python -m tests.benchmarks.bench_stay_accuracy --data ssi` scores each ping as stop or move, at full rate
 and thinned to a minute and to five; macro-F1, the mean of the F1 of stop and of move, is the figure that
 counts. What each truth is, and how far to trust it, is said in `stay_truths`; what a method's stop is, in
-`stay_peers`.
+`stay_peers`. `--data geolife` instead gives the share of labelled trips that lies inside stays (`stay_trips`).
 
 Every peer is shown with its defaults and with the settings of a grid that are best *on the very data and
 rate they are scored on*: of the whole grid, and of its narrow part (`stay_peers.NARROW`). `--grid` searches
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.scores import Scores, score_labels
 from tests.benchmarks.stay_peers import GRID, NARROW, PEERS, Peer, Setting, always_stop, sojourn_stays
+from tests.benchmarks.stay_trips import print_trips
 from tests.benchmarks.stay_truths import LOADERS, Truth
 
 RATES = {"full rate": 0.0, "1 min": 60.0, "5 min": 300.0}
@@ -146,7 +147,7 @@ def as_params(texts: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Print the tables, and one line of JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", choices=LOADERS, default="ssi")
+    parser.add_argument("--data", choices=[*LOADERS, "geolife"], default="ssi")
     parser.add_argument("--grid", action="store_true", help="search the peers' best settings anew and note them")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of Sojourn's stays"
@@ -154,7 +155,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     params = as_params(arguments.set)
-    report = run(arguments.data, arguments.grid, params)
+    if arguments.data == "geolife":
+        report = print_trips(RATES, json.loads(BEST.read_text())["ssi"], params)
+    else:
+        report = run(arguments.data, arguments.grid, params)
     if arguments.json:
         print("\n" + json.dumps(report))
 

@@ -8,7 +8,7 @@ in theirs), but for the last ping of a device, with which a stay still open ends
 import subprocess
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,17 +22,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from trackintel import Positionfixes  # type: ignore[import-untyped]
 
-import pipeline.stages  # noqa: F401  (fills the registry)
-from data_contracts import OPEN_STAYS, PINGS
+from data_contracts import PINGS
+from pipeline.evaluation.detection import DAY_US, EPOCH, detect_stays
 from pipeline.evaluation.scores import labels_of
 from pipeline.reference import is_installed, run_reference
 from pipeline.stage import STAGES
+from pipeline.study import Study
 from tests.benchmarks import infostop_environment
 from tests.benchmarks.stay_truths import DEGREE_E7, US_PER_S, Pings
 
 WORKER = Path(__file__).with_name("infostop_worker.py")
 NO_GAP_RULE_MIN = 1e8  # 190 years; scikit-mobility's own 1e12 is too long for trackintel
-DAY_US = 86_400 * US_PER_S
 
 
 class Setting(NamedTuple):
@@ -202,22 +202,13 @@ def _in_order(is_stop: NDArray[np.bool_], *stays: NDArray[np.int64]) -> Found:
 
 
 def sojourn_stays(pings: Pings, **params: Any) -> Found:
-    """Return Sojourn's stays by its own stage, called date by date as a run calls it."""
-    stage, merge = STAGES["stays"], STAGES["pings"].finish
-    assert merge is not None
-    rules, open_stays, found = stage.params(**params), OPEN_STAYS.schema.empty_table().to_pandas(), []
-    day = pings.at_us // DAY_US
-    for date in range(int(day.min()), int(day.max()) + 1):
-        rows = _rows(pings.take(day == date))
-        facts = {
-            "day_end": pd.Timestamp(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=date + 1)),
-            "is_last": date == day.max(),
-        }
-        frame = merge(rows, STAGES["pings"].params()).to_pandas()
-        stays, open_stays = stage(frame, open_stays, *(facts[name] for name in stage.needs), rules)
-        found.append(stays[["device_id", "started_at", "finished_at"]])
-    columns = pd.concat(found).astype("int64").to_numpy().T
-    return _in_order(labels_of(pings.device_id, pings.at_us, *columns), *columns)
+    """Return Sojourn's stays by its own stages, as a run with these parameters of `stays` finds them."""
+    first, last = (EPOCH + timedelta(days=int(at) // DAY_US) for at in (pings.at_us.min(), pings.at_us.max()))
+    study = Study(name="accuracy", start=first, end=last, zone="UTC", sources=())
+    chosen = {"pings": STAGES["pings"].params(), "stays": STAGES["stays"].params(**params)}
+    stays = detect_stays(_rows(pings), study, chosen)
+    columns = [stays[name].astype("int64").to_numpy() for name in ("device_id", "started_at", "finished_at")]
+    return Found(labels_of(pings.device_id, pings.at_us, *columns), *columns)
 
 
 def _rows(pings: Pings) -> pa.Table:
