@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,11 +51,7 @@ FromRoot = Annotated[
 THIN = "0,1,5,15,30"
 PING_COLUMNS = ["device_id", "tracked_at"]
 STAY_COLUMNS = ["device_id", "started_at", "finished_at"]
-PLACE_TABLES = {
-    "pings": PING_COLUMNS,
-    "stays": STAY_COLUMNS,
-    "locations": ["device_id", "location_id", "stays_started_at"],
-}
+LOCATION_COLUMNS = ["device_id", "location_id", "stays_started_at"]
 
 
 @evaluate_app.command("stays")
@@ -132,8 +128,9 @@ def evaluate_locations(
     params: dict[str, Params] = {}
     if root:
         _check_root(asked, study_file, sets)
-        tables = (_load(name, root, columns) for name, columns in PLACE_TABLES.items())
-        result = evaluate_root_locations(*tables, read_key(), asked)
+        pings, stays = _load("pings", root, PING_COLUMNS), _load("stays", root, STAY_COLUMNS)
+        locations = _load("locations", root, LOCATION_COLUMNS)
+        result = evaluate_root_locations(pings, stays, locations, read_key(), asked)
     else:
         study, params = _read_study(study_file, sets)
         with throw_away_key():
@@ -202,7 +199,7 @@ def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
         raise StudyError(f"--root: {error}") from None
 
 
-def _print(evaluation: Evaluation, asked: Asked, params: dict[str, Params]) -> None:
+def _print(evaluation: Evaluation[Any], asked: Asked, params: dict[str, Params]) -> None:
     """Print the result with all it depends on: what was asked, and the Params of stays and locations."""
     from pipeline.evaluation.showing import plain
 

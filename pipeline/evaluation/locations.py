@@ -21,10 +21,14 @@ class DevicePlaces(NamedTuple):
     """Distinct true places of its true stays."""
     n_places_found: int
     """Distinct places of its found stays."""
+    n_true_stays: int
+    """True stays that are long enough."""
     n_stays: int
-    """True stays that a found stay overlaps: the items of `ari_stays`."""
+    """Of these, overlapped by a found stay: the items of `ari_stays`."""
+    n_true_minutes: int
+    """Minutes in true stays."""
     n_minutes: int
-    """Minutes in a true and in a found stay: the items of `ari_minutes`."""
+    """Of these, in a found stay: the items of `ari_minutes`."""
     ari_stays: float
     ari_minutes: float
 
@@ -94,33 +98,37 @@ def evaluate_locations(
     """
     truth, found = truth.take(truth.place >= 0), found.take(found.place >= 0)
     devices, n_each = np.unique(truth.device_id, return_counts=True)
-    asked, results, n_asked, n_inside = truth.length_us >= min_stay_s * US_PER_S, [], 0, 0
-    for rank, k in enumerate(np.argsort(-n_each, kind="stable")):
-        mine, theirs = truth.of(int(devices[k])), found.of(int(devices[k]))
-        true_stays, found_stays = truth.take(np.r_[mine]), found.take(np.r_[theirs])
-        counted = true_stays.take(asked[mine])
-        by_stay = _places_of_stays(counted, found_stays, overlap_s)
-        by_minute, n_true_minutes = _places_of_minutes(true_stays, found_stays)
-        n_asked, n_inside = n_asked + counted.place.size, n_inside + n_true_minutes
-        results.append(
-            DevicePlaces(
-                rank + 1,
-                np.unique(true_stays.place).size,
-                np.unique(found_stays.place).size,
-                by_stay[0].size,
-                by_minute[0].size,
-                adjusted_rand(*by_stay),
-                adjusted_rand(*by_minute),
-            )
-        )
+    by_stays = devices[np.argsort(-n_each, kind="stable")]
+    each = tuple(
+        _compare(rank, truth.only(device), found.only(device), overlap_s, min_stay_s)
+        for rank, device in enumerate(by_stays.tolist(), 1)
+    )
     return LocationsResult(
-        _agreement([(d.ari_stays, d.n_stays) for d in results]),
-        _agreement([(d.ari_minutes, d.n_minutes) for d in results]),
-        sum(d.n_places_true for d in results),
-        sum(d.n_places_found for d in results),
-        ratio(sum(d.n_stays for d in results), n_asked),
-        ratio(sum(d.n_minutes for d in results), n_inside),
-        tuple(results),
+        _agreement([(d.ari_stays, d.n_stays) for d in each]),
+        _agreement([(d.ari_minutes, d.n_minutes) for d in each]),
+        sum(d.n_places_true for d in each),
+        sum(d.n_places_found for d in each),
+        ratio(sum(d.n_stays for d in each), sum(d.n_true_stays for d in each)),
+        ratio(sum(d.n_minutes for d in each), sum(d.n_true_minutes for d in each)),
+        each,
+    )
+
+
+def _compare(rank: int, truth: Periods, found: Periods, overlap_s: float, min_stay_s: float) -> DevicePlaces:
+    """Return the agreement on the places of one device."""
+    asked = truth.take(truth.length_us >= min_stay_s * US_PER_S)
+    by_stay = _places_of_stays(asked, found, overlap_s)
+    by_minute, n_true_minutes = _places_of_minutes(truth, found)
+    return DevicePlaces(
+        rank,
+        np.unique(truth.place).size,
+        np.unique(found.place).size,
+        asked.place.size,
+        by_stay[0].size,
+        n_true_minutes,
+        by_minute[0].size,
+        adjusted_rand(*by_stay),
+        adjusted_rand(*by_minute),
     )
 
 

@@ -47,8 +47,8 @@ def count_minutes_of_stays(
     for k, (device, started_us, finished_us, _) in enumerate(zip(*spans, strict=True)):
         minute = np.arange(-(-started_us // MINUTE_US), finished_us // MINUTE_US)
         if observed is not None:
-            minute = np.intersect1d(minute, observed.started_us[observed.of(int(device))] // MINUTE_US)
-        is_stop, is_found = (_covers_half(stays.take(np.r_[stays.of(int(device))]), minute) for stays in (truth, found))
+            minute = np.intersect1d(minute, observed.only(int(device)).started_us // MINUTE_US)
+        is_stop, is_found = (_covers_half(stays.only(int(device)), minute) for stays in (truth, found))
         counts[k] = count_by_group(np.zeros(minute.size, np.int64), is_stop, is_found, 1)[0]
     return counts
 

@@ -27,6 +27,11 @@ class Periods(NamedTuple):
         """Return some of the stays: a mask or their numbers, in rising order."""
         return Periods(*(column[rows] for column in self))
 
+    def only(self, device_id: int) -> "Periods":
+        """Return the stays of one device."""
+        rows = self.of(device_id)
+        return Periods(*(column[rows] for column in self))
+
     def of(self, device_id: int) -> slice:
         """Return where the stays of one device are."""
         first, stop = (np.searchsorted(self.device_id, np.int64(device_id), side) for side in ("left", "right"))
@@ -71,10 +76,9 @@ def overlaps(left: Periods, right: Periods, overlap_s: float = 0.0) -> Overlaps:
     only touch share an instant, which counts where `overlap_s` is 0.
     """
     pairs = [np.empty((3, 0), np.int64)]
-    for device in np.intersect1d(left.device_id, right.device_id):
-        mine, theirs = left.of(int(device)), right.of(int(device))
-        found = _overlaps_of_device(left.take(np.r_[mine]), right.take(np.r_[theirs]), round(overlap_s * US_PER_S))
-        pairs.append(found + np.array([[mine.start], [theirs.start], [0]]))
+    for device in np.intersect1d(left.device_id, right.device_id).tolist():
+        found = _overlaps_of_device(left.only(device), right.only(device), round(overlap_s * US_PER_S))
+        pairs.append(found + np.array([[left.of(device).start], [right.of(device).start], [0]]))
     return Overlaps(*np.concatenate(pairs, axis=1))
 
 

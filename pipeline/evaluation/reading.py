@@ -14,7 +14,7 @@ from data_contracts import PINGS
 from pipeline.evaluation.columns import read_columns, to_texts
 from pipeline.evaluation.detection import as_us, merge_by_date
 from pipeline.params import Params
-from pipeline.sources import Piece, SourceError, find_files, read_blocks, split_file
+from pipeline.sources import SourceError, find_files, read_blocks, split_file
 from pipeline.stage import STAGES
 from pipeline.study import Source, Study, StudyError
 
@@ -59,30 +59,33 @@ def read_labelled(
     device, time and position) those without a label say nothing; if the others disagree the ping has
     none. SourceError where a file cannot be read to its end, which stops the evaluation.
     """
-    blocks, reasons, n_read = [], Counter[str](), 0
-    for source in study.sources:
-        for path in find_files(source, study.folder):
-            for piece in split_file(path, source):
-                for raw, numbered in _blocks(piece, key, label, code):
-                    accepted, refused = STAGES[PINGS.name](raw, study, params[PINGS.name])
-                    is_kept = ~np.isin(raw["row_number"].to_numpy(), refused["row_number"].to_numpy())
-                    blocks.append((accepted, numbered[is_kept]))
-                    reasons.update(refused["reason"].to_pylist())
-                    n_read += raw.num_rows
+    stage, blocks, reasons, n_read = STAGES[PINGS.name], [], Counter[str](), 0
+    for raw, place in _raw_blocks(study, key, label, code):
+        accepted, refused = stage(raw, study, params[PINGS.name])
+        is_kept = ~np.isin(raw["row_number"].to_numpy(), refused["row_number"].to_numpy())
+        blocks.append((accepted, place[is_kept]))
+        reasons.update(refused["reason"].to_pylist())
+        n_read += raw.num_rows
     if not any(accepted.num_rows for accepted, _ in blocks):
         raise StudyError(f"none of {n_read:,} rows read is an accepted ping; rejected: {dict(reasons) or 'none'}")
     rows = pa.concat_tables([accepted for accepted, _ in blocks])
     return _merge(rows, np.concatenate([place for _, place in blocks]), params, n_read, reasons)
 
 
-def _blocks(
-    piece: Piece, key: bytes, label: str | None, code: Coder | None
+def _raw_blocks(
+    study: Study, key: bytes, label: str | None, code: Coder | None
 ) -> Iterator[tuple[pa.Table, NDArray[np.int64]]]:
-    """Yield blocks of RAW_PINGS with the number of each row's place."""
-    place_of_row = _places(piece.path, piece.source, label, code) if label and code else np.full(1, UNLABELLED)
-    for raw in read_blocks(piece, key):
-        # Rows past the end of the labels have none, which the last entry says.
-        yield raw, place_of_row[np.minimum(raw["row_number"].to_numpy(), place_of_row.size - 1)]
+    """Yield blocks of RAW_PINGS of all sources with the number of each row's place."""
+    for source in study.sources:
+        for path in find_files(source, study.folder):
+            pieces = split_file(path, source)
+            place_of_row = np.full(1, UNLABELLED)
+            if label and code and pieces:
+                place_of_row = _places(path, pieces[0].source, label, code)
+            for piece in pieces:
+                for raw in read_blocks(piece, key):
+                    # Rows past the end of the labels have none, which the last entry says.
+                    yield raw, place_of_row[np.minimum(raw["row_number"].to_numpy(), place_of_row.size - 1)]
 
 
 def _places(path: Path, source: Source, label: str, code: Coder) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Whole evaluations: a study's raw files, or the tables of a root, against their truth."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from pipeline.evaluation.truth import UNKNOWN, GroundTruth, truth_of_labels, tru
 from pipeline.params import Params
 from pipeline.study import Study, StudyError
 
+Result = TypeVar("Result", StaysResult, LocationsResult)
+
 
 class Asked(NamedTuple):
     """What a user asks an evaluation for."""
@@ -41,21 +43,21 @@ class Asked(NamedTuple):
     min_stay_s: float = 300.0
 
 
-class Thinned(NamedTuple):
+class Thinned(NamedTuple, Generic[Result]):
     """The result for one thinning."""
 
     every_s: float
     """Seconds between the pings kept, at least; 0: all."""
     n_pings: int
     """Pings that stays were found in."""
-    result: StaysResult | LocationsResult
+    result: Result
 
 
-class Evaluation(NamedTuple):
+class Evaluation(NamedTuple, Generic[Result]):
     """What was compared, with every row accounted for, and the result for each thinning."""
 
     rows: dict[str, Any]
-    results: tuple[Thinned, ...]
+    results: tuple[Thinned[Result], ...]
 
 
 class _Known(NamedTuple):
@@ -66,7 +68,9 @@ class _Known(NamedTuple):
     rows: dict[str, Any]
 
 
-def evaluate_study_stays(study: Study, params: Mapping[str, Params], key: bytes, asked: Asked) -> Evaluation:
+def evaluate_study_stays(
+    study: Study, params: Mapping[str, Params], key: bytes, asked: Asked
+) -> Evaluation[StaysResult]:
     """Return how good the stays are that the study's Params find in its files, thinned as asked.
 
     `params`: the Params of every stage by name. `key` hashes the ids of pings and truth alike.
@@ -80,7 +84,9 @@ def evaluate_study_stays(study: Study, params: Mapping[str, Params], key: bytes,
     return Evaluation(known.rows, tuple(_thinned(known, study, params, asked, compare)))
 
 
-def evaluate_study_locations(study: Study, params: Mapping[str, Params], key: bytes, asked: Asked) -> Evaluation:
+def evaluate_study_locations(
+    study: Study, params: Mapping[str, Params], key: bytes, asked: Asked
+) -> Evaluation[LocationsResult]:
     """Return how well the places found in the study's files agree with the true ones, thinned as asked."""
     known = _know(study, params, key, asked, has_place=True)
 
@@ -93,7 +99,7 @@ def evaluate_study_locations(study: Study, params: Mapping[str, Params], key: by
     return Evaluation(known.rows, tuple(_thinned(known, study, params, asked, compare)))
 
 
-def evaluate_root_stays(pings: pd.DataFrame, stays: pd.DataFrame, key: bytes, asked: Asked) -> Evaluation:
+def evaluate_root_stays(pings: pd.DataFrame, stays: pd.DataFrame, key: bytes, asked: Asked) -> Evaluation[StaysResult]:
     """Return how good stays already computed are.
 
     Frames of `pings` and of `stays` or `visits`, whose ids were hashed with `key`.
@@ -105,7 +111,7 @@ def evaluate_root_stays(pings: pd.DataFrame, stays: pd.DataFrame, key: bytes, as
 
 def evaluate_root_locations(
     pings: pd.DataFrame, stays: pd.DataFrame, locations: pd.DataFrame, key: bytes, asked: Asked
-) -> Evaluation:
+) -> Evaluation[LocationsResult]:
     """Return how well places already computed agree with true ones; frames of a root, ids hashed with `key`."""
     truth, rows = _know_root(pings, key, asked, has_place=True)
     found = periods_of_frame(stays.assign(place=place_of_stays(stays, locations)), "place")
@@ -122,8 +128,12 @@ def _know_root(pings: pd.DataFrame, key: bytes, asked: Asked, has_place: bool) -
 
 
 def _thinned(
-    known: _Known, study: Study, params: Mapping[str, Params], asked: Asked, compare: Callable[..., Any]
-) -> Iterator[Thinned]:
+    known: _Known,
+    study: Study,
+    params: Mapping[str, Params],
+    asked: Asked,
+    compare: Callable[[pd.DataFrame, NDArray[np.bool_]], Result],
+) -> Iterator[Thinned[Result]]:
     pings = known.labelled
     for every_s in asked.thin_s:
         is_kept = thin(pings.device_id, pings.at_us, every_s)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels._numba import kernel
+from pipeline.kernels.thinning import thin_sorted
 
 US_PER_S = 1_000_000
 
@@ -157,15 +157,4 @@ def thin(device_id: NDArray[np.int64], at_us: NDArray[np.int64], every_s: float)
     is_same = device_id[1:] == device_id[:-1]
     if (device_id[1:] < device_id[:-1]).any() or (is_same & (at_us[1:] < at_us[:-1])).any():
         raise ValueError("pings must be sorted by device and time")
-    return _thin(device_id, at_us, round(every_s * US_PER_S))
-
-
-@kernel
-def _thin(device_id: NDArray[np.int64], at_us: NDArray[np.int64], every_us: int) -> NDArray[np.bool_]:
-    is_kept = np.zeros(at_us.size, np.bool_)
-    last = 0
-    for k in range(at_us.size):
-        if k == 0 or device_id[k] != device_id[k - 1] or at_us[k] - at_us[last] >= every_us:
-            is_kept[k] = True
-            last = k
-    return is_kept
+    return thin_sorted(device_id, at_us, round(every_s * US_PER_S))

@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show_stays(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> None:
+def show_stays(evaluation: Evaluation[StaysResult], min_stay_s: float, per_device: bool) -> None:
     """Print an evaluation of stays."""
     console = Console()
     console.print(rows_line(evaluation.rows), highlight=False)
@@ -50,13 +50,12 @@ def show_stays(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> N
         console.print(_devices_grid(each))
 
 
-def show_locations(evaluation: Evaluation, min_stay_s: float, per_device: bool) -> None:
+def show_locations(evaluation: Evaluation[LocationsResult], min_stay_s: float, per_device: bool) -> None:
     """Print an evaluation of locations."""
     console = Console()
     console.print(rows_line(evaluation.rows), highlight=False)
     grid = Grid("thinned to", "devices", "ARI stays", "of stays", "ARI minutes", "of minutes", "places true", "found")
     for every_s, _, result in evaluation.results:
-        assert isinstance(result, LocationsResult)
         grid.add_row(
             _every(every_s), f"{len(result.devices):,}", _figure(result.stays.mean), _share(result.share_of_stays),
             _figure(result.minutes.mean), _share(result.share_of_minutes),
@@ -86,10 +85,9 @@ def rows_line(rows: dict[str, Any]) -> str:
     return "; ".join(words)
 
 
-def _scores_grid(evaluation: Evaluation) -> Grid:
+def _scores_grid(evaluation: Evaluation[StaysResult]) -> Grid:
     grid = Grid("thinned to", "of", "items", "F1 stop", "F1 move", "macro-F1", "always stop", "MCC", "device mean")
     for every_s, _, result in evaluation.results:
-        assert isinstance(result, StaysResult)
         rows = [("pings", result.pings), ("minutes", result.minutes)]
         if result.observed_minutes != result.minutes:
             rows.append(("minutes with a ping", result.observed_minutes))
@@ -109,10 +107,9 @@ def _figures(scored: Scored) -> list[str]:
     ]
 
 
-def _stays_grid(evaluation: Evaluation) -> Grid:
+def _stays_grid(evaluation: Evaluation[StaysResult]) -> Grid:
     grid = Grid("thinned to", "true", "found", "missed", "split", "detected", "false", "merged", "start s", "finish s")
     for every_s, _, result in evaluation.results:
-        assert isinstance(result, StaysResult)
         grid.add_row(_every(every_s), *_counts(result.stays))
     return grid
 
@@ -126,8 +123,7 @@ def _counts(stays: StayCounts) -> list[str]:
     ]
 
 
-def _devices_grid(each: Thinned) -> Grid:
-    assert isinstance(each.result, StaysResult)
+def _devices_grid(each: Thinned[StaysResult]) -> Grid:
     names = ("pings", "macro-F1", "MCC", "minutes", "macro-F1", "true", "found", "split", "false", "merged")
     grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
     for device in each.result.devices:
@@ -143,8 +139,7 @@ def _of(scores: Scores) -> tuple[str, str]:
     return f"{scores.n:,}", _figure(scores.macro_f1)
 
 
-def _places_grid(each: Thinned) -> Grid:
-    assert isinstance(each.result, LocationsResult)
+def _places_grid(each: Thinned[LocationsResult]) -> Grid:
     names = ("stays", "ARI", "minutes", "ARI", "places true", "found")
     grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
     for d in each.result.devices:
