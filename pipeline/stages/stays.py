@@ -145,7 +145,7 @@ def _observe(
         accuracy_m = pings["accuracy_m"].to_numpy(np.float32) if params.centre == "accuracy" else None
         carried = to_open_centroids(open_stays)
         found, centroids = centroid_stays(
-            device_id, track, accuracy_m, carried, _centroid_rules(params), day_end_us, is_last
+            device_id, track, accuracy_m, carried, centroid_rules(params), day_end_us, is_last
         )
         return found, of_open_centroids(centroids)
     found, left = detect_stays(
@@ -168,7 +168,7 @@ def _us(seconds: float) -> int:
     return NEVER_US if seconds == math.inf else round(seconds * US_PER_S)
 
 
-def _centroid_rules(params: StayParams) -> CentroidRules:
+def centroid_rules(params: StayParams) -> CentroidRules:
     """Return the parameters of the scan about the running mean in its units."""
     return CentroidRules(
         roam_m=params.roam_m,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.scores import labels_of, thin
 from pipeline.simulation import CityParams, simulate_bucket
+from tests.benchmarks.nomad_people import SAMPLERS, sampled_people
 
 SHARED = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared"))
 US_PER_S = 1_000_000
@@ -111,10 +112,11 @@ def city() -> list[Truth]:
     between places, with an error that drifts over a minute and spikes now and then. No queue, no red
     light, no walk about a park. True stays last at least seven minutes.
     """
-    return [_city_as_seen_by(phone, params) for phone, params in PHONES.items()]
+    return [city_as_seen_by(phone, params) for phone, params in PHONES.items()]
 
 
-def _city_as_seen_by(phone: str, params: CityParams) -> Truth:
+def city_as_seen_by(phone: str, params: CityParams) -> Truth:
+    """Return the pings of one kind of phone with exact labels."""
     simulated = simulate_bucket(params, 0, 1)
     rows = simulated.pings.to_pandas()
     stays = simulated.stays.to_pandas()
@@ -133,4 +135,16 @@ def _city_as_seen_by(phone: str, params: CityParams) -> Truth:
     return Truth(f"city, {phone}", tuple(f"person {k}" for k in range(len(ids))), pings, is_stop)
 
 
-LOADERS: dict[str, Callable[[], list[Truth]]] = {"ssi": ssi, "city": city}
+def nomad() -> list[Truth]:
+    """Return people simulated after NOMAD in its garden city, by each kind of sampling; see `nomad_people`."""
+    folder = SHARED / "data" / "nomad_gardencity"
+    found = []
+    for sampler in SAMPLERS:
+        rows = sampled_people(folder, sampler)
+        pings, taken = sorted_pings(rows.device_id, rows.at_us, rows.lon, rows.lat, rows.accuracy_m)
+        names = tuple(f"person {k}" for k in range(int(rows.device_id.max()) + 1))
+        found.append(Truth(f"nomad, {sampler}", names, pings, rows.is_stop[taken]))
+    return found
+
+
+LOADERS: dict[str, Callable[[], list[Truth]]] = {"ssi": ssi, "city": city, "nomad": nomad}
