@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -13,12 +14,13 @@ from pipeline.evaluation.scores import Scores
 from pipeline.evaluation.stays import Scored, StaysResult
 
 STAYS_NOTE = (
-    "macro-F1: mean of the F1 of stop and of move; MCC: correlation of true and found (0: no better than chance). "
-    "Pings: those the stays were found in. Minutes: all of known truth (with a ping: before thinning), always the same."
+    "macro-F1: mean of the F1 of stop and of move (always: of the answer always stop; devices: mean over them); "
+    "MCC: correlation of true and found (0: no better than chance). Pings: those the stays were found in. "
+    "Minutes: all of known truth, seen: with a ping before thinning; always the same."
 )
 MATCH_NOTE = (
     "Of true stays of at least {min_stay_s:g} s; split: two or more found in one; of found stays, merged: one over two "
-    "or more, false: over none. Start and finish: found minus true of one-to-one pairs, median (quartiles)."
+    "or more, false: over none; matched: one-to-one pairs. Errors are found minus true of these, medians."
 )
 LOCATIONS_NOTE = (
     "Adjusted Rand index (1: same places, 0: chance, which one place for all or one for each stay gets too), per "
@@ -44,7 +46,7 @@ def show_stays(evaluation: Evaluation[StaysResult], min_stay_s: float, per_devic
     """Print an evaluation of stays."""
     console = Console()
     console.print(rows_line(evaluation.rows), highlight=False)
-    console.print(_scores_grid(evaluation), _stays_grid(evaluation))
+    console.print(_scores_grid(evaluation), _stays_grid(evaluation), _errors_grid(evaluation))
     console.print(STAYS_NOTE, MATCH_NOTE.format(min_stay_s=min_stay_s), sep="\n", highlight=False)
     for each in evaluation.results if per_device else ():
         console.print(_devices_grid(each))
@@ -54,7 +56,7 @@ def show_locations(evaluation: Evaluation[LocationsResult], min_stay_s: float, p
     """Print an evaluation of locations."""
     console = Console()
     console.print(rows_line(evaluation.rows), highlight=False)
-    grid = Grid("thinned to", "devices", "ARI stays", "of stays", "ARI minutes", "of minutes", "places true", "found")
+    grid = _grid("pings", "devices", "ARI stays", "of stays", "ARI minutes", "of minutes", "true", "found")
     for every_s, _, result in evaluation.results:
         grid.add_row(
             _every(every_s), f"{len(result.devices):,}", _figure(result.stays.mean), _share(result.share_of_stays),
@@ -86,13 +88,21 @@ def rows_line(rows: dict[str, Any]) -> str:
 
 
 def _scores_grid(evaluation: Evaluation[StaysResult]) -> Grid:
-    grid = Grid("thinned to", "of", "items", "F1 stop", "F1 move", "macro-F1", "always stop", "MCC", "device mean")
+    grid = _grid("pings", "over", "items", "F1 stop", "F1 move", "macro-F1", "always", "MCC", "devices")
     for every_s, _, result in evaluation.results:
         rows = [("pings", result.pings), ("minutes", result.minutes)]
         if result.observed_minutes != result.minutes:
-            rows.append(("minutes with a ping", result.observed_minutes))
+            rows.append(("seen minutes", result.observed_minutes))
         for name, scored in rows:
             grid.add_row(_every(every_s) if name == "pings" else "", name, *_figures(scored))
+    return grid
+
+
+def _grid(*names: str, title: str | None = None) -> Grid:
+    """Return a table of figures that fits a terminal of 80 columns."""
+    grid = Grid(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
+    for k, name in enumerate(names):
+        grid.add_column(name, justify="left" if k == 0 or name == "over" else "right", no_wrap=True)
     return grid
 
 
@@ -108,7 +118,7 @@ def _figures(scored: Scored) -> list[str]:
 
 
 def _stays_grid(evaluation: Evaluation[StaysResult]) -> Grid:
-    grid = Grid("thinned to", "true", "found", "missed", "split", "detected", "false", "merged", "start s", "finish s")
+    grid = _grid("pings", "true", "found", "missed", "split", "detected", "false", "merged", "matched")
     for every_s, _, result in evaluation.results:
         grid.add_row(_every(every_s), *_counts(result.stays))
     return grid
@@ -116,16 +126,19 @@ def _stays_grid(evaluation: Evaluation[StaysResult]) -> Grid:
 
 def _counts(stays: StayCounts) -> list[str]:
     numbers = (stays.n_true, stays.n_found, stays.n_missed, stays.n_split, stays.n_detected, stays.n_false)
-    return [
-        *(f"{n:,}" for n in (*numbers, stays.n_merged)),
-        _quartiles(stays.start_error_s),
-        _quartiles(stays.finish_error_s),
-    ]
+    return [f"{n:,}" for n in (*numbers, stays.n_merged, stays.n_matched)]
+
+
+def _errors_grid(evaluation: Evaluation[StaysResult]) -> Grid:
+    grid = _grid("pings", "start error", "quartiles", "finish error", "quartiles")
+    for every_s, _, result in evaluation.results:
+        grid.add_row(_every(every_s), *_seconds(result.stays.start_error_s), *_seconds(result.stays.finish_error_s))
+    return grid
 
 
 def _devices_grid(each: Thinned[StaysResult]) -> Grid:
     names = ("pings", "macro-F1", "MCC", "minutes", "macro-F1", "true", "found", "split", "false", "merged")
-    grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
+    grid = _grid("device", *names, title=f"By device, {_every(each.every_s)}")
     for device in each.result.devices:
         stays, pings, minutes = device.stays, device.pings, device.minutes
         counts = (stays.n_true, stays.n_found, stays.n_split, stays.n_false, stays.n_merged)
@@ -141,7 +154,7 @@ def _of(scores: Scores) -> tuple[str, str]:
 
 def _places_grid(each: Thinned[LocationsResult]) -> Grid:
     names = ("stays", "ARI", "minutes", "ARI", "places true", "found")
-    grid = Grid("device", *names, title=f"By device, {_every(each.every_s)}", title_justify="left")
+    grid = _grid("device", *names, title=f"By device, {_every(each.every_s)}")
     for d in each.result.devices:
         figures = (f"{d.n_stays:,}", _figure(d.ari_stays), f"{d.n_minutes:,}", _figure(d.ari_minutes))
         grid.add_row(str(d.rank), *figures, f"{d.n_places_true:,}", f"{d.n_places_found:,}")
@@ -149,7 +162,7 @@ def _places_grid(each: Thinned[LocationsResult]) -> Grid:
 
 
 def _every(every_s: float) -> str:
-    return f"{every_s / 60:g} min" if every_s else "not"
+    return f"{every_s / 60:g} min" if every_s else "all pings"
 
 
 def _figure(value: float) -> str:
@@ -160,7 +173,8 @@ def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
-def _quartiles(errors: Quartiles) -> str:
+def _seconds(errors: Quartiles) -> tuple[str, str]:
+    """Return the median and the outer quartiles."""
     if math.isnan(errors.median_s):
-        return "–"
-    return f"{errors.median_s:+.0f} ({errors.q25_s:+.0f}, {errors.q75_s:+.0f})"
+        return "–", "–"
+    return f"{errors.median_s:+,.0f} s", f"{errors.q25_s:+,.0f} to {errors.q75_s:+,.0f} s"

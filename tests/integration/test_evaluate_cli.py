@@ -31,9 +31,9 @@ HEAD = "who,t,x,y,doing,where\n"
 
 @pytest.fixture
 def sojourn(monkeypatch, capsys):
-    def call(*arguments):
+    def call(*arguments, columns=200):
         monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("COLUMNS", str(columns))
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_labels_of_ones_own_without_a_key(sojourn, own, monkeypatch):
     monkeypatch.delenv(KEY_VARIABLE)
     code, out, err = sojourn("evaluate", "stays", folder / "study.toml", "--label", "doing", "--thin", "0,5")
     assert code == 0, err
-    assert "140 rows = 140 pings" in out and "always stop" in out and "5 min" in out
+    assert "140 rows = 140 pings" in out and "always" in out and "5 min" in out
     code, out, err = sojourn("evaluate", "stays", folder / "study.toml", "--label", "doing", "--json")
     full = only(out)
     assert full["stays"]["n_true"] == full["stays"]["n_found"] == full["stays"]["n_matched"] == 4
@@ -157,6 +157,15 @@ def test_labels_of_ones_own_without_a_key(sojourn, own, monkeypatch):
     assert full["pings"]["pooled"]["macro_f1"] > 0.9
     assert full["pings"]["never_stop"]["recall_move"] == 1
     assert [device["rank"] for device in full["devices"]] == [1, 2]
+
+
+@pytest.mark.parametrize("command", ["stays", "locations"])
+def test_figures_fit_a_terminal(sojourn, city, study_file, command):
+    options = [study_file, "--truth", city.folder / "truth" / "stays", "--per-device"]
+    wide = sojourn("evaluate", command, *options)[1]
+    narrow = sojourn("evaluate", command, *options, columns=80)[1]
+    assert "…" not in narrow and max(map(len, narrow.splitlines())) <= 80
+    assert sorted(narrow.split()) == sorted(wide.split())
 
 
 def test_copies_agree_contradict_or_say_nothing(sojourn, own):
