@@ -23,7 +23,7 @@ from pipeline.kernels._numba import inline, kernel
 
 EDGES_PER_CELL = 8
 """Cells of the grid: one for so many edges (chosen by timing)."""
-EDGES_PER_LEAF = 16
+EDGES_PER_LEAF = 8
 """A cell with more edges is cut (chosen by timing)."""
 MAX_SIDE = 64
 MAX_CELLS = 1 << 22
@@ -42,8 +42,8 @@ UNDERFLOW = 1e-300
 class AreaIndex(NamedTuple):
     """Areas ready for look-up; see the module. Positions are degrees, areas their numbers."""
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    xy: NDArray[np.float64]
+    """Vertices, one row each."""
     bounds: tuple[float, float, float, float]
     """West, south, east, north of all areas."""
     shape: tuple[int, int]
@@ -87,7 +87,9 @@ def build_area_index(
     side, base = _cut_cells(x, y, edges, frame)
     leaf_start, edge = _edges_by_leaf(x, y, edges, frame, side, base)
     start, area, state, entry_edge = _make_entries(x, y, is_edge, vertex_start, frame, side, base, leaf_start, edge)
-    return AreaIndex(x, y, bounds, shape, cell_size, side, base, start, area, state, entry_edge, edge)
+    return AreaIndex(
+        np.column_stack([x, y]), bounds, shape, cell_size, side, base, start, area, state, entry_edge, edge
+    )
 
 
 def _layout(bounds: tuple[float, float, float, float], n_edges: int) -> tuple[tuple[int, int], tuple[float, float]]:

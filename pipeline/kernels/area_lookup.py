@@ -61,7 +61,7 @@ def _frame(index: AreaIndex) -> tuple[float, float, float, float, int, int]:
 def _flat(index: AreaIndex) -> tuple:
     leaves = index.side, index.base, index.entry_start
     entries = index.entry_area, index.entry_state, index.entry_edge, index.edge
-    return index.x, index.y, index.bounds, _frame(index), leaves, entries
+    return index.xy, index.bounds, _frame(index), leaves, entries
 
 
 @kernel
@@ -92,16 +92,16 @@ def _grid_order(lon, lat, frame):
 
 
 @kernel
-def _find(lon, lat, order, x, y, bounds, frame, leaves, entries):
+def _find(lon, lat, order, xy, bounds, frame, leaves, entries):
     area = np.empty(lon.size, np.int64)
     for k in range(lon.size):
         p = order[k] if order.size else k
-        area[p] = _find_one(lon[p], lat[p], x, y, bounds, frame, leaves, entries)
+        area[p] = _find_one(lon[p], lat[p], xy, bounds, frame, leaves, entries)
     return area
 
 
 @kernel
-def _find_one(px, py, x, y, bounds, frame, leaves, entries):
+def _find_one(px, py, xy, bounds, frame, leaves, entries):
     # Written so that a NaN is nowhere.
     if not (bounds[0] <= px <= bounds[2] and bounds[1] <= py <= bounds[3]):
         return NOWHERE
@@ -113,8 +113,8 @@ def _find_one(px, py, x, y, bounds, frame, leaves, entries):
     k = min(int(v * m), m - 1) * m + min(int(u * m), m - 1)
     point = reference_point(frame, m, i, j, k)
     for entry in range(entry_start[base[c] + k], entry_start[base[c] + k + 1]):
-        near = edge[entry_edge[entry] : entry_edge[entry + 1]]
-        state = _state_of(px, py, point, x, y, near, entry_state[entry])
+        own = entry_edge[entry], entry_edge[entry + 1]
+        state = _state_of(px, py, point, xy, edge, own, entry_state[entry])
         if state == UNSURE:
             return UNDECIDED
         if state == INSIDE:
@@ -123,11 +123,12 @@ def _find_one(px, py, x, y, bounds, frame, leaves, entries):
 
 
 @kernel
-def _state_of(px, py, point, x, y, edges, state):
+def _state_of(px, py, point, xy, edge, own, state):
     """Return whether a position is inside an area, from its edges in the leaf and the state of the reference point."""
     is_odd, is_known = False, state != UNSURE
-    for e in edges:
-        met = _meet(x[e], y[e], x[e + 1], y[e + 1], px, py, point[0], point[1])
+    for k in range(own[0], own[1]):
+        e = edge[k]
+        met = _meet(xy[e, 0], xy[e, 1], xy[e + 1, 0], xy[e + 1, 1], px, py, point[0], point[1])
         if met == TOUCHES:
             return INSIDE
         is_odd ^= met == CROSSES
@@ -166,17 +167,17 @@ def _meet(ax, ay, bx, by, px, py, rx, ry):
 
 
 @kernel
-def _nearest(lon, lat, max_distance_m, x, y, bounds, frame, leaves, entries):
+def _nearest(lon, lat, max_distance_m, xy, bounds, frame, leaves, entries):
     area = np.full(lon.size, NOWHERE, np.int64)
     for p in range(lon.size):
         best_m = max_distance_m
         for turn in (-360.0, 0.0, 360.0):
-            best_m, area[p] = _nearest_one(lon[p] + turn, lat[p], best_m, area[p], x, y, bounds, frame, leaves, entries)
+            best_m, area[p] = _nearest_one(lon[p] + turn, lat[p], best_m, area[p], xy, bounds, frame, leaves, entries)
     return area
 
 
 @kernel
-def _nearest_one(px, py, best_m, best, x, y, bounds, frame, leaves, entries):
+def _nearest_one(px, py, best_m, best, xy, bounds, frame, leaves, entries):
     """Return (distance, area) of the nearest border, or `best_m` and `best` where none is nearer."""
     reach_y = best_m / METRES_PER_DEGREE
     shrink = math.cos(math.radians(py))
@@ -193,7 +194,7 @@ def _nearest_one(px, py, best_m, best, x, y, bounds, frame, leaves, entries):
         c = j * frame[4]
         for entry in range(entry_start[base[c + first_i]], entry_start[base[c + last_i + 1]]):
             for e in edge[entry_edge[entry] : entry_edge[entry + 1]]:
-                apart_m = _distance_m(x[e] - px, y[e] - py, x[e + 1] - px, y[e + 1] - py, shrink)
+                apart_m = _distance_m(xy[e, 0] - px, xy[e, 1] - py, xy[e + 1, 0] - px, xy[e + 1, 1] - py, shrink)
                 if apart_m < best_m or (apart_m == best_m and (best < 0 or entry_area[entry] < best)):
                     best_m, best = apart_m, entry_area[entry]
     return best_m, best

@@ -7,6 +7,8 @@ BENCHMARKS = {
     "stays kernel beside fastmob": ["bench_stays_kernel", "--pings", "20000000"],
     "stays beside the truth and the peers": ["bench_stay_accuracy", "--data", "ssi"],
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
+    "areas of positions beside geopandas": ["bench_area_lookup"],
+    "places and visits beside trackintel": ["bench_locations"],
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
     "simulated city": ["bench_simulation"],
