@@ -100,8 +100,9 @@ def backfill(
         from pipeline.engine.plan import stages_in_order
         from pipeline.engine.run import FILES
         from pipeline.engine.run import status as find_status
+        from pipeline.engine.statics import STATICS
 
-        known = [FILES, "tracts", *(stage.name for stage in stages_in_order())]
+        known = [FILES, *STATICS, *(stage.name for stage in stages_in_order())]
         wanted = _wanted(known, [FILES, *stages] if stages else None)
         reports = [r for r in find_status(study, settings, dates) if r.table in wanted]
         show_states(reports, as_json, only_due=True)
