@@ -9,11 +9,13 @@ import numpy as np
 from infostop import Infostop
 
 NOTHING_FOUND = "No stop events found"
+# Metres within which stops are one place. It does not decide what is a stop, and Infomap takes minutes over a city.
+R2_M = 1
 
 
 def labels_of_user(track, radius_m, dwell_s, gap_s):
     """Return the label of each row (lat, lon, s) of one user: a place from 0 on, -1 on the move."""
-    model = Infostop(r1=radius_m, r2=radius_m, min_staying_time=dwell_s, max_time_between=gap_s)
+    model = Infostop(r1=radius_m, r2=R2_M, min_staying_time=dwell_s, max_time_between=gap_s)
     try:
         return model.fit_predict(track)
     except Exception as error:

@@ -164,10 +164,10 @@ def _trackintel_stays(fixes: Positionfixes, setting: Setting) -> Found:
 
 
 def infostop_stays(pings: Pings, settings: Sequence[Setting]) -> list[Found]:
-    """Return Infostop's stops with r1 = r2, from its own environment.
+    """Return Infostop's stops, from its own environment.
 
-    r2 and Infomap only say which stops are the same place: with label_singleton, its default, they do not
-    decide what is a stop.
+    The radius is r1. r2 and Infomap only say which stops are the same place: with label_singleton, its
+    default, they do not decide what is a stop.
     """
     asked: dict[str, Any] = {
         "device_id": pings.device_id,
