@@ -102,7 +102,7 @@ COVERAGE = Table(
 
 OPEN_STAYS = Table(
     name="open_stays",
-    row="device with a stay, or the start of one, open at the end of the UTC date, or with a silence that may yet count",
+    row="device with a stay, or the start of one, open at the end of the UTC date, or a silence that may count",
     columns=(
         c.DEVICE_ID,
         replace(c.N_PINGS, minimum=0, description="Pings of the open candidate; 0: there is none"),
@@ -116,21 +116,7 @@ OPEN_STAYS = Table(
         Column("sum_dlon_e7", pa.int64(), "Sum of longitudes minus the anchor's", "1e-7 degree"),
         Column("sum_dlat_e7", pa.int64(), "Sum of latitudes minus the anchor's", "1e-7 degree"),
         Column("sum_square", pa.float64(), "Sum of squared distances to the anchor, in the plane", "(1e-7 degree)²", 0),
-        Column("n_steps", pa.int64(), "Steps between pings moments apart", "steps", 0),
-        Column("sum_step_square", pa.float64(), "Sum of squared lengths of steps, in the plane", "(1e-7 degree)²", 0),
-        Column(
-            "step_dlon_e7",
-            pa.int64(),
-            "Where the next step is measured from: longitude minus the anchor's",
-            "1e-7 degree",
-        ),
-        Column(
-            "step_dlat_e7",
-            pa.int64(),
-            "Where the next step is measured from: latitude minus the anchor's",
-            "1e-7 degree",
-        ),
-        Column("step_at", c.TIME, "Ping from which the next step is measured", "UTC"),
+        Column("sum_accuracy_m2", pa.float64(), "Sum of squared accuracy radii of the pings that state one", "m²", 0),
         Column("sum_weight", pa.float64(), "Sum of weights by accuracy", "1/m²", 0),
         Column("weighted_dlon_e7", pa.float64(), "Weighted sum of longitudes minus the anchor's", "1e-7 degree/m²"),
         Column("weighted_dlat_e7", pa.float64(), "Weighted sum of latitudes minus the anchor's", "1e-7 degree/m²"),

@@ -14,11 +14,11 @@ from pipeline.kernels.stays import OpenStays
 # Columns in the order of `stay_centroid.Candidate`.
 INTS = (
     *("device_id", "anchor_lon_e7", "anchor_lat_e7", "started_at", "last_at", "n_pings", "max_gap_us"),
-    *("sum_dlon_e7", "sum_dlat_e7", "is_cut", "n_steps", "step_dlon_e7", "step_dlat_e7", "step_at"),
+    *("sum_dlon_e7", "sum_dlat_e7", "is_cut"),
 )
-FLOATS = ("sum_square", "sum_step_square", "sum_weight", "weighted_dlon_e7", "weighted_dlat_e7")
+FLOATS = ("sum_square", "sum_accuracy_m2", "sum_weight", "weighted_dlon_e7", "weighted_dlat_e7")
 KEPT = {"kept_lon_e7": "i4", "kept_lat_e7": "i4", "kept_at": "i8", "kept_utc_offset_s": "i4", "kept_accuracy_m": "f4"}
-TIMES = ("started_at", "last_at", "step_at", "ping_at")
+TIMES = ("started_at", "last_at", "ping_at")
 Columns = dict[str, np.ndarray]
 
 
@@ -121,7 +121,7 @@ def open_stays_frame(candidates: Columns, last: LastPings) -> pd.DataFrame:
     """
     columns: Columns = dict(zip(_ping_names(), last, strict=True))
     place = np.searchsorted(last.device_id, candidates["device_id"])
-    blank = {"started_at": last.at, "last_at": last.at, "step_at": last.at, "utc_offset_s": last.utc_offset_s}
+    blank = {"started_at": last.at, "last_at": last.at, "utc_offset_s": last.utc_offset_s}
     blank |= {"anchor_lon_e7": last.lon_e7, "anchor_lat_e7": last.lat_e7}
     for field in OPEN_STAYS.schema:
         if field.name not in columns:

@@ -49,30 +49,29 @@ def _run(pings, i, rules):
     return members, len(pings), outside
 
 
-def naive_spread_m(members, rules):
-    """Root mean square distance of pings to their mean, less what steps between moments explain as noise."""
+def naive_spread_m(members, accuracy_m, rules):
+    """Root mean square distance of pings to their mean, less the mean square error their accuracies state.
+
+    68 % of a normal error with a variance of 1 per axis are within sqrt(-2 ln 0.32), and its mean square is 2.
+    """
     points = [_plane_m(p, members[0]) for p in members]
     centre = _mean(points)
     square = sum(math.dist(p, centre) ** 2 for p in points) / len(points)
-    steps, at, point = [], members[0][0], points[0]
-    for ping, here in zip(members[1:], points[1:], strict=True):
-        if ping[0] - at >= rules["noise_step_s"]:
-            steps.append(math.dist(here, point) ** 2)
-            at, point = ping[0], here
-    if steps:
-        square -= rules["noise_share"] * sum(steps) / len(steps) / 2
-    return math.sqrt(max(0.0, square))
+    variances = [0.0 if math.isnan(a) else (a / math.sqrt(-2 * math.log(0.32))) ** 2 for a in accuracy_m]
+    return math.sqrt(max(0.0, square - rules["noise_share"] * 2 * sum(variances) / len(variances)))
 
 
-def naive_centroid_stays(pings, rules):
-    """Rows (members, is_cut) of the stays of one device's pings (s, lon, lat) in time order."""
+def naive_centroid_stays(pings, accuracy_m, rules):
+    """The members of each stay of one device's pings (s, lon, lat) in time order, with their accuracies (m)."""
     stays, i, cut = [], 0, True
     while i < len(pings):
         members, j, outside = _run(pings, i, rules)
         cut_after = outside is None
         chosen = [pings[k] for k in members]
         needed = rules["edge_dwell_s"] if cut or cut_after else rules["dwell_s"]
-        needed += rules["dwell_s_per_m"] * max(0.0, naive_spread_m(chosen, rules) - rules["spread_m"])
+        needed += rules["dwell_s_per_m"] * max(
+            0.0, naive_spread_m(chosen, [accuracy_m[k] for k in members], rules) - rules["spread_m"]
+        )
         if chosen[-1][0] - chosen[0][0] >= needed:
             stays.append(chosen)
         i, cut = (j, True) if cut_after else (outside, False)

@@ -6,8 +6,7 @@ from the plain roaming-distance scan:
 * **Bridging.** A ping outside does not end a candidate at once. If the device comes back inside in
   time, what it did outside was noise or a step out, and takes no part in the stay.
 * **Spread.** A loose candidate must last longer than a tight one: strolling looks like staying, but
-  is seldom tight. What scatters between pings moments apart is taken for noise of the positions and
-  not counted as spread.
+  is seldom tight. The noise that the pings' own accuracy radii admit is not counted as spread.
 * **Cuts.** A candidate at the start or end of the record, or beside a long silence, was longer than
   what was seen of it, so it need not last as long.
 * **Retry.** A candidate that ends is followed by a search from the first ping outside it.
@@ -32,11 +31,14 @@ from pipeline.kernels.stay_geometry import POLAR_UNIT, Track, is_polar, polar_of
 
 # Why following a candidate stopped.
 ALL_READ, SILENCE, LEFT = 0, 1, 2
-# Whole numbers of a candidate; STEP_* is the ping from which the next step is measured.
-DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V, IS_CUT, N_STEPS, STEP_U, STEP_V, STEP_AT = range(14)
-# Other numbers: sums of squares in units of the plane, and sums weighted by accuracy.
-SUM_SQUARE, STEP_SQUARE, WEIGHT, WEIGHT_U, WEIGHT_V = range(5)
-N_INTS, N_FLOATS = 14, 5
+# Whole numbers of a candidate.
+DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V, IS_CUT = range(10)
+# Other numbers: sum of squares in units of the plane, of accuracy radii squared, and sums weighted by accuracy.
+SUM_SQUARE, SUM_ACCURACY, WEIGHT, WEIGHT_U, WEIGHT_V = range(5)
+N_INTS, N_FLOATS = 10, 5
+# An accuracy radius holds 68 % of positions (as Android defines it): of a normal error its square is
+# -2 ln(0.32) = 2.28 variances per axis, and the squared distance to the truth is 2 of them on average.
+NOISE_PER_ACCURACY = -1.0 / math.log(0.32)
 # Accuracy radii are not trusted to be better than this (ours): one lucky fix must not be the centre.
 BEST_ACCURACY_M = 3.0
 # A ping that states no accuracy weighs as much as one with this radius (ours: common outdoors).
@@ -53,13 +55,13 @@ class CentroidRules(NamedTuple):
     spread_m: float
     dwell_us_per_m: float
     noise_share: float
-    noise_step_us: int
     bridge_us: int
     bridge_share: float
     max_bridge_us: int
     far_m: float
     far_bridge_us: int
     is_left_at_next_ping: bool
+    is_weighted: bool
 
 
 class Candidate(NamedTuple):
@@ -85,21 +87,39 @@ def weight_of(accuracy_m: float) -> float:
 
 
 @kernel
-def begin(candidate: Candidate, device: int, track: Track, accuracy_m: NDArray[np.float32], k: int, cut: bool) -> None:
+def _weigh(floats: NDArray[np.float64], accuracy_m: float, u: int, v: int) -> None:
+    """Add a ping at (u, v) to the sums weighted by accuracy."""
+    weight = weight_of(accuracy_m)
+    floats[WEIGHT] += weight
+    floats[WEIGHT_U] += weight * u
+    floats[WEIGHT_V] += weight * v
+
+
+@kernel
+def begin(
+    candidate: Candidate,
+    device: int,
+    track: Track,
+    accuracy_m: NDArray[np.float32],
+    k: int,
+    cut: bool,
+    is_weighted: bool,
+) -> None:
     """Make ping k the first and only ping of the candidate."""
     ints, floats = candidate.ints, candidate.floats
     ints[:] = 0
     floats[:] = 0.0
     ints[DEVICE], ints[LON], ints[LAT] = device, track.lon_e7[k], track.lat_e7[k]
-    ints[STARTED] = ints[LAST] = ints[STEP_AT] = track.at[k]
+    ints[STARTED] = ints[LAST] = track.at[k]
     ints[N_PINGS], ints[IS_CUT] = 1, cut
     if is_polar(ints[LAT]):
         ints[SUM_U], ints[SUM_V] = polar_offset(0, ints[LAT])
-        ints[STEP_U], ints[STEP_V] = ints[SUM_U], ints[SUM_V]
         floats[SUM_SQUARE] = float(ints[SUM_U]) * ints[SUM_U] + float(ints[SUM_V]) * ints[SUM_V]
     if accuracy_m.size > 0:
-        weight = weight_of(accuracy_m[k])
-        floats[WEIGHT], floats[WEIGHT_U], floats[WEIGHT_V] = weight, weight * ints[SUM_U], weight * ints[SUM_V]
+        if not math.isnan(accuracy_m[k]):
+            floats[SUM_ACCURACY] = float(accuracy_m[k]) * accuracy_m[k]
+        if is_weighted:
+            _weigh(floats, accuracy_m[k], ints[SUM_U], ints[SUM_V])
 
 
 @kernel
@@ -114,12 +134,11 @@ def follow(
     ints, floats = candidate.ints, candidate.floats
     lon0, lat0, started, last = ints[LON], ints[LAT], ints[STARTED], ints[LAST]
     n, max_gap, sum_u, sum_v = ints[N_PINGS], ints[MAX_GAP], ints[SUM_U], ints[SUM_V]
-    n_steps, step_u, step_v, step_at = ints[N_STEPS], ints[STEP_U], ints[STEP_V], ints[STEP_AT]
-    sum_square, step_square = floats[SUM_SQUARE], floats[STEP_SQUARE]
+    sum_square, sum_accuracy = floats[SUM_SQUARE], floats[SUM_ACCURACY]
     polar = is_polar(lat0)
     scale, unit_m = _plane(lat0)
     roam_square, far_square = (rules.roam_m / unit_m) ** 2, (rules.far_m / unit_m) ** 2
-    is_weighted = accuracy_m.size > 0
+    has_accuracy = accuracy_m.size > 0
     outside, why = -1, ALL_READ
     before = last
     k = lo
@@ -143,16 +162,11 @@ def follow(
             max_gap = max(max_gap, at - last)
             last = at
             outside = -1
-            if at - step_at >= rules.noise_step_us:
-                x, y = (u - step_u) * scale, float(v - step_v)
-                step_square += x * x + y * y
-                n_steps += 1
-                step_u, step_v, step_at = u, v, at
-            if is_weighted:
-                weight = weight_of(accuracy_m[k])
-                floats[WEIGHT] += weight
-                floats[WEIGHT_U] += weight * u
-                floats[WEIGHT_V] += weight * v
+            if has_accuracy:
+                accuracy = float(accuracy_m[k])
+                sum_accuracy += 0.0 if math.isnan(accuracy) else accuracy * accuracy
+                if rules.is_weighted:
+                    _weigh(floats, accuracy, u, v)
         else:
             if outside < 0:
                 outside = k
@@ -165,8 +179,7 @@ def follow(
                 break
         k += 1
     ints[LAST], ints[N_PINGS], ints[MAX_GAP], ints[SUM_U], ints[SUM_V] = last, n, max_gap, sum_u, sum_v
-    ints[N_STEPS], ints[STEP_U], ints[STEP_V], ints[STEP_AT] = n_steps, step_u, step_v, step_at
-    floats[SUM_SQUARE], floats[STEP_SQUARE] = sum_square, step_square
+    floats[SUM_SQUARE], floats[SUM_ACCURACY] = sum_square, sum_accuracy
     return k, outside, why
 
 
@@ -174,17 +187,15 @@ def follow(
 def spread_of_m(candidate: Candidate, noise_share: float) -> float:
     """Return the root mean square distance of the candidate's pings to their mean, noise taken off, in metres.
 
-    Taken off is `noise_share` of the variance that steps of `noise_step_s` or more between pings
-    would have if they were noise alone: half their mean square.
+    Taken off is `noise_share` of the mean square error that the accuracy radii state; a ping that
+    states none counts as exact.
     """
     ints, floats = candidate.ints, candidate.floats
     scale, unit_m = _plane(ints[LAT])
     n = float(ints[N_PINGS])
     mean_u, mean_v = ints[SUM_U] / n * scale, ints[SUM_V] / n
-    square = floats[SUM_SQUARE] / n - mean_u * mean_u - mean_v * mean_v
-    if ints[N_STEPS] > 0:
-        square -= noise_share * floats[STEP_SQUARE] / ints[N_STEPS] / 2
-    return unit_m * math.sqrt(max(0.0, square))
+    square_m2 = (floats[SUM_SQUARE] / n - mean_u * mean_u - mean_v * mean_v) * unit_m * unit_m
+    return math.sqrt(max(0.0, square_m2 - noise_share * NOISE_PER_ACCURACY * floats[SUM_ACCURACY] / n))
 
 
 @kernel

@@ -122,7 +122,7 @@ def _sweep_device(
         if candidate.ints[N_PINGS] == 0:
             if k == hi:
                 return n_stays, n_open, found
-            begin(candidate, device, track, accuracy_m, k, cut)
+            begin(candidate, device, track, accuracy_m, k, cut, rules.is_weighted)
             k += 1
         k, outside, why = follow(candidate, track, accuracy_m, k, hi, rules)
         if why == ALL_READ and not is_final:
@@ -193,10 +193,10 @@ def _with_kept(
         return device_id, track, accuracy_m
     place = np.searchsorted(device_id, kept_id, side="left")
     kept = (still_open.kept_at, still_open.kept_lon_e7, still_open.kept_lat_e7)
-    merged = (np.insert(mine, place, theirs) for mine, theirs in zip(track, kept, strict=True))
-    if accuracy_m.size or not device_id.size:
-        accuracy_m = np.insert(accuracy_m, place, still_open.kept_accuracy_m)
-    return np.insert(device_id, place, kept_id), Track(*merged), accuracy_m
+    merged = Track(*(np.insert(mine, place, theirs) for mine, theirs in zip(track, kept, strict=True)))
+    if accuracy_m.size < device_id.size:  # no ping of this date states any
+        accuracy_m = np.full(device_id.size, np.nan, np.float32)
+    return np.insert(device_id, place, kept_id), merged, np.insert(accuracy_m, place, still_open.kept_accuracy_m)
 
 
 def centroid_stays(
@@ -210,14 +210,12 @@ def centroid_stays(
 ) -> tuple[Stays, OpenCentroids]:
     """Return the stays about their mean that close with these pings, and the candidates still open.
 
-    Pings, `day_end_us`, `is_last` and errors are those of `stays.detect_stays`. With `accuracy_m`
-    (metres, NaN where not stated) centres are weighted by `weight_of`; None weighs all alike.
+    Pings, `day_end_us`, `is_last` and errors are those of `stays.detect_stays`. `accuracy_m` (metres, NaN
+    where not stated; None where no ping states any) tells noise from movement and, with
+    `rules.is_weighted`, weighs the pings of a centre (`weight_of`).
     """
-    is_weighted = accuracy_m is not None
-    accuracy = np.ascontiguousarray(accuracy_m, np.float32) if is_weighted else np.empty(0, np.float32)
+    accuracy = np.empty(0, np.float32) if accuracy_m is None else np.ascontiguousarray(accuracy_m, np.float32)
     device_id, track, accuracy = _with_kept(device_id, track, accuracy, open_centroids)
-    if not is_weighted:
-        accuracy = np.empty(0, np.float32)
     device_id, accuracy = frozen(device_id, np.int64), frozen(accuracy, np.float32)
     track = Track(frozen(track.at, np.int64), frozen(track.lon_e7, np.int32), frozen(track.lat_e7, np.int32))
     n_stays, n_open, found = _sweep(

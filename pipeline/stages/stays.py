@@ -84,10 +84,9 @@ class StayParams(Params):
     """"centroid": root mean square distance to the mean, noise taken off, up to which `dwell_s` is enough."""
     dwell_s_per_m: float = Field(default=300.0, ge=0)
     """"centroid": seconds that a stay must last longer for each metre beyond `spread_m`."""
-    noise_share: float = Field(default=0.5, ge=0, le=1)
-    """"centroid": share of the scatter between pings moments apart that is noise and not movement."""
-    noise_step_s: float = Field(default=30.0, gt=0)
-    """"centroid": the moments: pings at least this many seconds apart."""
+    noise_share: float = Field(default=1.0, ge=0, le=1)
+    """"centroid": share of the error stated by the pings' accuracy radii that is noise and no spread; pings
+    that state none count as exact."""
     bridge_s: float = Field(default=300.0, ge=0)
     """"centroid": how long, in seconds, a device may be outside and yet come back to the same stay."""
     bridge_share: float = Field(default=0.3, ge=0, le=1)
@@ -142,7 +141,7 @@ def _observe(
     device_id, day_end_us = pings["device_id"].to_numpy(), day_end.value // 1000
     track = Track(as_us(pings["tracked_at"]), pings["lon_e7"].to_numpy(), pings["lat_e7"].to_numpy())
     if params.criterion == "centroid":
-        accuracy_m = pings["accuracy_m"].to_numpy(np.float32) if params.centre == "accuracy" else None
+        accuracy_m = pings["accuracy_m"].to_numpy(np.float32)
         carried = to_open_centroids(open_stays)
         found, centroids = centroid_stays(
             device_id, track, accuracy_m, carried, centroid_rules(params), day_end_us, is_last
@@ -178,13 +177,13 @@ def centroid_rules(params: StayParams) -> CentroidRules:
         spread_m=params.spread_m,
         dwell_us_per_m=params.dwell_s_per_m * US_PER_S,
         noise_share=params.noise_share,
-        noise_step_us=_us(params.noise_step_s),
         bridge_us=_us(params.bridge_s),
         bridge_share=params.bridge_share,
         max_bridge_us=_us(params.max_bridge_s),
         far_m=params.far_m,
         far_bridge_us=_us(params.far_bridge_s),
         is_left_at_next_ping=params.leaves_at_next_ping,
+        is_weighted=params.centre == "accuracy",
     )
 
 

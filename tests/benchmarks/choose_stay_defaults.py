@@ -29,7 +29,7 @@ from pipeline.kernels.stay_geometry import Track
 from pipeline.simulation import CityParams
 from pipeline.stages.stays import StayParams, centroid_rules
 from tests.benchmarks.stay_peers import Found
-from tests.benchmarks.stay_trips import Spans, read_all, seen_parts, shares
+from tests.benchmarks.stay_trips import Spans, read_all, seen_parts, shares, time_in_stays
 from tests.benchmarks.stay_truths import PHONES, US_PER_S, Pings, Truth, city_as_seen_by
 
 RATES_S = (0, 60, 300)
@@ -56,7 +56,7 @@ GRID: dict[str, tuple[float, ...]] = {
     "spread_m": (10, 15, 20, 25, 30),
     "dwell_s": (300, 450, 600, 900, 1200),
     "roam_m": (50, 65, 80, 100, 125, 150),
-    "noise_share": (0, 0.3, 0.5, 0.7, 0.9),
+    "noise_share": (0, 0.25, 0.5, 0.75, 1),
     "bridge_s": (120, 180, 300, 450, 600),
     "bridge_share": (0, 0.15, 0.3),
     "far_m": (200, 300, 500),
@@ -79,7 +79,9 @@ def find(pings: Pings, params: StayParams, is_inferring: bool = True) -> Found:
     """Return the stays of pings, observed and, if wanted, inferred."""
     track = Track(pings.at_us, pings.lon_e7, pings.lat_e7)
     end = int(pings.at_us.max()) + 1
-    stays, _ = centroid_stays(pings.device_id, track, None, no_open_centroids(), centroid_rules(params), end, True)
+    stays, _ = centroid_stays(
+        pings.device_id, track, pings.accuracy_m, no_open_centroids(), centroid_rules(params), end, True
+    )
     columns = [stays.device_id, stays.started_at, stays.finished_at]
     if is_inferring:
         limits = (round(s * US_PER_S) for s in (params.gap_s, params.infer_gap_s))
@@ -153,7 +155,8 @@ def judge(rates: list[Any], half: Half, params: StayParams) -> dict[str, float]:
     found = {"city": float(np.mean(cities)), "worst_city": min(cities)}
     if half.diary is None or half.trips is None:
         return found | {"score": found["city"]}
-    trip_share = shares(half.trips, find(half.diary.pings, params, is_inferring=False))["all"]
+    observed = find(half.diary.pings, params, is_inferring=False)
+    trip_share = shares(half.trips, time_in_stays(half.trips, observed))["all"]
     diary_mean = float(np.mean(diaries))
     score = (found["city"] + diary_mean) / 2 - max(0.0, trip_share - ALLOWED_TRIP_SHARE)
     return found | {"diary": diary_mean, "trips": trip_share, "score": score}

@@ -29,7 +29,6 @@ def naive_rules(draw):
         "spread_m": draw(st.sampled_from([0.0, 20.0])),
         "dwell_s_per_m": draw(st.sampled_from([0.0, 17.3])),
         "noise_share": draw(st.sampled_from([0.0, 0.5])),
-        "noise_step_s": draw(st.sampled_from([30, 120])),
         "bridge_s": draw(st.sampled_from([0, 150, 600])),
         "bridge_share": draw(st.sampled_from([0.0, 0.5])),
         "max_bridge_s": 1800,
@@ -38,8 +37,8 @@ def naive_rules(draw):
     }
 
 
-def kernel_rules(rules, leaves_at_next_ping=False):
-    us = {name: round(rules[f"{name}_s"] * 1e6) for name in ("dwell", "edge_dwell", "gap", "noise_step", "bridge")}
+def kernel_rules(rules, is_weighted=False):
+    us = {name: round(rules[f"{name}_s"] * 1e6) for name in ("dwell", "edge_dwell", "gap", "bridge")}
     return CentroidRules(
         roam_m=rules["roam_m"],
         dwell_us=us["dwell"],
@@ -48,37 +47,44 @@ def kernel_rules(rules, leaves_at_next_ping=False):
         spread_m=rules["spread_m"],
         dwell_us_per_m=rules["dwell_s_per_m"] * 1e6,
         noise_share=rules["noise_share"],
-        noise_step_us=us["noise_step"],
         bridge_us=us["bridge"],
         bridge_share=rules["bridge_share"],
         max_bridge_us=rules["max_bridge_s"] * 1_000_000,
         far_m=rules["far_m"],
         far_bridge_us=round(rules["far_bridge_s"] * 1e6),
-        is_left_at_next_ping=leaves_at_next_ping,
+        is_left_at_next_ping=False,
+        is_weighted=is_weighted,
     )
 
 
-def whole(columns, rules, accuracy_m=None):
-    stays, left = centroid_stays(
-        columns[0], Track(*columns[1:]), accuracy_m, no_open_centroids(), kernel_rules(rules), END_US, True
-    )
+def accuracies(columns):
+    rng = np.random.default_rng(columns[0].size)
+    return rng.choice(np.array([np.nan, 1, 5, 21, 70], np.float32), columns[0].size)
+
+
+def whole(columns, rules, accuracy_m=None, is_weighted=False):
+    track = Track(*columns[1:])
+    kernel = kernel_rules(rules, is_weighted)
+    stays, left = centroid_stays(columns[0], track, accuracy_m, no_open_centroids(), kernel, END_US, True)
     assert left.ints.shape[0] == 0
     return stays
 
 
-def naive(columns, rules):
-    rows = seconds_and_degrees(columns)
-    return [
-        (device, members)
-        for device in sorted({row[0] for row in rows})
-        for members in naive_centroid_stays([row[1:] for row in rows if row[0] == device], rules)
-    ]
+def naive(columns, rules, accuracy_m):
+    rows, found = seconds_and_degrees(columns), []
+    for device in sorted({row[0] for row in rows}):
+        mine = [k for k, row in enumerate(rows) if row[0] == device]
+        stays = naive_centroid_stays([rows[k][1:] for k in mine], [float(accuracy_m[k]) for k in mine], rules)
+        found += [(device, members) for members in stays]
+    return found
 
 
 @settings(max_examples=200, deadline=None)
-@given(columns=pings(), rules=naive_rules())
-def test_equal_to_the_naive_twin(columns, rules):
-    stays, expected = whole(columns, rules), naive(columns, rules)
+@given(columns=pings(), rules=naive_rules(), has_accuracy=st.booleans())
+def test_equal_to_the_naive_twin(columns, rules, has_accuracy):
+    accuracy_m = accuracies(columns) if has_accuracy else np.full(columns[0].size, np.nan, np.float32)
+    stays = whole(columns, rules, accuracy_m if has_accuracy else None)
+    expected = naive(columns, rules, accuracy_m)
     assert stays.device_id.tolist() == [device for device, _ in expected]
     assert (stays.started_at / 1e6).tolist() == [members[0][0] for _, members in expected]
     assert (stays.finished_at / 1e6).tolist() == [members[-1][0] for _, members in expected]
@@ -101,15 +107,15 @@ def test_equal_to_the_naive_twin(columns, rules):
     is_weighted=st.booleans(),
 )
 def test_cutting_at_midnights_changes_no_bit(columns, rules, midnights, is_weighted):
-    rng = np.random.default_rng(columns[0].size)
-    accuracy_m = rng.choice(np.array([np.nan, 1, 5, 70], np.float32), columns[0].size) if is_weighted else None
-    expected = whole(columns, rules, accuracy_m)
+    accuracy_m = accuracies(columns)
+    expected = whole(columns, rules, accuracy_m, is_weighted)
     parts, state = [], no_open_centroids()
     for begin, end in itertools.pairwise([-1, *midnights, END_US]):
         today = (columns[1] >= begin) & (columns[1] < end)
         track = Track(*(column[today] for column in columns[1:]))
-        here = accuracy_m[today] if is_weighted else None
-        stays, state = centroid_stays(columns[0][today], track, here, state, kernel_rules(rules), end, end == END_US)
+        kernel = kernel_rules(rules, is_weighted)
+        is_last = end == END_US
+        stays, state = centroid_stays(columns[0][today], track, accuracy_m[today], state, kernel, end, is_last)
         assert (state.ints[:, N_PINGS] > 0).all()
         parts.append(stays)
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)]

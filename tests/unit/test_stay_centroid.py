@@ -19,13 +19,13 @@ RULES = CentroidRules(
     spread_m=20.0,
     dwell_us_per_m=300e6,
     noise_share=0.0,
-    noise_step_us=MINUTE_US // 2,
     bridge_us=5 * MINUTE_US,
     bridge_share=0.0,
     max_bridge_us=30 * MINUTE_US,
     far_m=300.0,
     far_bridge_us=3 * MINUTE_US,
     is_left_at_next_ping=False,
+    is_weighted=False,
 )
 
 
@@ -101,14 +101,19 @@ def test_a_loose_stay_must_last_longer():
     assert strolls(125) == 1
 
 
-def test_scatter_between_moments_is_noise_where_so_stated():
+def test_the_error_that_accuracies_state_is_noise():
+    """A radius of 45 m with 68 % of positions is 29.8 m per axis, about the scatter drawn here."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 30, (2, 60))
     rows = [(-20 + k, -3_000.0 + 150 * k, 0.0) for k in range(19)]
     rows += [(k / 2, x, y) for k, (x, y) in enumerate(noise.T)]
     rows += [(31 + k, 500.0 * k + 500, 0.0) for k in range(6)]
-    assert len(detect(rows, roam_m=150.0).lon) == 0
-    assert len(detect(rows, roam_m=150.0, noise_share=1.0).lon) == 1
+
+    def found(accuracy_m, noise_share):
+        return len(detect(rows, accuracy_m=[accuracy_m] * len(rows), roam_m=150.0, noise_share=noise_share).lon)
+
+    assert found(45.0, 1.0) == 1
+    assert found(45.0, 0.0) == found(float("nan"), 1.0) == found(5.0, 1.0) == 0
 
 
 def test_at_the_edge_of_what_was_seen_less_time_is_enough():
@@ -135,7 +140,7 @@ def test_leaving_at_the_next_ping():
 def test_a_centre_weighted_by_accuracy():
     """Two pings of 10 m accuracy at 0 and one of 20 m at 90 m: weights 4, 4 and 1 put the centre at 10 m."""
     rows = [(0, 0.0, 0.0), (1, 0.0, 0.0), (20, 90.0, 0.0)]
-    stays = detect(rows, accuracy_m=[10, 10, 20], spread_m=100.0)
+    stays = detect(rows, accuracy_m=[10, 10, 20], spread_m=100.0, is_weighted=True)
     assert stays.lon[0] * 1e7 / UNITS_PER_M == pytest.approx(10.0, abs=0.02)
     assert detect(rows, spread_m=100.0).lon[0] * 1e7 / UNITS_PER_M == pytest.approx(30.0, abs=0.02)
     assert weight_of(1.0) == weight_of(3.0)
