@@ -16,6 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +68,8 @@ def lines_of_peer(peer: Peer, truth: Truth, settings: dict[str, Setting]) -> Ite
         yield line(truth, peer.name, f"{kind}: {setting}", found.is_stop, time.perf_counter() - started)
 
 
-def lines(truth: Truth, best: dict[str, dict[str, Setting]], is_grid: bool, params: dict[str, Any]) -> Iterator[Line]:
-    """Yield every method on one truth at one rate; settings found are noted in `best`."""
+def lines_of_peers(truth: Truth, best: dict[str, dict[str, Setting]], is_grid: bool) -> Iterator[Line]:
+    """Yield every peer on one truth at one rate; settings found are noted in `best`."""
     yield line(truth, "always stop", "", always_stop(truth.pings).is_stop)
     for peer in PEERS:
         if why := peer.is_absent():
@@ -79,10 +80,14 @@ def lines(truth: Truth, best: dict[str, dict[str, Setting]], is_grid: bool, para
         noted = best.get(peer.same_as or peer.name, {})
         settings = {kind: Setting(*setting) for kind, setting in noted.items()}
         yield from lines_of_peer(peer, truth, {"default": peer.default, **settings})
+
+
+def line_of_sojourn(truth: Truth, params: dict[str, Any]) -> Line:
+    """Return Sojourn's own."""
     started = time.perf_counter()
     found = sojourn_stays(truth.pings, **params)
     shown = ", ".join(f"{name}={value}" for name, value in params.items())
-    yield line(truth, "Sojourn", shown or "default", found.is_stop, time.perf_counter() - started)
+    return line(truth, "Sojourn", shown or "default", found.is_stop, time.perf_counter() - started)
 
 
 def shown(value: float | None) -> str:
@@ -119,7 +124,7 @@ def as_json(found: Line) -> dict[str, Any]:
     return {**found._asdict(), "pooled": pooled}
 
 
-def run(data: str, is_grid: bool, params: dict[str, Any]) -> dict[str, Any]:
+def run(data: str, is_grid: bool, is_alone: bool, params: dict[str, Any]) -> dict[str, Any]:
     """Print the tables of one data set; return them."""
     noted = json.loads(BEST.read_text()) if BEST.exists() else {}
     report: dict[str, Any] = {}
@@ -128,11 +133,11 @@ def run(data: str, is_grid: bool, params: dict[str, Any]) -> dict[str, Any]:
             best = noted.setdefault(truth.title, {}).setdefault(rate, {})
             thinned = truth.thinned(every_s)
             print_heading(thinned, rate)
-            rows = []
-            for found in lines(thinned, best, is_grid, params):
+            rows = report.setdefault(truth.title, {}).setdefault(rate, [])
+            peers = [] if is_alone else lines_of_peers(thinned, best, is_grid)
+            for found in chain(peers, map(line_of_sojourn, [thinned], [params])):
                 print_line(found)
                 rows.append(as_json(found))
-            report.setdefault(truth.title, {})[rate] = rows
     if is_grid:
         BEST.write_text(json.dumps(noted, indent=1) + "\n")
     return report
@@ -153,12 +158,13 @@ def main() -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of Sojourn's stays"
     )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     arguments = parser.parse_args()
     params = as_params(arguments.set)
     if arguments.data == "geolife":
-        report = print_trips(RATES, json.loads(BEST.read_text())["ssi"], params)
+        report = print_trips(RATES, None if arguments.alone else json.loads(BEST.read_text())["ssi"], params)
     else:
-        report = run(arguments.data, arguments.grid, params)
+        report = run(arguments.data, arguments.grid, arguments.alone, params)
     if arguments.json:
         print("\n" + json.dumps(report))
 

@@ -139,8 +139,8 @@ def shares(spans: Spans, inside: NDArray[np.float64]) -> dict[str, float]:
     return {mode: float(inside[rows].sum() / length[rows].sum()) for mode, rows in groups.items()}
 
 
-def methods(best: dict[str, Any], params: dict[str, Any]) -> Iterator[tuple[str, str, Method | None]]:
-    """Yield (method, setting, function) of each peer with each of its settings, and of Sojourn.
+def peers(best: dict[str, Any]) -> Iterator[tuple[str, str, Method | None]]:
+    """Yield (method, setting, function) of each peer with each of its settings.
 
     No function where a peer cannot run here; its setting says why.
     """
@@ -152,18 +152,22 @@ def methods(best: dict[str, Any], params: dict[str, Any]) -> Iterator[tuple[str,
         for kind, values in {"default": peer.default, **noted}.items():
             setting = Setting(*values)
             yield peer.name, f"{kind}: {setting}", partial(_one, peer, setting)
-    shown = ", ".join(f"{name}={value}" for name, value in params.items())
-    yield "Sojourn", shown or "default", partial(sojourn_stays, **params)
 
 
 def _one(peer: Peer, setting: Setting, pings: Pings) -> Found:
     return peer.find(pings, [setting])[0]
 
 
-def print_trips(rates: dict[str, float], best: dict[str, dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
+def _ours(params: dict[str, Any], pings: Pings) -> Found:
+    return sojourn_stays(pings, **params)
+
+
+def print_trips(
+    rates: dict[str, float], best: dict[str, dict[str, Any]] | None, params: dict[str, Any]
+) -> dict[str, Any]:
     """Print the share of trips in stays, of all their time and of the time seen; return it.
 
-    `best` has the settings of peers by rate, here those that are best on the SSI pings.
+    `best` has the settings of peers by rate, here those that are best on the SSI pings; None: no peers.
     """
     pings, trips = read_all()
     seen, has_any = seen_parts(pings, trips)
@@ -178,7 +182,9 @@ def print_trips(rates: dict[str, float], best: dict[str, dict[str, Any]], params
         print(f"\n{rate:62}{'of all time':>12}{'':48}{'of time seen':>12}")
         print(f"{'':62}" + "".join(f"{mode:>12}" for mode in modes * 2))
         thinned = pings.take(thin(pings.device_id, pings.at_us, every_s))
-        for method, setting, find in methods(best.get(rate, {}), params):
+        others = [] if best is None else peers(best.get(rate, {}))
+        shown = ", ".join(f"{name}={value}" for name, value in params.items())
+        for method, setting, find in (*others, ("Sojourn", shown or "default", partial(_ours, params))):
             if find is None:
                 print(f"{method:17}{setting}")
                 continue
