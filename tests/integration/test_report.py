@@ -230,13 +230,18 @@ def locations_of(devices, place, geoid):
             "location_id": np.full(n, place, np.int32),
             "lon": 4.9 + place,
             "lat": 52.4,
+            "n_visits": 1,
             "n_stays": 1,
+            "n_inferred_stays": 0,
             "dwell_s": 600.0,
+            "inferred_s": 0.0,
+            "bridged_s": 0.0,
             "first_at": at,
             "last_at": at,
             "radius_m": 0.0,
             "tract_geoid": geoid,
             "stays_started_at": [[at.value // 1000]] * n,
+            "visits_started_at": [[at.value // 1000]] * n,
         }
     )
 
