@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.evaluation.scores import thin
+from pipeline.evaluation.scores import ratio, thin
 from pipeline.kernels.geodesy import haversine_m
 from pipeline.sources.geolife_plt import read_blocks
 from pipeline.sources.pieces import Piece
@@ -136,7 +136,7 @@ def shares(spans: Spans, inside: NDArray[np.float64]) -> dict[str, float]:
     """Return the share of time inside by mode and of all."""
     length = spans.finished_us - spans.started_us
     groups = {"all": np.ones(length.size, np.bool_), **{mode: spans.mode == mode for mode in set(MODES.values())}}
-    return {mode: float(inside[rows].sum() / length[rows].sum()) for mode, rows in groups.items()}
+    return {mode: ratio(float(inside[rows].sum()), float(length[rows].sum())) for mode, rows in groups.items()}
 
 
 def peers(best: dict[str, Any]) -> Iterator[tuple[str, str, Method | None]]:

@@ -116,6 +116,7 @@ def city() -> list[Truth]:
 
 
 def city_as_seen_by(phone: str, params: CityParams) -> Truth:
+    """Return an artificial city by one kind of phone."""
     """Return the pings of one kind of phone with exact labels."""
     simulated = simulate_bucket(params, 0, 1)
     rows = simulated.pings.to_pandas()
