@@ -56,7 +56,8 @@ def _kept_start(frame: pd.DataFrame) -> np.ndarray:
 
 def to_open_stays(frame: pd.DataFrame) -> OpenStays:
     """Return the open candidates of the scans by diameter, anchor or density."""
-    frame = frame[frame["n_pings"] > 0]
+    # By density, pings may be kept that are of no stay yet.
+    frame = frame[(frame["n_pings"] > 0) | (frame["kept_at"].map(len) > 0)]
     names = ["device_id", "is_qualified", "anchor_lon_e7", "anchor_lat_e7", "started_at", "last_at"]
     names += ["n_pings", "max_gap_us", "sum_dlon_e7", "sum_dlat_e7"]
     columns = [_column(frame, name) for name in names]
