@@ -111,7 +111,7 @@ def city() -> list[Truth]:
     The labels are exact. The people are ours: still while they stay, on a smooth line with a little bend
     between places, with an error that drifts over a minute and spikes now and then. No queue, no red
     light, no walk about a park. True stays last at least seven minutes. Spikes come by the ping, so the logger
-has one in half an hour of recording, which is harsh.
+    has one in half an hour of recording, which is harsh.
     """
     return [city_as_seen_by(phone, params) for phone, params in PHONES.items()]
 
