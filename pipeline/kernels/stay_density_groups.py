@@ -274,10 +274,10 @@ def gather(
     first = groups.first[g]
     last = groups.last[g]
     stop = groups.first[g + 1] if g + 1 < groups.n else n_fixes(fixes)
+    # The last settled ping of a carried stay is a core fix or within reach of one, so it is not before `start`.
     start = fixes.reach_start[first]
     if stay[N_PINGS] > 0:
         floor_us = stay[LAST]
-        start = 0
     last_us = floor_us
     before_us = floor_us
     silence = 0
