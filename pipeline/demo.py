@@ -38,7 +38,7 @@ population_column = "population"
 max_accuracy_m = 500   # some phones report kilometres
 
 [params.stays]
-roam_m = 200           # positions scatter by tens of metres: at the 65 m default most stays would break apart
+preset = "app"         # phones sampled by applications: bursts, long silences, positions that scatter
 
 [params.locations]
 eps_m = 100
