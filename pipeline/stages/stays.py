@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -232,21 +234,19 @@ def _newest(pings: pd.DataFrame, last: LastPings) -> LastPings:
 
 def _infer(pings: pd.DataFrame, last: LastPings, params: StayParams) -> dict[str, np.ndarray]:
     """Return the stays inferred from silences that a ping of the date ends."""
-    start = group_starts(pings["device_id"].to_numpy())[:-1]
-    first = _of_pings(pings, start)
-    is_due = np.isin(last.device_id, first.device_id)
-    place = np.searchsorted(first.device_id, last.device_id[is_due])
-    # The last ping of an earlier date goes before the device's first ping of this one.
-    before = [column[is_due] for column in last[:-1]]
-    today = (
-        pings["device_id"].to_numpy(),
-        as_us(pings["tracked_at"]),
-        *(pings[n].to_numpy() for n in ("lon_e7", "lat_e7")),
-    )
-    device_id, at, lon_e7, lat_e7 = (
-        np.insert(mine, start[place], theirs) if theirs.size else mine
-        for mine, theirs in zip(today, before, strict=True)
-    )
+    today = (pings["device_id"].to_numpy(), as_us(pings["tracked_at"]), pings["lon_e7"].to_numpy())
+    parts = [_still((*today, pings["lat_e7"].to_numpy()), params)]
+    first = _of_pings(pings, group_starts(today[0])[:-1])
+    _, old, new = np.intersect1d(last.device_id, first.device_id, assume_unique=True, return_indices=True)
+    # From the last ping of an earlier date to the first of this one, device by device.
+    pairs = [np.column_stack([a[old], b[new]]).ravel() for a, b in zip(last[:-1], first[:-1], strict=True)]
+    parts.append(_still(pairs, params))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _still(pings: Sequence[np.ndarray], params: StayParams) -> dict[str, np.ndarray]:
+    """Return the stays inferred between consecutive pings (device, time in µs, lon_e7, lat_e7)."""
+    device_id, at, lon_e7, lat_e7 = pings
     rows = still_silences(device_id, at, lon_e7, lat_e7, _us(params.gap_s), _us(params.infer_gap_s), params.infer_m)
     lon, lat = midpoints(lon_e7, lat_e7, rows)
     return {
@@ -287,13 +287,17 @@ class _Offsets:
         return offsets
 
     def _of_today(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """Find the pings by one number that rises with (device, time): the date is at most a day long."""
+        devices, numbers = self._today
+        wanted = np.searchsorted(devices, device_id) * DAY_US + at - self._day_start
+        return self._pings["utc_offset_s"].to_numpy()[np.searchsorted(numbers, wanted)]
+
+    @cached_property
+    def _today(self) -> tuple[np.ndarray, np.ndarray]:
+        """The devices, and for each ping one number that rises with (device, time): the date is at most a day long."""
         start = group_starts(self._pings["device_id"].to_numpy())
         devices = self._pings["device_id"].to_numpy()[start[:-1]]
         codes = np.repeat(np.arange(devices.size), np.diff(start))
-        pings = codes * DAY_US + as_us(self._pings["tracked_at"]) - self._day_start
-        wanted = np.searchsorted(devices, device_id) * DAY_US + at - self._day_start
-        return self._pings["utc_offset_s"].to_numpy()[np.searchsorted(pings, wanted)]
+        return devices, codes * DAY_US + as_us(self._pings["tracked_at"]) - self._day_start
 
 
 def _left(

@@ -5,6 +5,8 @@ import sys
 
 BENCHMARKS = {
     "stays kernel beside fastmob": ["bench_stays_kernel", "--pings", "20000000"],
+    "stays kernel beside fastmob, two threads": ["bench_stays_kernel", "--pings", "20000000", "--threads", "2"],
+    "stays from 1 M to 100 M pings": ["bench_stay_sizes"],
     "stays beside the truth and the peers": ["bench_stay_accuracy", "--data", "ssi"],
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
     "areas of positions beside geopandas": ["bench_area_lookup"],
