@@ -115,11 +115,13 @@ OPEN_STAYS = Table(
         Column("max_gap_us", pa.int64(), "Longest silence inside so far", "µs", 0),
         Column("sum_dlon_e7", pa.int64(), "Sum of longitudes minus the anchor's", "1e-7 degree"),
         Column("sum_dlat_e7", pa.int64(), "Sum of latitudes minus the anchor's", "1e-7 degree"),
-        Column("sum_square", pa.float64(), "Sum of squared distances to the anchor, in the plane", "(1e-7 degree)²", 0),
+        Column(
+            "sum_distance", pa.float64(), "Sum of distances to the mean of the pings before", "units of the plane", 0
+        ),
         Column("sum_accuracy_m2", pa.float64(), "Sum of squared accuracy radii of the pings that state one", "m²", 0),
         Column("sum_weight", pa.float64(), "Sum of weights by accuracy", "1/m²", 0),
-        Column("weighted_dlon_e7", pa.float64(), "Weighted sum of longitudes minus the anchor's", "1e-7 degree/m²"),
-        Column("weighted_dlat_e7", pa.float64(), "Weighted sum of latitudes minus the anchor's", "1e-7 degree/m²"),
+        Column("weighted_dlon", pa.float64(), "Weighted sum of longitudes minus the anchor's", "1e-7 degree/m²"),
+        Column("weighted_dlat", pa.float64(), "Weighted sum of latitudes minus the anchor's", "1e-7 degree/m²"),
         Column("utc_offset_s", pa.int32(), "Local time minus UTC at the first ping", "s", -50_400, 50_400),
         Column("kept_lon_e7", pa.list_(pa.int32()), "Pings still needed: longitudes", "1e-7 degree"),
         Column("kept_lat_e7", pa.list_(pa.int32()), "Pings still needed: latitudes", "1e-7 degree"),

@@ -16,7 +16,7 @@ INTS = (
     *("device_id", "anchor_lon_e7", "anchor_lat_e7", "started_at", "last_at", "n_pings", "max_gap_us"),
     *("sum_dlon_e7", "sum_dlat_e7", "is_cut"),
 )
-FLOATS = ("sum_square", "sum_accuracy_m2", "sum_weight", "weighted_dlon_e7", "weighted_dlat_e7")
+FLOATS = ("sum_distance", "sum_accuracy_m2", "sum_weight", "weighted_dlon", "weighted_dlat")
 KEPT = {"kept_lon_e7": "i4", "kept_lat_e7": "i4", "kept_at": "i8", "kept_utc_offset_s": "i4", "kept_accuracy_m": "f4"}
 TIMES = ("started_at", "last_at", "ping_at")
 Columns = dict[str, np.ndarray]

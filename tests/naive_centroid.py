@@ -50,15 +50,16 @@ def _run(pings, i, rules):
 
 
 def naive_spread_m(members, accuracy_m, rules):
-    """Root mean square distance of pings to their mean, less the mean square error their accuracies state.
+    """Mean distance of pings to the mean of those before them, less the mean distance their accuracies state.
 
-    68 % of a normal error with a variance of 1 per axis are within sqrt(-2 ln 0.32), and its mean square is 2.
+    68 % of a normal error with a variance of 1 per axis are within sqrt(-2 ln 0.32); its mean is sqrt(pi / 2).
     """
     points = [_plane_m(p, members[0]) for p in members]
-    centre = _mean(points)
-    square = sum(math.dist(p, centre) ** 2 for p in points) / len(points)
-    variances = [0.0 if math.isnan(a) else (a / math.sqrt(-2 * math.log(0.32))) ** 2 for a in accuracy_m]
-    return math.sqrt(max(0.0, square - rules["noise_share"] * 2 * sum(variances) / len(variances)))
+    apart_m = [math.dist(points[k], _mean(points[:k])) for k in range(1, len(points))]
+    spread_m = sum(apart_m) / len(points)
+    noise_m = [0.0 if math.isnan(a) else a * math.sqrt(math.pi / 2 / (-2 * math.log(0.32))) for a in accuracy_m]
+    noise_square = sum(m * m for m in noise_m) / len(noise_m)
+    return math.sqrt(max(0.0, spread_m**2 - rules["noise_share"] * noise_square))
 
 
 def naive_centroid_stays(pings, accuracy_m, rules):

@@ -33,12 +33,12 @@ from pipeline.kernels.stay_geometry import POLAR_UNIT, Track, is_polar, polar_of
 ALL_READ, SILENCE, LEFT = 0, 1, 2
 # Whole numbers of a candidate.
 DEVICE, LON, LAT, STARTED, LAST, N_PINGS, MAX_GAP, SUM_U, SUM_V, IS_CUT = range(10)
-# Other numbers: sum of squares in units of the plane, of accuracy radii squared, and sums weighted by accuracy.
-SUM_SQUARE, SUM_ACCURACY, WEIGHT, WEIGHT_U, WEIGHT_V = range(5)
+# Other numbers: sum of distances in units of the plane, of accuracy radii squared, and sums weighted by accuracy.
+SUM_DISTANCE, SUM_ACCURACY, WEIGHT, WEIGHT_U, WEIGHT_V = range(5)
 N_INTS, N_FLOATS = 10, 5
 # An accuracy radius holds 68 % of positions (as Android defines it): of a normal error its square is
-# -2 ln(0.32) = 2.28 variances per axis, and the squared distance to the truth is 2 of them on average.
-NOISE_PER_ACCURACY = -1.0 / math.log(0.32)
+# -2 ln(0.32) = 2.28 variances per axis, and the mean distance to the truth is sqrt(pi / 2) deviations.
+NOISE_PER_ACCURACY = math.pi / 2 / (-2 * math.log(0.32))
 # Accuracy radii are not trusted to be better than this (ours): one lucky fix must not be the centre.
 BEST_ACCURACY_M = 3.0
 # A ping that states no accuracy weighs as much as one with this radius (ours: common outdoors).
@@ -114,7 +114,6 @@ def begin(
     ints[N_PINGS], ints[IS_CUT] = 1, cut
     if is_polar(ints[LAT]):
         ints[SUM_U], ints[SUM_V] = polar_offset(0, ints[LAT])
-        floats[SUM_SQUARE] = float(ints[SUM_U]) * ints[SUM_U] + float(ints[SUM_V]) * ints[SUM_V]
     if accuracy_m.size > 0:
         if not math.isnan(accuracy_m[k]):
             floats[SUM_ACCURACY] = float(accuracy_m[k]) * accuracy_m[k]
@@ -134,7 +133,7 @@ def follow(
     ints, floats = candidate.ints, candidate.floats
     lon0, lat0, started, last = ints[LON], ints[LAT], ints[STARTED], ints[LAST]
     n, max_gap, sum_u, sum_v = ints[N_PINGS], ints[MAX_GAP], ints[SUM_U], ints[SUM_V]
-    sum_square, sum_accuracy = floats[SUM_SQUARE], floats[SUM_ACCURACY]
+    sum_distance, sum_accuracy = floats[SUM_DISTANCE], floats[SUM_ACCURACY]
     polar = is_polar(lat0)
     scale, unit_m = _plane(lat0)
     roam_square, far_square = (rules.roam_m / unit_m) ** 2, (rules.far_m / unit_m) ** 2
@@ -155,10 +154,10 @@ def follow(
         x, y = float(u * n - sum_u) * scale, float(v * n - sum_v)
         square, n_square = x * x + y * y, float(n) * n
         if square <= roam_square * n_square:
+            sum_distance += math.sqrt(square) / n
             n += 1
             sum_u += u
             sum_v += v
-            sum_square += (u * scale) * (u * scale) + float(v) * v
             max_gap = max(max_gap, at - last)
             last = at
             outside = -1
@@ -179,23 +178,23 @@ def follow(
                 break
         k += 1
     ints[LAST], ints[N_PINGS], ints[MAX_GAP], ints[SUM_U], ints[SUM_V] = last, n, max_gap, sum_u, sum_v
-    floats[SUM_SQUARE], floats[SUM_ACCURACY] = sum_square, sum_accuracy
+    floats[SUM_DISTANCE], floats[SUM_ACCURACY] = sum_distance, sum_accuracy
     return k, outside, why
 
 
 @kernel
 def spread_of_m(candidate: Candidate, noise_share: float) -> float:
-    """Return the root mean square distance of the candidate's pings to their mean, noise taken off, in metres.
+    """Return how far the candidate's pings are from the mean of those before them on average, less noise, in metres.
 
-    Taken off is `noise_share` of the mean square error that the accuracy radii state; a ping that
-    states none counts as exact.
+    The mean distance, not the mean square: the last pings of an approach must not spoil a stay. Taken
+    off, as squares, is `noise_share` of what the accuracy radii state; a ping that states none counts
+    as exact.
     """
     ints, floats = candidate.ints, candidate.floats
-    scale, unit_m = _plane(ints[LAT])
     n = float(ints[N_PINGS])
-    mean_u, mean_v = ints[SUM_U] / n * scale, ints[SUM_V] / n
-    square_m2 = (floats[SUM_SQUARE] / n - mean_u * mean_u - mean_v * mean_v) * unit_m * unit_m
-    return math.sqrt(max(0.0, square_m2 - noise_share * NOISE_PER_ACCURACY * floats[SUM_ACCURACY] / n))
+    distance_m = floats[SUM_DISTANCE] / n * _plane(ints[LAT])[1]
+    noise_m2 = noise_share * NOISE_PER_ACCURACY * floats[SUM_ACCURACY] / n
+    return math.sqrt(max(0.0, distance_m * distance_m - noise_m2))
 
 
 @kernel

@@ -41,21 +41,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # Phones sampled by applications: bursts, long silences, positions that scatter by tens of metres.
     "app": {
-        "roam_m": 80.0,
         "dwell_s": 300.0,
-        "spread_m": 30.0,
-        "dwell_s_per_m": 60.0,
+        "dwell_s_per_m": 0.0,
+        "far_bridge_s": 300.0,
         "infer_m": 100.0,
     },
     # Loggers that record every few seconds, and are off or asleep while nothing moves.
     "dense": {
-        "roam_m": 100.0,
-        "dwell_s": 900.0,
         "edge_dwell_s": 120.0,
-        "spread_m": 15.0,
-        "dwell_s_per_m": 300.0,
-        "bridge_s": 180.0,
-        "far_bridge_s": 120.0,
+        "bridge_s": 120.0,
+        "far_m": 200.0,
+        "far_bridge_s": 300.0,
     },
     # Recalled from the literature on job loss and mobility, unverified: nothing bridged, nothing inferred.
     "literature": {
@@ -89,7 +85,7 @@ class StayParams(Params):
     """All pings near the running mean of those before (ours, after Infostop), within `roam_m` of each
     other (Hariharan and Toyama 2004), near the first one (scikit-mobility, trackintel), or dense in place
     and time (after ST-DBSCAN and SeqScan)."""
-    roam_m: float = Field(default=125.0, gt=0, le=50_000)
+    roam_m: float = Field(default=80.0, gt=0, le=50_000)
     """Roaming distance in metres."""
     dwell_s: float = Field(default=450.0, gt=0)
     """Shortest stay in seconds, from the first to the last ping inside."""
@@ -111,8 +107,9 @@ class StayParams(Params):
     """"centroid": shortest stay beside a silence longer than `gap_s`, or at the start or end of the record,
     where only part of it was seen."""
     spread_m: float = Field(default=10.0, ge=0)
-    """"centroid": root mean square distance to the mean, noise taken off, up to which `dwell_s` is enough."""
-    dwell_s_per_m: float = Field(default=200.0, ge=0)
+    """"centroid": mean distance of pings to the mean of those before, noise taken off, up to which `dwell_s`
+    is enough."""
+    dwell_s_per_m: float = Field(default=400.0, ge=0)
     """"centroid": seconds that a stay must last longer for each metre beyond `spread_m`."""
     noise_share: float = Field(default=1.0, ge=0, le=1)
     """"centroid": share of the error stated by the pings' accuracy radii that is noise and no spread; pings
@@ -122,12 +119,15 @@ class StayParams(Params):
     bridge_share: float = Field(default=0.3, ge=0, le=1)
     """"centroid": as `bridge_s`, as a share of how long the stay has lasted, up to `max_bridge_s`."""
     max_bridge_s: float = Field(default=1800.0, ge=0)
+    """"centroid": the most that `bridge_share` can grow to, in seconds."""
     far_m: float = Field(default=300.0, gt=0)
-    """"centroid": further than this from the mean only `far_bridge_s` are bridged: outliers, not errands."""
-    far_bridge_s: float = Field(default=300.0, ge=0)
+    """"centroid": further than this from the mean, in metres, only `far_bridge_s` are bridged."""
+    far_bridge_s: float = Field(default=180.0, ge=0)
+    """"centroid": how long, in seconds, a device may be further than `far_m` away and yet come back."""
     reach_s: float = Field(default=300.0, gt=0)
     """"density": time before and after a ping, in seconds, of which `density_share` is spent within `roam_m`."""
     density_share: float = Field(default=0.5, gt=0, le=1)
+    """"density": share of that time that makes a ping dense."""
 
     @model_validator(mode="before")
     @classmethod

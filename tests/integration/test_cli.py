@@ -101,7 +101,7 @@ def test_catalog_prints_and_exports(tmp_path):
     [
         (["run", "no-such.toml"], 2, "no study file at no-such.toml"),
         (["run", "STUDY", "--set", "zone=Europe/Amsterdm"], 2, "is not an IANA time zone"),
-        (["run", "STUDY", "--set", "params.stays.roam=5"], 2, "fields of stays: criterion, roam_m"),
+        (["run", "STUDY", "--set", "params.stays.roam=5"], 2, "fields of stays: preset, criterion, roam_m"),
         (["run", "STUDY", "--set", "params.stay.roam_m=5"], 2, "no such stage; accepted"),
         (["run", "STUDY", "--from", "2031-01-01"], 2, "is not a span inside the study"),
         (["run", "STUDY", "--from", "1/2/2020"], 2, "write YYYY-MM-DD"),

@@ -82,7 +82,8 @@ def test_a_device_without_a_stay_stops_nothing(tmp_path, rows):
 
 
 def test_stays_that_are_all_noise_have_no_location(raw, tmp_path):
-    run(study(tmp_path, params={"locations": {"min_samples": 9}}), tmp_path / "t")
+    params = {"locations": {"min_samples": 9}, "stays": {"preset": "literature"}}
+    run(study(tmp_path, params=params), tmp_path / "t")
     assert all_rows(tmp_path / "t", "stays").num_rows == 4
     assert all_rows(tmp_path / "t", "visits").num_rows == 0
 

@@ -24,6 +24,7 @@ from pipeline.report.page import draw
 from pipeline.report.page import measure as measure_all
 from pipeline.report.quality import measure_quality
 from pipeline.settings import KEY_VARIABLE
+from pipeline.stages.stays import StayParams
 from tests.conftest import CITY, KEY, all_rows, run_all
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -147,7 +148,7 @@ def test_the_balance_and_the_run_are_told(root, page):
     for table in ("tracts", "pings", "coverage", "stays", "locations", "visits", "gyration", "exploration"):
         assert re.search(rf"{table} \d+ computed [\d,]+ \d+\.\d", page.text), table
     assert f"{all_rows(root, 'stays').num_rows:,}" in page.text
-    assert "stays. roam_m 65 default" in page.text
+    assert f"stays. roam_m {StayParams().roam_m:g} default" in page.text
     assert "pings. max_accuracy_m 500 study" in page.text
     assert "numpy " + np.__version__ in page.text
 

@@ -2,7 +2,6 @@
 
 import shutil
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +13,9 @@ from pipeline.engine.run import count_pings, status
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
 from pipeline.settings import KEY_VARIABLE, Settings
+from pipeline.stages.stays import StayParams
 from tests.conftest import all_rows, run_all, shard_bytes
-from tests.naive import naive_stays
+from tests.naive_centroid import naive_centroid_stays, naive_silences
 
 PUBLIC = ("pings", "coverage", "stays", "locations", "visits", "gyration", "exploration")
 
@@ -82,33 +82,25 @@ def test_coverage_counts_every_ping_and_hour(done):
 def test_stays_are_those_of_the_naive_method_over_the_whole_span(done):
     root, _ = done
     pings = all_rows(root, "pings").to_pandas()
+    pings = pings[~pings["is_jump"]]
     found = all_rows(root, "stays").to_pandas()
-    n_checked = 0
-    for device in pings["device_id"].unique()[:6]:
+    rules = StayParams().model_dump()
+    n_inferred = 0
+    for device in pings["device_id"].unique()[:10]:
         mine = pings[pings["device_id"] == device]
-        rows = zip(
-            mine["device_id"],
-            mine["tracked_at"].astype("int64") / 1e6,
-            mine["lon_e7"] / 1e7,
-            mine["lat_e7"] / 1e7,
-            strict=True,
+        rows = list(
+            zip(mine["tracked_at"].astype("int64") / 1e6, mine["lon_e7"] / 1e7, mine["lat_e7"] / 1e7, strict=True)
         )
-        expected = naive_stays(
-            list(rows),
-            criterion="diameter",
-            centre="mean",
-            roam_m=65.0,
-            dwell_s=300.0,
-            gap_s=3600.0,
-            leaves_at_next_ping=False,
+        observed = naive_centroid_stays(rows, mine["accuracy_m"].tolist(), rules)
+        inferred = naive_silences(rows, rules["gap_s"], rules["infer_gap_s"], rules["infer_m"])
+        expected = sorted(
+            [(s[0][0], s[-1][0], len(s), False) for s in observed] + [(a[0], b[0], 2, True) for a, b in inferred]
         )
         stays = found[found["device_id"] == device]
-        assert (stays["started_at"].astype("int64") / 1e6).tolist() == [s["started_at"] for s in expected]
-        assert (stays["finished_at"].astype("int64") / 1e6).tolist() == [s["finished_at"] for s in expected]
-        np.testing.assert_allclose(stays["lon"], [s["lon"] for s in expected], rtol=0, atol=1e-7)
-        np.testing.assert_allclose(stays["lat"], [s["lat"] for s in expected], rtol=0, atol=1e-7)
-        n_checked += len(expected)
-    assert n_checked > 20
+        started, finished = (stays[name].astype("int64") / 1e6 for name in ("started_at", "finished_at"))
+        assert list(zip(started, finished, stays["n_pings"], stays["is_inferred"], strict=True)) == expected
+        n_inferred += len(inferred)
+    assert n_inferred > 20
 
 
 def test_locations_hold_every_stay_once_and_visits_follow(done):

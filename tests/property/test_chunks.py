@@ -10,6 +10,14 @@ from tests.conftest import all_rows, run_all, shard_bytes
 
 MODEST = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
+WAYS = [
+    {},
+    {"preset": "app", "centre": "accuracy"},
+    {"preset": "literature"},
+    {"criterion": "anchor", "centre": "median"},
+    {"criterion": "density"},
+]
+
 
 def chunks_of(items, data):
     """Cut a random order of `items` into random chunks."""
@@ -37,8 +45,8 @@ def test_files_arriving_in_any_order_of_chunks(city, data):
 def test_dates_computed_in_any_order_of_chunks(city, data):
     n_buckets = data.draw(st.sampled_from([1, 4]))
     gap_s = data.draw(st.sampled_from([3600.0, 86_400.0, float("inf")]))
-    centre = data.draw(st.sampled_from(["mean", "median"]))
-    fields = {"params": {"stays": {"gap_s": gap_s, "centre": centre}}}
+    chosen = data.draw(st.sampled_from(WAYS))
+    fields = {"params": {"stays": {"gap_s": gap_s, **chosen}}}
     with tempfile.TemporaryDirectory() as folder:
         root, whole = Path(folder) / "chunks", Path(folder) / "whole"
         for chunk in chunks_of(city.days, data):
