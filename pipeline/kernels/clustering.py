@@ -19,17 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
-from pipeline.kernels.geodesy import EARTH_RADIUS_M, haversine_m, mean_position
+from pipeline.kernels.geodesy import haversine_m, mean_position
 from pipeline.kernels.gyration import radius_of_gyration
+from pipeline.kernels.sphere_cubes import (
+    NOISE,
+    find_slot,
+    is_within,
+    number_by_first,
+    number_cubes,
+    points_in_space,
+    reach_of,
+    rows_by_cube,
+)
 
 # Positions are stored to 1e-7 degrees (1.1 cm): a smaller reach would compare rounding.
 MIN_EPS_M = 0.01
-# Rounding of a haversine or of a straight line between two points of the sphere stays under 1e-8 m.
-DECIDED_BY_HAVERSINE_M = 1e-6
 # A cube of diagonal eps has side eps / sqrt(3), and two sides are more than eps / 2 + eps / 2.
 CUBES_AWAY = 2
 MAX_NEAR = (2 * CUBES_AWAY + 1) ** 3
-NOISE = -1
 
 
 class Places(NamedTuple):
@@ -143,90 +150,16 @@ def _cluster_devices(device_start, lon, lat, eps_m, min_samples):
 
 @kernel
 def _cluster_one(lon, lat, eps_m, min_samples):
-    reach = _reach(eps_m)
-    points = _points(lon, lat)
-    cube_of, cubes, slots = _number_cubes(points, reach[0] / math.sqrt(3.0))
-    rows, start = _rows_by_cube(cube_of, cubes.shape[0])
+    reach = reach_of(eps_m)
+    points = points_in_space(lon, lat)
+    cube_of, cubes, slots = number_cubes(points, reach[0] / math.sqrt(3.0))
+    rows, start = rows_by_cube(cube_of, cubes.shape[0])
     points = points[rows]
     box = _boxes(points, start)
     is_core = _find_core(points, start, cubes, slots, box, reach, min_samples)
     root = _join_cubes(points, start, cubes, slots, box, reach, is_core)
     cluster = _assign(points, start, cubes, slots, box, reach, is_core, root, rows)
-    return _number_by_first(cluster, rows)
-
-
-@kernel
-def _reach(eps_m):
-    """Return (surely within, surely beyond) as straight lines in metres, and eps_m itself."""
-    half_turn = math.pi * EARTH_RADIUS_M
-    line = 2 * EARTH_RADIUS_M * math.sin(min(eps_m, half_turn) / (2 * EARTH_RADIUS_M))
-    return line - DECIDED_BY_HAVERSINE_M, line + DECIDED_BY_HAVERSINE_M, eps_m
-
-
-@kernel
-def _points(lon, lat):
-    """Return rows (x, y, z, lon, lat): metres from the Earth's centre, then degrees."""
-    points = np.empty((lon.size, 5))
-    for i in range(lon.size):
-        phi, lam = math.radians(lat[i]), math.radians(lon[i])
-        points[i, 0] = EARTH_RADIUS_M * math.cos(phi) * math.cos(lam)
-        points[i, 1] = EARTH_RADIUS_M * math.cos(phi) * math.sin(lam)
-        points[i, 2] = EARTH_RADIUS_M * math.sin(phi)
-        points[i, 3], points[i, 4] = lon[i], lat[i]
-    return points
-
-
-@kernel
-def _number_cubes(points, side_m):
-    """Return (cube number of each point, integer corner of each cube, hash slots holding cube numbers)."""
-    n = points.shape[0]
-    size = 2
-    while size < 2 * n:
-        size *= 2
-    slots = np.full(size, -1, np.int64)
-    cubes = np.empty((n, 3), np.int64)
-    cube_of = np.empty(n, np.int64)
-    n_cubes = 0
-    for i in range(n):
-        for axis in range(3):
-            cubes[n_cubes, axis] = math.floor(points[i, axis] / side_m)
-        slot = _slot(slots, cubes, cubes[n_cubes, 0], cubes[n_cubes, 1], cubes[n_cubes, 2])
-        if slots[slot] < 0:
-            slots[slot] = n_cubes
-            n_cubes += 1
-        cube_of[i] = slots[slot]
-    return cube_of, cubes[:n_cubes].copy(), slots
-
-
-@kernel
-def _slot(slots, cubes, ix, iy, iz):
-    """Return the hash slot that holds the cube, or the empty slot where it belongs (linear probing)."""
-    mixed = np.uint64(ix) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= np.uint64(iy) * np.uint64(0xC2B2AE3D27D4EB4F)
-    mixed ^= np.uint64(iz) * np.uint64(0x165667B19E3779F9)
-    mixed ^= mixed >> np.uint64(29)
-    mask = slots.size - 1
-    slot = np.int64(mixed & np.uint64(mask))
-    while True:
-        c = slots[slot]
-        if c < 0 or (cubes[c, 0] == ix and cubes[c, 1] == iy and cubes[c, 2] == iz):
-            return slot
-        slot = (slot + 1) & mask
-
-
-@kernel
-def _rows_by_cube(cube_of, n_cubes):
-    """Return (row numbers regrouped by cube, start of each cube's group)."""
-    start = np.zeros(n_cubes + 1, np.int64)
-    for c in cube_of:
-        start[c + 1] += 1
-    start = np.cumsum(start)
-    filled = start[:-1].copy()
-    rows = np.empty(cube_of.size, np.int64)
-    for i in range(cube_of.size):
-        rows[filled[cube_of[i]]] = i
-        filled[cube_of[i]] += 1
-    return rows, start
+    return number_by_first(cluster, rows)
 
 
 @kernel
@@ -250,24 +183,11 @@ def _near_cubes(cubes, slots, c, near):
     for dx in range(-CUBES_AWAY, CUBES_AWAY + 1):
         for dy in range(-CUBES_AWAY, CUBES_AWAY + 1):
             for dz in range(-CUBES_AWAY, CUBES_AWAY + 1):
-                slot = _slot(slots, cubes, cubes[c, 0] + dx, cubes[c, 1] + dy, cubes[c, 2] + dz)
+                slot = find_slot(slots, cubes, cubes[c, 0] + dx, cubes[c, 1] + dy, cubes[c, 2] + dz)
                 if slots[slot] >= 0 and slots[slot] != c:
                     near[n_near] = slots[slot]
                     n_near += 1
     return n_near
-
-
-@kernel
-def _is_within(points, p, q, reach):
-    square = 0.0
-    for axis in range(3):
-        square += (points[p, axis] - points[q, axis]) ** 2
-    line = math.sqrt(square)
-    if line <= reach[0]:
-        return True
-    if line > reach[1]:
-        return False
-    return haversine_m(points[p, 3], points[p, 4], points[q, 3], points[q, 4]) <= reach[2]
 
 
 @kernel
@@ -307,7 +227,7 @@ def _count_within(points, p, start, c, box, reach, enough):
     for q in range(start[c], start[c + 1]):
         if n_within >= enough:
             break
-        n_within += _is_within(points, p, q, reach)
+        n_within += is_within(points, p, q, reach)
     return n_within
 
 
@@ -341,7 +261,7 @@ def _are_linked(points, start, c, other, box, reach, is_core):
     for p in range(start[c], start[c + 1]):
         if is_core[p] and _gap_to_box(points, p, box, other) <= reach[1]:
             for q in range(start[other], start[other + 1]):
-                if is_core[q] and _is_within(points, p, q, reach):
+                if is_core[q] and is_within(points, p, q, reach):
                     return True
     return False
 
@@ -375,25 +295,8 @@ def _best_cluster(points, p, start, near, box, reach, is_core, root, first_core)
         if _gap_to_box(points, p, box, c) > reach[1]:
             continue
         for q in range(start[c], start[c + 1]):
-            if is_core[q] and _is_within(points, p, q, reach):
+            if is_core[q] and is_within(points, p, q, reach):
                 apart_m = haversine_m(points[p, 3], points[p, 4], points[q, 3], points[q, 4])
                 if apart_m < best_m or (apart_m == best_m and first_core[root[c]] < first_core[best]):
                     best, best_m = root[c], apart_m
     return best
-
-
-@kernel
-def _number_by_first(cluster, rows):
-    """Return 0, 1, 2... for clusters in the order of the first row that belongs to them, in row order."""
-    by_row = np.empty(rows.size, np.int64)
-    for p in range(rows.size):
-        by_row[rows[p]] = cluster[p]
-    number = np.full(rows.size, NOISE, np.int64)
-    n_clusters = 0
-    for i in range(rows.size):
-        if by_row[i] != NOISE:
-            if number[by_row[i]] == NOISE:
-                number[by_row[i]] = n_clusters
-                n_clusters += 1
-            by_row[i] = number[by_row[i]]
-    return by_row

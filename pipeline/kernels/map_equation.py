@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
-from pipeline.kernels.clustering import _number_by_first, _rows_by_cube
+from pipeline.kernels.sphere_cubes import number_by_first, rows_by_cube
 
 # A move must save more than this, and savings closer than this are equal: rounding stays far below.
 MIN_SAVING_BITS = 1e-10
@@ -123,7 +123,7 @@ def _open_modules(network, module):
 
 @kernel
 def _renumber(module):
-    number = _number_by_first(module, np.arange(module.size))
+    number = number_by_first(module, np.arange(module.size))
     return number, number.max() + 1
 
 
@@ -223,7 +223,7 @@ def _move(network, modules, u, here, there, shared):
 @kernel
 def _merge(network, module, n_modules):
     """Return the network whose nodes are the modules of another."""
-    nodes, node_start = _rows_by_cube(module, n_modules)
+    nodes, node_start = rows_by_cube(module, n_modules)
     start = np.zeros(n_modules + 1, np.int64)
     to, weight = np.empty(network.to.size, np.int64), np.empty(network.to.size)
     strength, outside, shared = np.zeros(n_modules), np.zeros(n_modules), np.zeros(n_modules)

@@ -25,17 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
-from pipeline.kernels.clustering import (
-    MIN_EPS_M,
-    _is_within,
-    _number_by_first,
-    _number_cubes,
-    _points,
-    _reach,
-    _rows_by_cube,
-    _slot,
-)
+from pipeline.kernels.clustering import MIN_EPS_M
 from pipeline.kernels.map_equation import Network, communities
+from pipeline.kernels.sphere_cubes import (
+    find_slot,
+    is_within,
+    number_by_first,
+    number_cubes,
+    points_in_space,
+    reach_of,
+    rows_by_cube,
+)
 
 # In simulated cities whose stays are off by 15 to 30 m (standard deviation along each axis), the places nearest to
 # the truth are had with four to three times that; 70 m loses least over all of it.
@@ -105,14 +105,14 @@ def _network_devices(device_start, lon, lat, weight, link_m, node_m):
 
 @kernel
 def _places_of_one(lon, lat, weight, link_m, node_m):
-    points = _points(lon, lat)
+    points = points_in_space(lon, lat)
     node_of, first = _find_nodes(points, node_m)
     mass = np.zeros(first.size)
     for i in range(lon.size):
         mass[node_of[i]] += weight[i]
     start, to = _link_nodes(points[first], link_m)
     place = _find_places(start, to, mass)
-    return _number_by_first(place[node_of], np.arange(lon.size))
+    return number_by_first(place[node_of], np.arange(lon.size))
 
 
 # --- Nodes and links -----------------------------------------------------------------------------
@@ -121,8 +121,8 @@ def _places_of_one(lon, lat, weight, link_m, node_m):
 @kernel
 def _find_nodes(points, node_m):
     """Return (node of every row, first row of every node): the earliest node within node_m, or a new one."""
-    reach = _reach(node_m)
-    cube_of, cubes, slots = _number_cubes(points, reach[1] * CUBE_SLACK)
+    reach = reach_of(node_m)
+    cube_of, cubes, slots = number_cubes(points, reach[1] * CUBE_SLACK)
     # The nodes that began in a cube, latest first, as a chain.
     head = np.full(cubes.shape[0], NONE, np.int64)
     following = np.empty(points.shape[0], np.int64)
@@ -146,7 +146,7 @@ def _touching_cubes(cubes, slots, c, near):
     for dx in range(-1, 2):
         for dy in range(-1, 2):
             for dz in range(-1, 2):
-                slot = _slot(slots, cubes, cubes[c, 0] + dx, cubes[c, 1] + dy, cubes[c, 2] + dz)
+                slot = find_slot(slots, cubes, cubes[c, 0] + dx, cubes[c, 1] + dy, cubes[c, 2] + dz)
                 if slots[slot] >= 0:
                     near[n_near] = slots[slot]
                     n_near += 1
@@ -160,7 +160,7 @@ def _earliest_within(points, i, near, head, following, first, n_nodes, reach):
     for c in near:
         node = head[c]
         while node != NONE:
-            if node < best and _is_within(points, i, first[node], reach):
+            if node < best and is_within(points, i, first[node], reach):
                 best = node
             node = following[node]
     return best
@@ -170,9 +170,9 @@ def _earliest_within(points, i, near, head, following, first, n_nodes, reach):
 def _link_nodes(points, link_m):
     """Return (start, to): the other nodes within link_m of node u are ``to[start[u]:start[u + 1]]``."""
     n = points.shape[0]
-    reach = _reach(link_m)
-    cube_of, cubes, slots = _number_cubes(points, reach[1] * CUBE_SLACK)
-    nodes, cube_start = _rows_by_cube(cube_of, cubes.shape[0])
+    reach = reach_of(link_m)
+    cube_of, cubes, slots = number_cubes(points, reach[1] * CUBE_SLACK)
+    nodes, cube_start = rows_by_cube(cube_of, cubes.shape[0])
     start, to = np.zeros(n + 1, np.int64), np.empty(8 * n, np.int64)
     near = np.empty(MAX_TOUCHING, np.int64)
     for u in range(n):
@@ -181,7 +181,7 @@ def _link_nodes(points, link_m):
         for c in near[:n_near]:
             to = _with_room(to, end, cube_start[c + 1] - cube_start[c])
             for v in nodes[cube_start[c] : cube_start[c + 1]]:
-                if v != u and _is_within(points, u, v, reach):
+                if v != u and is_within(points, u, v, reach):
                     to[end] = v
                     end += 1
         start[u + 1] = end

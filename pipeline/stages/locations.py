@@ -1,15 +1,16 @@
 """`locations`: the recurrent places of each device, the visits to them, and the area each lies in."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data_contracts import LOCATIONS, STAYS, TRACTS
 from pipeline.geography import areas_at
 from pipeline.kernels.clustering import PlaceMembers, cluster_places, members_by_place, summarise_places
+from pipeline.kernels.place_network import network_places
 from pipeline.kernels.visits import begins_visit
 from pipeline.params import Params
 from pipeline.stage import stage
@@ -19,12 +20,21 @@ SECOND_US = 1_000_000
 
 
 class LocationParams(Params):
-    """How stays become places: DBSCAN per device (defaults recalled from the literature, unverified)."""
+    """How stays become places, device by device. What is said to be recalled from the literature is unverified."""
 
+    method: Literal["density", "network"] = "density"
+    """DBSCAN by `eps_m` and `min_samples`; or communities of a network of near stays (after Infostop, by the
+    map equation), which cut a chain of stays that DBSCAN makes one place."""
     eps_m: float = Field(default=60.0, gt=0)
-    """Stays at most this far apart, in metres, are at one place: the roaming distance less 5 m."""
+    """"density": stays at most this far apart, in metres, are at one place (recalled: 65 m of roaming less 5 m)."""
     min_samples: int = Field(default=1, ge=1)
-    """Stays, itself included, within `eps_m` that make a stay the core of a place; 1: every stay has a place."""
+    """"density": stays, itself included, within `eps_m` that make a stay the core of a place (recalled); 1: every
+    stay has a place."""
+    link_m: float = Field(default=70.0, gt=0, le=50_000)
+    """"network": stays at most this far apart, in metres, are linked (ours: three to four times the error of a
+    stay's centre)."""
+    node_m: float = Field(default=10.0, ge=0.01)
+    """"network": stays at most this far from the first of a node, in metres, are that node (ours)."""
     inferred_stays: Literal["anywhere", "known", "none"] = "anywhere"
     """Which inferred stays count (ours): all; those at a place that also has an observed stay; none of them."""
     merge_gap_s: float = Field(default=600.0, ge=0)
@@ -32,21 +42,28 @@ class LocationParams(Params):
     max_tract_distance_m: float = Field(default=0.0, ge=0, le=50_000)
     """A place outside all areas takes the nearest within these metres (ours); 0: only an area that covers it."""
 
+    @model_validator(mode="after")
+    def _nodes_are_smaller_than_links(self) -> Self:
+        if self.node_m > self.link_m:
+            raise ValueError(f"node_m ({self.node_m}) must be at most link_m ({self.link_m})")
+        return self
+
 
 @stage(reads=(STAYS, TRACTS), writes=LOCATIONS, params=LocationParams)
 def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams) -> pd.DataFrame:
     """Return one row per device and place: centre, visits, stays, dwell, first and last time, spread, area.
 
-    Places are clusters of the stays that count (`kernels.clustering.cluster_places`), numbered per device by
-    first stay; the centre is the mean of the observed stays, each weighing one, as in trackintel (of all,
-    where none was observed). The area is the one of `tracts` that covers the centre, borders included, else
-    the nearest within the given distance (the smallest id where several do), else null.
+    Places are clusters of the stays that count (`kernels.clustering.cluster_places` or
+    `kernels.place_network.network_places`), numbered per device by first stay; the centre is the mean of
+    the observed stays, each weighing one, as in trackintel (of all, where none was observed). The area is
+    the one of `tracts` that covers the centre, borders included, else the nearest within the given
+    distance (the smallest id where several do), else null.
     """
     if params.inferred_stays == "none":
         stays = stays[~stays["is_inferred"].to_numpy()]
     device_start = group_starts(stays["device_id"].to_numpy())
     lon, lat = stays["lon"].to_numpy(), stays["lat"].to_numpy()
-    label = cluster_places(device_start, lon, lat, params.eps_m, params.min_samples)
+    label = _label(device_start, lon, lat, params)
     members = members_by_place(device_start, label)
     is_inferred = stays["is_inferred"].to_numpy()
     left_out = np.zeros(len(stays), dtype=bool)
@@ -73,6 +90,12 @@ def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams)
             **_times(stays, members, left_out, params.merge_gap_s),
         }
     )
+
+
+def _label(device_start: np.ndarray, lon: np.ndarray, lat: np.ndarray, params: LocationParams) -> np.ndarray:
+    if params.method == "network":
+        return network_places(device_start, lon, lat, None, params.link_m, params.node_m)
+    return cluster_places(device_start, lon, lat, params.eps_m, params.min_samples)
 
 
 def _keep_observed(members: PlaceMembers, is_inferred: np.ndarray) -> tuple[PlaceMembers, np.ndarray]:

@@ -149,3 +149,17 @@ def test_nothing_in_nothing_out_and_inputs_stay_as_they_are():
     assert places.empty
     locations(stays, empty("tracts"), LocationParams(inferred_stays="known"))
     pd.testing.assert_frame_equal(stays, before)
+
+
+def test_a_chain_of_stays_is_one_place_by_density_and_several_by_network():
+    """Stays 50 m apart over a kilometre: DBSCAN reaches from one to the next, communities do not."""
+    chain = make_stays([(100 * k, 100 * k + 50, 50.0 * k, False) for k in range(21)])
+    assert places_and_visits(chain)[0]["n_stays"].tolist() == [21]
+    cut = places_and_visits(chain, location_params={"method": "network"})[0]
+    assert cut["n_stays"].sum() == 21
+    assert len(cut) >= 5 and cut["radius_m"].max() < 150
+
+
+def test_nodes_larger_than_links_are_refused():
+    with pytest.raises(ValueError, match="node_m"):
+        LocationParams(method="network", link_m=20.0, node_m=30.0)
