@@ -34,12 +34,15 @@ class Radii(NamedTuple):
 
 
 class Stays(NamedTuple):
-    """How long stays last, and when they start."""
+    """How long observed stays last, and when they start."""
 
     dwell: Bars | None
     starts: pd.DataFrame
     """Index: local hour of the week, 0 Monday midnight. ``n_stays``; missing where devices are too few."""
     n_devices: int
+    n_stays: int
+    n_inferred: int
+    """Of `n_stays`, those inferred from silences: left out above."""
 
 
 class Seen(NamedTuple):
@@ -76,14 +79,19 @@ def measure_exploration(store: Store, seed: int) -> Curve:
 
 
 def measure_stays(store: Store) -> Stays:
-    """Return the distribution of dwell, and stays by the local hour of the week in which they start."""
-    tally, counts, n_devices = Tally(DWELL_EDGES_S), [], 0
-    for frame in bucket_frames(store, STAYS, ["device_id", "started_at", "finished_at", "utc_offset_s"]):
+    """Return the distribution of dwell, and stays by the local hour of the week in which they start.
+
+    Of observed stays: a silence tells neither when a stay began nor how long it was.
+    """
+    tally, counts, n_devices, n_stays, n_inferred = Tally(DWELL_EDGES_S), [], 0, 0, 0
+    for frame in bucket_frames(store, STAYS, ["device_id", "started_at", "finished_at", "utc_offset_s", "is_inferred"]):
+        n_stays, n_inferred = n_stays + len(frame), n_inferred + int(frame["is_inferred"].sum())
+        frame = frame[~frame["is_inferred"]]
         dwell_s = (frame["finished_at"] - frame["started_at"]).dt.total_seconds()
         tally.add(frame["device_id"], dwell_s.to_numpy())
         counts.append(count_starts(frame))
         n_devices += frame["device_id"].nunique()
-    return Stays(tally.bars(), suppress_starts(counts), n_devices)
+    return Stays(tally.bars(), suppress_starts(counts), n_devices, n_stays, n_inferred)
 
 
 def count_starts(stays: pd.DataFrame) -> pd.DataFrame:

@@ -174,7 +174,8 @@ def test_measures_are_those_of_the_tables(root):
     assert radii.quartiles_m == [None, expected.median(), None]  # thirty devices: no quartiles
     stays = all_rows(root, "stays").to_pandas()
     found = measure_stays(store)
-    assert found.dwell.n_rows.sum() == len(stays)
+    assert (found.n_stays, found.n_inferred) == (len(stays), stays["is_inferred"].sum())
+    assert 0 < found.dwell.n_rows.sum() == (~stays["is_inferred"]).sum()
     assert found.starts["n_stays"].sum() <= len(stays)
     assert found.starts["n_stays"].sum() > 0
 
