@@ -182,8 +182,9 @@ def _nearest_one(px, py, best_m, best, xy, bounds, frame, leaves, entries):
     reach_y = best_m / METRES_PER_DEGREE
     shrink = math.cos(math.radians(py))
     reach_x = reach_y / shrink if shrink * 360.0 > reach_y else 360.0
-    outside_x = px + reach_x < bounds[0] or px - reach_x > bounds[2]
-    if outside_x or not (py + reach_y >= bounds[1] and py - reach_y <= bounds[3]):
+    # Written so that a NaN is near nothing.
+    is_near_x = px + reach_x >= bounds[0] and px - reach_x <= bounds[2]
+    if not (is_near_x and py + reach_y >= bounds[1] and py - reach_y <= bounds[3]):
         return best_m, best
     first_i, first_j, _, _ = _cell_of(max(px - reach_x, bounds[0]), max(py - reach_y, bounds[1]), frame)
     last_i, last_j, _, _ = _cell_of(min(px + reach_x, bounds[2]), min(py + reach_y, bounds[3]), frame)
