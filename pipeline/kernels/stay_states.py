@@ -42,8 +42,9 @@ class OpenStays(NamedTuple):
     Times are int64 µs, positions int32 of 1e-7 degrees; the sums are integer offsets from the
     anchor, which is the first ping. ``kept_*[kept_start[i]:kept_start[i + 1]]`` are the pings that
     row i still needs: none for criterion "anchor" with centre "mean"; the corners of the hull for
-    a qualified stay with "diameter" and "mean" (their ``kept_at`` is 0); all pings so far in every
-    other case, which for "median" and "medoid" grows with the stay.
+    a qualified stay with "diameter" and "mean" (their ``kept_at`` is 0); the pings of the last few
+    reaches by density; all pings so far in every other case, which for "median" and "medoid" grows
+    with the stay.
     """
 
     device_id: NDArray[np.int64]

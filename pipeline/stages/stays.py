@@ -87,7 +87,7 @@ class StayParams(Params):
     and time (after ST-DBSCAN and SeqScan)."""
     roam_m: float = Field(default=80.0, gt=0, le=50_000)
     """Roaming distance in metres."""
-    dwell_s: float = Field(default=450.0, gt=0)
+    dwell_s: float = Field(default=450.0, ge=1)
     """Shortest stay in seconds, from the first to the last ping inside."""
     gap_s: float = Field(default=3600.0, gt=0)
     """A silence longer than this many seconds ends a stay; inf: silences never do."""
@@ -103,7 +103,7 @@ class StayParams(Params):
     for a stay marked `is_inferred`; 0: none is."""
     infer_m: float = Field(default=50.0, gt=0, le=50_000)
     """How far apart, in metres, the two pings about such a silence may be."""
-    edge_dwell_s: float = Field(default=60.0, gt=0)
+    edge_dwell_s: float = Field(default=60.0, ge=1)
     """"centroid": shortest stay beside a silence longer than `gap_s`, or at the start or end of the record,
     where only part of it was seen."""
     spread_m: float = Field(default=10.0, ge=0)
@@ -162,10 +162,8 @@ def stays(
     found, candidates = _observe(pings, open_stays, day_end, is_last, params)
     observed = _frame(found._asdict(), offsets).assign(is_inferred=False)
     inferred = _frame(_infer(pings, last, params), offsets).assign(is_inferred=True)
-    rows = pd.concat([observed, inferred]) if len(inferred) else observed
-    # At a lone ping beside a silence an observed stay may last no time: the silence stands for it.
-    rows = rows.sort_values(["device_id", "started_at", "is_inferred"], kind="stable")
-    rows = rows.drop_duplicates(["device_id", "started_at"], keep="last")
+    # Observed stays last longer than no time, so none begins with the ping that begins a silence.
+    rows = pd.concat([observed, inferred]).sort_values(["device_id", "started_at"], kind="stable")
     return rows, _left(candidates, _newest(pings, last), offsets, day_end, params)
 
 
