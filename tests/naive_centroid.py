@@ -57,7 +57,10 @@ def naive_spread_m(members, accuracy_m, rules):
     points = [_plane_m(p, members[0]) for p in members]
     apart_m = [math.dist(points[k], _mean(points[:k])) for k in range(1, len(points))]
     spread_m = sum(apart_m) / len(points)
-    noise_m = [0.0 if math.isnan(a) else a * math.sqrt(math.pi / 2 / (-2 * math.log(0.32))) for a in accuracy_m]
+    noise_m = [
+        0.0 if math.isnan(a) else min(a, rules["roam_m"]) * math.sqrt(math.pi / 2 / (-2 * math.log(0.32)))
+        for a in accuracy_m
+    ]
     noise_square = sum(m * m for m in noise_m) / len(noise_m)
     return math.sqrt(max(0.0, spread_m**2 - rules["noise_share"] * noise_square))
 

@@ -96,6 +96,12 @@ def _weigh(floats: NDArray[np.float64], accuracy_m: float, u: int, v: int) -> No
 
 
 @kernel
+def _admitted_m2(accuracy_m: float, roam_m: float) -> float:
+    """Return the square of what a ping's accuracy admits of noise: no more than it was off the mean, at most."""
+    return 0.0 if math.isnan(accuracy_m) else min(accuracy_m, roam_m) ** 2
+
+
+@kernel
 def begin(
     candidate: Candidate,
     device: int,
@@ -103,7 +109,7 @@ def begin(
     accuracy_m: NDArray[np.float32],
     k: int,
     cut: bool,
-    is_weighted: bool,
+    rules: CentroidRules,
 ) -> None:
     """Make ping k the first and only ping of the candidate."""
     ints, floats = candidate.ints, candidate.floats
@@ -115,9 +121,8 @@ def begin(
     if is_polar(ints[LAT]):
         ints[SUM_U], ints[SUM_V] = polar_offset(0, ints[LAT])
     if accuracy_m.size > 0:
-        if not math.isnan(accuracy_m[k]):
-            floats[SUM_ACCURACY] = float(accuracy_m[k]) * accuracy_m[k]
-        if is_weighted:
+        floats[SUM_ACCURACY] = _admitted_m2(accuracy_m[k], rules.roam_m)
+        if rules.is_weighted:
             _weigh(floats, accuracy_m[k], ints[SUM_U], ints[SUM_V])
 
 
@@ -139,13 +144,14 @@ def follow(
     roam_square, far_square = (rules.roam_m / unit_m) ** 2, (rules.far_m / unit_m) ** 2
     has_accuracy = accuracy_m.size > 0
     outside, why = -1, ALL_READ
-    before = last
+    before, silence = last, 0
     k = lo
     while k < hi:
         at = track.at[k]
         if at - before > rules.gap_us:
             why = SILENCE
             break
+        silence = max(silence, at - before)
         before = at
         u = wrapped_e7(np.int64(track.lon_e7[k]) - lon0)
         v = np.int64(track.lat_e7[k]) - lat0
@@ -158,12 +164,11 @@ def follow(
             n += 1
             sum_u += u
             sum_v += v
-            max_gap = max(max_gap, at - last)
-            last = at
-            outside = -1
+            max_gap = max(max_gap, silence)
+            last, silence, outside = at, 0, -1
             if has_accuracy:
                 accuracy = float(accuracy_m[k])
-                sum_accuracy += 0.0 if math.isnan(accuracy) else accuracy * accuracy
+                sum_accuracy += _admitted_m2(accuracy, rules.roam_m)
                 if rules.is_weighted:
                     _weigh(floats, accuracy, u, v)
         else:

@@ -122,7 +122,7 @@ def _sweep_device(
         if candidate.ints[N_PINGS] == 0:
             if k == hi:
                 return n_stays, n_open, found
-            begin(candidate, device, track, accuracy_m, k, cut, rules.is_weighted)
+            begin(candidate, device, track, accuracy_m, k, cut, rules)
             k += 1
         k, outside, why = follow(candidate, track, accuracy_m, k, hi, rules)
         if why == ALL_READ and not is_final:
@@ -210,11 +210,17 @@ def centroid_stays(
 ) -> tuple[Stays, OpenCentroids]:
     """Return the stays about their mean that close with these pings, and the candidates still open.
 
-    Pings, `day_end_us`, `is_last` and errors are those of `stays.detect_stays`. `accuracy_m` (metres, NaN
-    where not stated; None where no ping states any) tells noise from movement and, with
-    `rules.is_weighted`, weighs the pings of a centre (`weight_of`).
+    Pings, `day_end_us`, `is_last` and errors are those of `stays.detect_stays`; the rules are taken as
+    they are. `accuracy_m` (metres, NaN where not stated; None where no ping states any) tells noise from
+    movement and, with `rules.is_weighted`, weighs the pings of a centre (`weight_of`).
     """
     accuracy = np.empty(0, np.float32) if accuracy_m is None else np.ascontiguousarray(accuracy_m, np.float32)
+    if accuracy_m is None and rules.is_weighted:
+        accuracy = np.full(device_id.size, np.nan, np.float32)
+    if not device_id.shape == track.at.shape == track.lon_e7.shape == track.lat_e7.shape:
+        raise ValueError("device_id and the columns of track must have the same length")
+    if accuracy.size not in (0, device_id.size):
+        raise ValueError("accuracy_m must have a value for each ping")
     device_id, track, accuracy = _with_kept(device_id, track, accuracy, open_centroids)
     device_id, accuracy = frozen(device_id, np.int64), frozen(accuracy, np.float32)
     track = Track(frozen(track.at, np.int64), frozen(track.lon_e7, np.int32), frozen(track.lat_e7, np.int32))

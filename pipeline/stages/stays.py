@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -87,7 +86,7 @@ class StayParams(Params):
     and time (after ST-DBSCAN and SeqScan)."""
     roam_m: float = Field(default=80.0, gt=0, le=50_000)
     """Roaming distance in metres."""
-    dwell_s: float = Field(default=450.0, ge=1)
+    dwell_s: float = Field(default=450.0, ge=1, allow_inf_nan=False)
     """Shortest stay in seconds, from the first to the last ping inside."""
     gap_s: float = Field(default=3600.0, gt=0)
     """A silence longer than this many seconds ends a stay; inf: silences never do."""
@@ -103,28 +102,28 @@ class StayParams(Params):
     for a stay marked `is_inferred`; 0: none is."""
     infer_m: float = Field(default=50.0, gt=0, le=50_000)
     """How far apart, in metres, the two pings about such a silence may be."""
-    edge_dwell_s: float = Field(default=60.0, ge=1)
+    edge_dwell_s: float = Field(default=60.0, ge=1, allow_inf_nan=False)
     """"centroid": shortest stay beside a silence longer than `gap_s`, or at the start or end of the record,
     where only part of it was seen."""
-    spread_m: float = Field(default=10.0, ge=0)
+    spread_m: float = Field(default=10.0, ge=0, allow_inf_nan=False)
     """"centroid": mean distance of pings to the mean of those before, noise taken off, up to which `dwell_s`
     is enough."""
-    dwell_s_per_m: float = Field(default=400.0, ge=0)
+    dwell_s_per_m: float = Field(default=400.0, ge=0, allow_inf_nan=False)
     """"centroid": seconds that a stay must last longer for each metre beyond `spread_m`."""
     noise_share: float = Field(default=1.0, ge=0, le=1)
     """"centroid": share of the error stated by the pings' accuracy radii that is noise and no spread; pings
     that state none count as exact."""
-    bridge_s: float = Field(default=600.0, ge=0)
+    bridge_s: float = Field(default=600.0, ge=0, allow_inf_nan=False)
     """"centroid": how long, in seconds, a device may be outside and yet come back to the same stay."""
     bridge_share: float = Field(default=0.3, ge=0, le=1)
     """"centroid": as `bridge_s`, as a share of how long the stay has lasted, up to `max_bridge_s`."""
-    max_bridge_s: float = Field(default=1800.0, ge=0)
+    max_bridge_s: float = Field(default=1800.0, ge=0, allow_inf_nan=False)
     """"centroid": the most that `bridge_share` can grow to, in seconds."""
-    far_m: float = Field(default=300.0, gt=0)
+    far_m: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """"centroid": further than this from the mean, in metres, only `far_bridge_s` are bridged."""
-    far_bridge_s: float = Field(default=180.0, ge=0)
+    far_bridge_s: float = Field(default=180.0, ge=0, allow_inf_nan=False)
     """"centroid": how long, in seconds, a device may be further than `far_m` away and yet come back."""
-    reach_s: float = Field(default=300.0, gt=0)
+    reach_s: float = Field(default=300.0, ge=20, le=7200)
     """"density": time before and after a ping, in seconds, of which `density_share` is spent within `roam_m`."""
     density_share: float = Field(default=0.5, gt=0, le=1)
     """"density": share of that time that makes a ping dense."""
@@ -138,6 +137,10 @@ class StayParams(Params):
     def _criterion_can(self) -> Self:
         if self.centre not in CENTRES[self.criterion]:
             raise ValueError(f'criterion "{self.criterion}" has centre {" or ".join(CENTRES[self.criterion])}')
+        if self.criterion == "centroid" and not (
+            self.edge_dwell_s <= self.dwell_s and self.bridge_s <= self.max_bridge_s and self.roam_m <= self.far_m
+        ):
+            raise ValueError("edge_dwell_s, bridge_s and roam_m must be at most dwell_s, max_bridge_s and far_m")
         if self.leaves_at_next_ping and self.criterion == "density":
             raise ValueError('criterion "density" knows no next ping to leave at')
         return self
@@ -160,8 +163,9 @@ def stays(
     last = to_last_pings(open_stays)
     offsets = _Offsets(pings, open_stays, day_end)
     found, candidates = _observe(pings, open_stays, day_end, is_last, params)
-    observed = _frame(found._asdict(), offsets).assign(is_inferred=False)
-    inferred = _frame(_infer(pings, last, params), offsets).assign(is_inferred=True)
+    start_offset = offsets.of(found.device_id, found.started_at)
+    observed = _frame(found._asdict() | {"utc_offset_s": start_offset}).assign(is_inferred=False)
+    inferred = _frame(_infer(pings, last, params)).assign(is_inferred=True)
     # Observed stays last longer than no time, so none begins with the ping that begins a silence.
     rows = pd.concat([observed, inferred]).sort_values(["device_id", "started_at"], kind="stable")
     return rows, _left(candidates, _newest(pings, last), offsets, day_end, params)
@@ -217,6 +221,7 @@ def centroid_rules(params: StayParams) -> CentroidRules:
 
 
 def _of_pings(pings: pd.DataFrame, rows: np.ndarray) -> LastPings:
+    """Return some pings of the date."""
     columns = (pings[name].to_numpy()[rows] for name in ("lon_e7", "lat_e7", "utc_offset_s"))
     return LastPings(pings["device_id"].to_numpy()[rows], as_us(pings["tracked_at"])[rows], *columns)
 
@@ -232,19 +237,18 @@ def _newest(pings: pd.DataFrame, last: LastPings) -> LastPings:
 
 def _infer(pings: pd.DataFrame, last: LastPings, params: StayParams) -> dict[str, np.ndarray]:
     """Return the stays inferred from silences that a ping of the date ends."""
-    today = (pings["device_id"].to_numpy(), as_us(pings["tracked_at"]), pings["lon_e7"].to_numpy())
-    parts = [_still((*today, pings["lat_e7"].to_numpy()), params)]
-    first = _of_pings(pings, group_starts(today[0])[:-1])
+    today = _of_pings(pings, np.arange(len(pings)))
+    first = LastPings(*(column[group_starts(today.device_id)[:-1]] for column in today))
     _, old, new = np.intersect1d(last.device_id, first.device_id, assume_unique=True, return_indices=True)
     # From the last ping of an earlier date to the first of this one, device by device.
-    pairs = [np.column_stack([a[old], b[new]]).ravel() for a, b in zip(last[:-1], first[:-1], strict=True)]
-    parts.append(_still(pairs, params))
+    pairs = LastPings(*(np.column_stack([a[old], b[new]]).ravel() for a, b in zip(last, first, strict=True)))
+    parts = [_still(today, params), _still(pairs, params)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _still(pings: Sequence[np.ndarray], params: StayParams) -> dict[str, np.ndarray]:
-    """Return the stays inferred between consecutive pings (device, time in µs, lon_e7, lat_e7)."""
-    device_id, at, lon_e7, lat_e7 = pings
+def _still(pings: LastPings, params: StayParams) -> dict[str, np.ndarray]:
+    """Return the stays inferred between consecutive pings."""
+    device_id, at, lon_e7, lat_e7, utc_offset_s = pings
     rows = still_silences(device_id, at, lon_e7, lat_e7, _us(params.gap_s), _us(params.infer_gap_s), params.infer_m)
     lon, lat = midpoints(lon_e7, lat_e7, rows)
     return {
@@ -255,6 +259,7 @@ def _still(pings: Sequence[np.ndarray], params: StayParams) -> dict[str, np.ndar
         "lat": lat,
         "n_pings": np.full(rows.size, 2),
         "max_gap_s": (at[rows + 1] - at[rows]) / US_PER_S,
+        "utc_offset_s": utc_offset_s[rows],
     }
 
 
@@ -319,8 +324,6 @@ def _left(
     return open_stays_frame(candidates, LastPings(*(column[is_open] for column in last)))
 
 
-def _frame(columns: dict[str, np.ndarray], offsets: _Offsets) -> pd.DataFrame:
+def _frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return rows of STAYS but for how they were found, from times in µs."""
-    offset = offsets.of(columns["device_id"], columns["started_at"])
-    times = {name: as_times(columns[name]) for name in ("started_at", "finished_at")}
-    return pd.DataFrame(columns | times | {"utc_offset_s": offset})
+    return pd.DataFrame(columns | {name: as_times(columns[name]) for name in ("started_at", "finished_at")})

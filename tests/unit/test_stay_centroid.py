@@ -67,7 +67,7 @@ def test_an_outlier_is_bridged_and_takes_no_part():
     stays = detect(rows)
     assert spans(stays) == [(10, 31)]
     assert stays.n_pings.tolist() == [21]
-    assert stays.max_gap_s.tolist() == [120]
+    assert stays.max_gap_s.tolist() == [60]  # the outlier was no silence
 
 
 def test_a_step_out_is_bridged_up_to_its_time_and_less_far_away():
@@ -123,6 +123,15 @@ def test_the_error_that_accuracies_state_is_noise():
     assert found(45.0, 0.0) == found(float("nan"), 1.0) == found(5.0, 1.0) == 0
 
 
+def test_one_fix_of_a_far_mast_makes_no_stroll_a_stay():
+    """A quarter of a metre a second: 24 minutes within 100 m of the mean of a slow walk."""
+    rows = [(k / 4, 3.75 * k, 0.0) for k in range(200)]
+    accuracy_m = [5.0] * 200
+    assert len(detect(rows, accuracy_m=accuracy_m, edge_dwell_us=RULES.dwell_us, noise_share=1.0).lon) == 0
+    accuracy_m[20] = 1_000.0
+    assert len(detect(rows, accuracy_m=accuracy_m, edge_dwell_us=RULES.dwell_us, noise_share=1.0).lon) == 0
+
+
 def test_at_the_edge_of_what_was_seen_less_time_is_enough():
     leaves = [*still((0, 1, 2, 3)), *[(4 + k, 500.0 * k + 500, 0.0) for k in range(5)]]
     assert spans(detect(leaves)) == [(0, 3)]
@@ -159,6 +168,15 @@ def test_unsorted_pings_are_refused():
     for device_id, words in (([1, 1], "goes back"), ([2, 1], "not sorted")):
         with pytest.raises(ValueError, match=words):
             centroid_stays(np.array(device_id), track, None, no_open_centroids(), RULES, 10**17, True)
+
+
+def test_columns_of_different_lengths_are_refused():
+    track = Track(np.zeros(2, np.int64), np.zeros(2, np.int32), np.zeros(1, np.int32))
+    with pytest.raises(ValueError, match="same length"):
+        centroid_stays(np.zeros(2, np.int64), track, None, no_open_centroids(), RULES, 10**17, True)
+    track = track._replace(lat_e7=np.zeros(2, np.int32))
+    with pytest.raises(ValueError, match="each ping"):
+        centroid_stays(np.zeros(2, np.int64), track, np.zeros(1), no_open_centroids(), RULES, 10**17, True)
 
 
 def test_pings_before_those_carried_are_refused():
