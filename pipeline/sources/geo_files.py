@@ -1,5 +1,6 @@
 """Files with geometry, as areas and places of interest come: reading, unzipping, degrees, ids, hashes."""
 
+import glob
 import logging
 import shutil
 import tempfile
@@ -47,7 +48,9 @@ def _unzipped(path: Path) -> Iterator[Path]:
         return
     stem = path.name.split(".")[0]
     with tempfile.TemporaryDirectory() as folder:
-        for member in path.parent.glob(f"{stem}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]:
+        for member in (
+            path.parent.glob(f"{glob.escape(stem)}.*.gz") if path.name.lower().endswith(".shp.gz") else [path]
+        ):
             with (
                 open_stream(member) as packed,
                 (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain,
@@ -58,13 +61,27 @@ def _unzipped(path: Path) -> Iterator[Path]:
 
 def to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
     """Return `frame` in degrees; SourceError where it states no system and its positions are no degrees."""
-    if frame.crs is not None:
-        return frame.to_crs(WGS84)
+    if frame.crs is None:
+        if _is_beyond_degrees(frame, 180):
+            raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")
+        LOG.warning("%s states no coordinate system; read as WGS 84 degrees", path.name)
+        return frame.set_crs(WGS84)
+    is_projected, frame = frame.crs.is_projected, frame.to_crs(WGS84)
+    # Areas may run past the antimeridian.
+    if _is_beyond_degrees(frame, 360):
+        raise SourceError(
+            f"{path}: in the stated coordinate system, positions are not degrees (are the axes exchanged?)"
+        )
+    # Each vertex is brought into [-180, 180] alone: an area across the antimeridian would girdle the globe.
+    n_leaping = int((frame.bounds["maxx"] - frame.bounds["minx"] > 180).sum()) if is_projected else 0
+    if n_leaping:
+        raise SourceError(f"{path}: {n_leaping} shapes cross the antimeridian; give them in degrees, cut there")
+    return frame
+
+
+def _is_beyond_degrees(frame: gpd.GeoDataFrame, widest: float) -> bool:
     west, south, east, north = frame.total_bounds
-    if west < -180 or east > 180 or south < -90 or north > 90:
-        raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")
-    LOG.warning("%s states no coordinate system; read as WGS 84 degrees", path.name)
-    return frame.set_crs(WGS84)
+    return bool(west < -widest or east > widest or south < -90 or north > 90)
 
 
 def text_ids(values: "pd.Series[str]", path: Path, what: str) -> "pd.Series[str]":
@@ -78,10 +95,16 @@ def text_ids(values: "pd.Series[str]", path: Path, what: str) -> "pd.Series[str]
 
 
 def members_digest(paths: Sequence[Path]) -> str:
-    """Return a hash of the contents of files, the other members of a shapefile included."""
-    digests = [
-        f"{member.name} {file_digest(member)}"
-        for path in paths
-        for member in sorted(path.parent.glob(f"{path.name.split('.')[0]}.*"))
-    ]
+    """Return a hash of the contents of files, the members of a shapefile included."""
+    digests = [f"{member.name} {file_digest(member)}" for path in paths for member in _members(path)]
     return blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
+
+
+def _members(path: Path) -> list[Path]:
+    """Return the files that hold what a path names; SourceError for a folder."""
+    if not path.is_file():
+        raise SourceError(f"{path}: not a file; folders, as of a geodatabase, are not read")
+    if not path.name.lower().endswith((".shp", ".shp.gz")):
+        return [path]
+    siblings = path.parent.glob(f"{glob.escape(path.name.split('.')[0])}.*")
+    return sorted(member for member in siblings if member.is_file())

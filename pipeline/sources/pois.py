@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pyproj
@@ -62,7 +63,7 @@ def _read(path: Path, pois: Pois) -> pd.DataFrame:
     bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
     if bad.any():
         raise SourceError(f"{path}: {int(bad.sum())} of {bad.size} places have no position, or one that is not degrees")
-    categories = data[pois.category_column].to_pandas()
+    categories = _as_text(data[pois.category_column])
     return pd.DataFrame(
         {
             "poi_id": text_ids(data[pois.id_column].to_pandas(), path, "places"),
@@ -73,6 +74,14 @@ def _read(path: Path, pois: Pois) -> pd.DataFrame:
             "weight": _positive(data, pois.weight_column, path),
         }
     )
+
+
+def _as_text(column: pa.ChunkedArray) -> pd.Series:
+    """Return a column as text, missing where it is; whole numbers have no point, whatever is missing beside them."""
+    values = column.to_pandas(types_mapper=pd.ArrowDtype)
+    if pa.types.is_floating(column.type) and pc.all(pc.equal(pc.round(column), column)).as_py():
+        values = values.astype("Int64")
+    return values.astype(object).where(values.notna(), None).map(str, na_action="ignore")
 
 
 def _read_columns(path: Path, pois: Pois) -> tuple[pa.Table, np.ndarray]:

@@ -11,6 +11,7 @@ from data_contracts import LOCATIONS, STAYS, TRACTS
 from pipeline.geography import areas_at
 from pipeline.kernels.clustering import PlaceMembers, cluster_places, members_by_place, summarise_places
 from pipeline.kernels.place_network import network_places
+from pipeline.kernels.sphere_cubes import NOISE
 from pipeline.kernels.visits import begins_visit
 from pipeline.params import Params
 from pipeline.stage import stage
@@ -36,7 +37,8 @@ class LocationParams(Params):
     node_m: float = Field(default=10.0, ge=0.01)
     """"network": stays at most this far from the first of a node, in metres, are that node (ours)."""
     inferred_stays: Literal["anywhere", "known", "none"] = "anywhere"
-    """Which inferred stays count (ours): all; those at a place that also has an observed stay; none of them."""
+    """Which inferred stays count (ours): all; those at a place that also has an observed stay (they help to make
+    the places); none of them."""
     merge_gap_s: float = Field(default=600.0, ge=0)
     """Stays at one place are one visit if no other stay and at most these seconds are between (trackintel: 10 min)."""
     max_tract_distance_m: float = Field(default=0.0, ge=0, le=50_000)
@@ -69,6 +71,7 @@ def locations(stays: pd.DataFrame, tracts: pd.DataFrame, params: LocationParams)
     left_out = np.zeros(len(stays), dtype=bool)
     if params.inferred_stays == "known":
         members, left_out = _keep_observed(members, is_inferred)
+        left_out |= is_inferred & (label == NOISE)
     order, start = members.order, members.group_start
     n_observed = _sums(~is_inferred[order], start)
     weight = np.where(np.repeat(n_observed > 0, np.diff(start)), ~is_inferred[order], True)

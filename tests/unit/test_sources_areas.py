@@ -11,6 +11,7 @@ from shapely.geometry import GeometryCollection, Point, Polygon, box
 
 from data_contracts import TRACTS, conform
 from pipeline.sources import SourceError, areas_digest, read_areas
+from pipeline.sources.geo_files import members_digest
 from pipeline.study import Areas
 
 BOW_TIE = Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
@@ -133,3 +134,29 @@ def test_mended_surface_without_its_lines_and_points():
 
     mixed = GeometryCollection([box(0, 0, 1, 1), Point(5, 5)])
     assert _polygonal(mixed).equals(box(0, 0, 1, 1))
+
+
+def test_projected_areas_across_the_antimeridian_are_refused(tmp_path):
+    """A square of 10 km about the antimeridian in Fiji's own grid would girdle the globe in degrees."""
+    square = gpd.GeoDataFrame({"id": ["x"]}, geometry=[shapely.box(179.95, -16.85, 180.05, -16.75)], crs="EPSG:4326")
+    path = tmp_path / "fiji.gpkg"
+    square.to_crs("EPSG:3460").to_file(path)
+    with pytest.raises(SourceError, match="1 shapes cross the antimeridian"):
+        read_areas(Areas(path=str(path), id_column="id"), tmp_path)
+
+
+def test_areas_with_exchanged_axes_are_refused(tmp_path):
+    path = tmp_path / "swapped.geojson"
+    gpd.GeoDataFrame({"id": ["x"]}, geometry=[shapely.box(39.8, 116.2, 39.9, 116.3)], crs="EPSG:4326").to_file(path)
+    with pytest.raises(SourceError, match="axes exchanged"):
+        read_areas(Areas(path=str(path), id_column="id"), tmp_path)
+
+
+def test_the_digest_sees_a_file_whatever_its_name(tmp_path):
+    path = tmp_path / "v [2020].geojson"
+    path.write_text("one")
+    before = members_digest([path])
+    (tmp_path / "v [2020].notes.txt").write_text("not part of it")
+    assert members_digest([path]) == before
+    path.write_text("two")
+    assert members_digest([path]) != before
