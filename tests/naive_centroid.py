@@ -43,8 +43,8 @@ def _run(pings, i, rules):
             outside = None
             continue
         outside = j if outside is None else outside
-        last_s = pings[members[-1]][0]
-        if pings[j][0] - last_s > _allowed_s(apart_m, last_s - pings[i][0], rules):
+        lasted_s = pings[members[-1]][0] - pings[i][0]
+        if pings[j][0] - pings[outside][0] > _allowed_s(apart_m, lasted_s, rules):
             return members, j, outside
     return members, len(pings), outside
 

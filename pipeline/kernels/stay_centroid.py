@@ -4,7 +4,8 @@ A candidate is a run of pings near the mean of those before them. Four rules of 
 from the plain roaming-distance scan:
 
 * **Bridging.** A ping outside does not end a candidate at once. If the device comes back inside in
-  time, what it did outside was noise or a step out, and takes no part in the stay.
+  time, counted from the first ping outside, what it did there was noise or a step out, and takes no
+  part in the stay. A lone wrong ping is bridged however sparse pings are.
 * **Spread.** A loose candidate must last longer than a tight one: strolling looks like staying, but
   is seldom tight. The noise that the pings' own accuracy radii admit is not counted as spread.
 * **Cuts.** A candidate at the start or end of the record, or beside a long silence, was longer than
@@ -178,7 +179,7 @@ def follow(
             if square <= far_square * n_square:
                 share = int(rules.bridge_share * (last - started))
                 allowed = max(rules.bridge_us, min(share, rules.max_bridge_us))
-            if at - last > allowed:
+            if at - track.at[outside] > allowed:
                 why = LEFT
                 break
         k += 1

@@ -114,7 +114,8 @@ class StayParams(Params):
     """"centroid": share of the error stated by the pings' accuracy radii that is noise and no spread; pings
     that state none count as exact."""
     bridge_s: float = Field(default=600.0, ge=0, allow_inf_nan=False)
-    """"centroid": how long, in seconds, a device may be outside and yet come back to the same stay."""
+    """"centroid": how long, in seconds from its first ping outside, a device may be there and yet come back to
+    the same stay."""
     bridge_share: float = Field(default=0.3, ge=0, le=1)
     """"centroid": as `bridge_s`, as a share of how long the stay has lasted, up to `max_bridge_s`."""
     max_bridge_s: float = Field(default=1800.0, ge=0, allow_inf_nan=False)

@@ -15,12 +15,14 @@ of settings within 0.002 of the best the one with the smallest `roam_m` is taken
 
 import argparse
 import itertools
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from pipeline.evaluation.scores import labels_of, score_labels, thin
 from pipeline.kernels.geodesy import haversine_m
@@ -170,7 +172,10 @@ def descend(kind: str, start: dict[str, Any], rounds: int) -> dict[str, Any]:
 
     @cache
     def known(values: tuple[tuple[str, Any], ...]) -> float:
-        params = StayParams(**dict(values))
+        try:
+            params = StayParams(**dict(values))
+        except ValidationError:  # values that contradict each other
+            return -math.inf
         return float(np.mean([judge(rate, half, params)["score"] for rate, half in zip(rates, halves, strict=True)]))
 
     best = dict(start)
