@@ -42,6 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "app": {
         "dwell_s": 300.0,
         "dwell_s_per_m": 0.0,
+        "bridge_s": 600.0,
         "far_bridge_s": 300.0,
         "infer_m": 100.0,
     },
@@ -113,7 +114,7 @@ class StayParams(Params):
     noise_share: float = Field(default=1.0, ge=0, le=1)
     """"centroid": share of the error stated by the pings' accuracy radii that is noise and no spread; pings
     that state none count as exact."""
-    bridge_s: float = Field(default=600.0, ge=0, allow_inf_nan=False)
+    bridge_s: float = Field(default=300.0, ge=0, allow_inf_nan=False)
     """"centroid": how long, in seconds from its first ping outside, a device may be there and yet come back to
     the same stay."""
     bridge_share: float = Field(default=0.3, ge=0, le=1)

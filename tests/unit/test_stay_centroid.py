@@ -77,9 +77,22 @@ def test_a_step_out_is_bridged_up_to_its_time_and_less_far_away():
         return spans(detect([*still(range(21)), *away, *back]))
 
     assert out(200.0, 5) == [(0, 40)]
-    assert out(200.0, 7) == [(0, 20), (27, 40)]
+    assert out(200.0, 8) == [(0, 20), (28, 40)]
     assert out(400.0, 3) == [(0, 40)]
-    assert out(400.0, 5) == [(0, 20), (25, 40)]
+    assert out(400.0, 6) == [(0, 20), (26, 40)]
+
+
+def test_a_lone_wrong_ping_is_bridged_however_sparse_pings_are():
+    for every in (1, 5, 15, 50):
+        rows = [
+            *still(range(0, 5 * every, every)),
+            (5 * every, 350.0, 0.0),
+            *still(range(6 * every, 11 * every, every)),
+        ]
+        assert spans(detect(rows)) == [(0, 10 * every)]
+    # So is one after a silence: what was not seen is no absence.
+    rows = [*still(range(31)), (70, 120.0, 0.0), *still(range(71, 131))]
+    assert spans(detect(rows)) == [(0, 130)]
 
 
 def test_longer_stays_bridge_more_where_a_share_is_given():
