@@ -38,17 +38,31 @@ TruthColumns = Annotated[
         help="Its columns, where named otherwise: device_id=uid,started_at=begin,finished_at=end,place_id=poi."
     ),
 ]
-TruthUnit = Annotated[str, typer.Option("--truth-time-unit", help="Unit of its times: text (ISO 8601), s, ms, us, ns.")]
-TruthZone = Annotated[str, typer.Option("--truth-zone", help="Zone of its times, where they carry none.")]
-Thin = Annotated[str, typer.Option("--thin", help="Minutes between pings to thin to, 0 for all; one result for each.")]
-Gap = Annotated[float, typer.Option(min=0, help="With --label: a silence longer than this ends a true stay (s).")]
+TruthUnit = Annotated[
+    str | None,
+    typer.Option("--truth-time-unit", help="Unit of its times: text (ISO 8601), s, ms, us, ns.", show_default="text"),
+]
+TruthZone = Annotated[
+    str | None, typer.Option("--truth-zone", help="Zone of its times, where they carry none.", show_default="UTC")
+]
+THIN = "0,1,5,15,30"
+Thin = Annotated[
+    str | None,
+    typer.Option("--thin", help="Minutes between pings to thin to, 0 for all; one result for each.", show_default=THIN),
+]
+GAP_S = 3600.0
+Gap = Annotated[
+    float | None,
+    typer.Option(min=0, help="With --label: a silence longer than this ends a true stay (s).", show_default=str(GAP_S)),
+]
 Overlap = Annotated[float, typer.Option(min=0, help="Shared time from which a found stay is of a true one (s).")]
 MinStay = Annotated[float, typer.Option(min=0, help="True stays shorter than this need not be found (s).")]
 PerDevice = Annotated[bool, typer.Option("--per-device", help="Also each device, by rank: ids are never told.")]
 FromRoot = Annotated[
     Path | None, typer.Option("--root", help="Judge the tables already computed there (needs --truth; no thinning).")
 ]
-THIN = "0,1,5,15,30"
+MAX_S = 1e9
+"""Longer than any study; times in µs stay whole numbers of 64 bits."""
 PING_COLUMNS = ["device_id", "tracked_at"]
 STAY_COLUMNS = ["device_id", "started_at", "finished_at"]
 LOCATION_COLUMNS = ["device_id", "location_id", "stays_started_at"]
@@ -61,14 +75,14 @@ def evaluate_stays(
     stop_values: StopValues = None,
     truth: TruthPath = None,
     truth_columns: TruthColumns = None,
-    time_unit: TruthUnit = "text",
-    time_zone: TruthZone = "UTC",
-    thin: Thin = THIN,
-    gap_s: Gap = 3600.0,
+    time_unit: TruthUnit = None,
+    time_zone: TruthZone = None,
+    thin: Thin = None,
+    gap_s: Gap = None,
     overlap_s: Overlap = 60.0,
     min_stay_s: MinStay = 300.0,
     root: FromRoot = None,
-    table: Annotated[str, typer.Option(help="With --root: stays or visits.")] = "stays",
+    table: Annotated[str | None, typer.Option(help="With --root: stays or visits.", show_default="stays")] = None,
     per_device: PerDevice = False,
     sets: Sets = None,
     as_json: AsJson = False,
@@ -83,12 +97,15 @@ def evaluate_stays(
     asked = _ask(label, stop_values, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
     params: dict[str, Params] = {}
     if root:
-        _check_root(asked, study_file, sets)
+        _check_root(asked, study_file, sets, thin)
+        table = "stays" if table is None else table
         if table not in ("stays", "visits"):
             raise StudyError(f"--table {table}: stays or visits")
         pings, found = _load("pings", root, PING_COLUMNS), _load(table, root, STAY_COLUMNS)
         result = evaluate_root_stays(pings, found, read_key(), asked)
     else:
+        if table is not None:
+            raise StudyError("--table names a table of --root")
         study, params = _read_study(study_file, sets)
         with throw_away_key():
             result = evaluate_study_stays(study, params, read_key(), asked)
@@ -106,10 +123,10 @@ def evaluate_locations(
     ] = None,
     truth: TruthPath = None,
     truth_columns: TruthColumns = None,
-    time_unit: TruthUnit = "text",
-    time_zone: TruthZone = "UTC",
-    thin: Thin = THIN,
-    gap_s: Gap = 3600.0,
+    time_unit: TruthUnit = None,
+    time_zone: TruthZone = None,
+    thin: Thin = None,
+    gap_s: Gap = None,
     overlap_s: Overlap = 60.0,
     min_stay_s: MinStay = 300.0,
     root: FromRoot = None,
@@ -127,7 +144,7 @@ def evaluate_locations(
     asked = _ask(label, None, thin, (gap_s, overlap_s, min_stay_s), truth, truth_columns, time_unit, time_zone)
     params: dict[str, Params] = {}
     if root:
-        _check_root(asked, study_file, sets)
+        _check_root(asked, study_file, sets, thin)
         pings, stays = _load("pings", root, PING_COLUMNS), _load("stays", root, STAY_COLUMNS)
         locations = _load("locations", root, LOCATION_COLUMNS)
         result = evaluate_root_locations(pings, stays, locations, read_key(), asked)
@@ -144,12 +161,12 @@ def evaluate_locations(
 def _ask(
     label: str | None,
     stop_values: list[str] | None,
-    thin: str,
-    lengths_s: tuple[float, float, float],
+    thin: str | None,
+    lengths_s: tuple[float | None, float, float],
     truth: str | None,
     truth_columns: str | None,
-    time_unit: str,
-    time_zone: str,
+    time_unit: str | None,
+    time_zone: str | None,
 ) -> Asked:
     """Return what the options ask for; StudyError where they contradict each other."""
     from pipeline.evaluation.run import Asked
@@ -161,8 +178,20 @@ def _ask(
         raise StudyError("--stop-value explains the values of --label")
     if truth_columns and not truth:
         raise StudyError("--truth-columns explains the columns of --truth")
-    file = TruthFile(truth, parse_columns(truth_columns), time_unit, time_zone) if truth else None
-    return Asked(label, tuple(stop_values or ()), file, _parse_thin(thin), *lengths_s)
+    if not truth and (time_unit, time_zone) != (None, None):
+        raise StudyError("--truth-time-unit and --truth-zone explain the times of --truth")
+    gap_s, overlap_s, min_stay_s = lengths_s
+    if gap_s is not None and not label:
+        raise StudyError("--gap-s ends the true stays of --label; those of --truth have ends")
+    for name, length_s in (("gap", gap_s), ("overlap", overlap_s), ("min-stay", min_stay_s)):
+        if length_s is not None and not 0 <= length_s <= MAX_S:
+            raise StudyError(f"--{name}-s {length_s:g}: write seconds, at most {MAX_S:g}")
+    times = "text" if time_unit is None else time_unit, "UTC" if time_zone is None else time_zone
+    file = TruthFile(truth, parse_columns(truth_columns), *times) if truth else None
+    seconds = _parse_thin(THIN if thin is None else thin)
+    return Asked(
+        label, tuple(stop_values or ()), file, seconds, GAP_S if gap_s is None else gap_s, overlap_s, min_stay_s
+    )
 
 
 def _parse_thin(text: str) -> tuple[float, ...]:
@@ -176,11 +205,13 @@ def _parse_thin(text: str) -> tuple[float, ...]:
     return tuple(value * 60 for value in minutes)
 
 
-def _check_root(asked: Asked, study_file: Path | None, sets: list[str] | None) -> None:
+def _check_root(asked: Asked, study_file: Path | None, sets: list[str] | None, thin: str | None) -> None:
     if asked.truth is None:
         raise StudyError("--root needs --truth: tables do not hold the labels of pings")
     if study_file or sets:
         raise StudyError("--root judges what is computed already: leave out the study, or leave out --root")
+    if thin is not None:
+        raise StudyError("--thin thins the pings of a study; --root judges what was found in all")
 
 
 def _read_study(path: Path | None, sets: list[str] | None) -> tuple[Study, dict[str, Params]]:
@@ -200,9 +231,10 @@ def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _print(evaluation: Evaluation[Any], asked: Asked, params: dict[str, Params]) -> None:
-    """Print the result with all it depends on: what was asked, and the Params of stays and locations."""
+    """Print the result with all it depends on: what was asked, and the Params used where it is not of a root."""
     from pipeline.evaluation.showing import plain
 
     used = {name: params[name].model_dump(mode="json") for name in ("pings", "stays", "locations") if name in params}
-    given = {name: value for name, value in asked._asdict().items() if name != "truth"}
+    unused = {"truth"} | (set() if params else {"thin_s"}) | (set() if asked.label else {"gap_s"})
+    given = {name: value for name, value in asked._asdict().items() if name not in unused}
     print_json(plain({"asked": given, "params": used, **evaluation._asdict()}))

@@ -19,6 +19,18 @@ def naive_thin(pings, every):
     return kept
 
 
+def naive_join(stays):
+    """Stays (device, start, finish), sorted, each begun when the one before finishes joined to it."""
+    joined, before = [], None
+    for stay in stays:
+        if before is not None and before[0] == stay[0] and before[2] == stay[1]:
+            joined[-1] = (*joined[-1][:2], stay[2])
+        else:
+            joined.append(stay)
+        before = stay
+    return joined
+
+
 def naive_overlaps(left, right, least):
     """Pairs (i, j, shared) of stays (device, start, finish) sharing `least`, or all of the shorter one."""
     pairs = []

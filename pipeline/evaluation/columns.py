@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +17,20 @@ from pipeline.sources.streams import open_stream
 from pipeline.study import Source
 
 BLOCK_ROWS = 500_000
-Block = tuple[NDArray[np.int64], dict[str, pa.Array]]
+
+
+class Block(NamedTuple):
+    """Rows of some columns, and how many rows between them cannot be read."""
+
+    row_number: NDArray[np.int64]
+    columns: dict[str, pa.Array]
+    n_malformed: int
 
 
 def read_columns(path: Path, source: Source, names: list[str]) -> Iterator[Block]:
-    """Yield (row numbers, column by name) of the columns `names`, in order, in blocks.
+    """Yield the columns `names` by name, in order, in blocks.
 
-    Rows are numbered from 1 as in RAW_PINGS; rows that cannot be read are left out. Columns of delimited
+    Rows are numbered from 1 as in RAW_PINGS; rows that cannot be read are left out and counted. Columns of delimited
     text are text. SourceError where the file has no such column or is not what `source` says.
     """
     if source.format == "parquet":
@@ -36,7 +44,7 @@ def read_columns(path: Path, source: Source, names: list[str]) -> Iterator[Block
 def _of_text(path: Path, source: Source, names: list[str]) -> Iterator[Block]:
     layout, checked = find_layout(path, source, dict(zip(names, names, strict=True)))
     for block in read_text(open_stream(path), layout, list(dict.fromkeys([*names, checked])), path):
-        yield block.row_number, {name: block.columns[name] for name in names}
+        yield Block(block.row_number, {name: block.columns[name] for name in names}, len(block.malformed))
 
 
 def _of_parquet(path: Path, names: list[str]) -> Iterator[Block]:
@@ -51,7 +59,7 @@ def _of_parquet(path: Path, names: list[str]) -> Iterator[Block]:
             for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(names))):
                 rows = np.arange(n_before + 1, n_before + batch.num_rows + 1, dtype=np.int64)
                 n_before += batch.num_rows
-                yield rows, {name: batch.column(name) for name in names}
+                yield Block(rows, {name: batch.column(name) for name in names}, 0)
     except (pa.ArrowException, OSError):
         raise SourceError(f"{path}: not a readable Parquet file") from None
 

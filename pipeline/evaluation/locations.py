@@ -26,7 +26,7 @@ class DevicePlaces(NamedTuple):
     n_stays: int
     """Of these, overlapped by a found stay: the items of `ari_stays`."""
     n_true_minutes: int
-    """Minutes in true stays."""
+    """Minutes whose middle lies in a true stay, however many, while the device was observed."""
     n_minutes: int
     """Of these, in a found stay: the items of `ari_minutes`."""
     ari_stays: float
@@ -87,20 +87,32 @@ def _pairs(n: NDArray[np.integer]) -> int:
 
 
 def evaluate_locations(
-    truth: Periods, found: Periods, overlap_s: float = 60.0, min_stay_s: float = 300.0
+    truth: Periods,
+    found: Periods,
+    overlap_s: float = 60.0,
+    min_stay_s: float = 300.0,
+    spans: Periods | None = None,
 ) -> LocationsResult:
     """Return how well the places of found stays agree with those of true stays, both numbered in `place`.
 
     Stays of no known place, true or found, are left out.
     Over stays: each true stay of at least `min_stay_s` seconds and known place takes the place of the found
     stay it shares most time with (at least `overlap_s` seconds, or all of a shorter stay). Over minutes:
-    those whose middle lies in a true stay of known place and in a found one.
+    those whose middle lies in a true stay of known place and in a found one; of stays that overlap, in the
+    one begun last. With `spans`, one of each device, only minutes within them count.
     """
     truth, found = truth.take(truth.place >= 0), found.take(found.place >= 0)
     devices, n_each = np.unique(truth.device_id, return_counts=True)
     by_stays = devices[np.argsort(-n_each, kind="stable")]
     each = tuple(
-        _compare(rank, truth.only(device), found.only(device), overlap_s, min_stay_s)
+        _compare(
+            rank,
+            truth.only(device),
+            found.only(device),
+            overlap_s,
+            min_stay_s,
+            None if spans is None else spans.only(device),
+        )
         for rank, device in enumerate(by_stays.tolist(), 1)
     )
     return LocationsResult(
@@ -114,11 +126,13 @@ def evaluate_locations(
     )
 
 
-def _compare(rank: int, truth: Periods, found: Periods, overlap_s: float, min_stay_s: float) -> DevicePlaces:
+def _compare(
+    rank: int, truth: Periods, found: Periods, overlap_s: float, min_stay_s: float, span: Periods | None
+) -> DevicePlaces:
     """Return the agreement on the places of one device."""
     asked = truth.take(truth.length_us >= min_stay_s * US_PER_S)
     by_stay = _places_of_stays(asked, found, overlap_s)
-    by_minute, n_true_minutes = _places_of_minutes(truth, found)
+    by_minute, n_true_minutes = _places_of_minutes(truth if span is None else _clip(truth, span), found)
     return DevicePlaces(
         rank,
         np.unique(truth.place).size,
@@ -142,6 +156,8 @@ def _places_of_stays(truth: Periods, found: Periods, overlap_s: float) -> tuple[
 
 def _places_of_minutes(truth: Periods, found: Periods) -> tuple[tuple[Labels, Labels], int]:
     """Return (true, found) place of each minute in both, and the number of minutes in true stays."""
+    if not truth.device_id.size:
+        return (np.zeros(0, np.int64), np.zeros(0, np.int64)), 0
     minute = np.arange(truth.started_us.min() // MINUTE_US, truth.finished_us.max() // MINUTE_US + 1)
     middle = minute * MINUTE_US + MINUTE_US // 2
     true_place, found_place = _place_at(truth, middle), _place_at(found, middle)
@@ -150,11 +166,23 @@ def _places_of_minutes(truth: Periods, found: Periods) -> tuple[tuple[Labels, La
 
 
 def _place_at(stays: Periods, at_us: Labels) -> Labels:
-    """Return the place of the stay begun last before each instant if it still lasts, else -1; of one device."""
-    if not stays.device_id.size:
-        return np.full(at_us.size, -1)
-    k = np.searchsorted(stays.started_us, at_us, "right") - 1
-    return np.where((k >= 0) & (at_us <= stays.finished_us[k]), stays.place[k], -1)
+    """Return the place of the stay begun last of those that hold each instant (rising), else -1; of one device."""
+    place = np.full(at_us.size, -1)
+    first = np.searchsorted(at_us, stays.started_us, "left")
+    stop = np.searchsorted(at_us, stays.finished_us, "right")
+    for start, end, where in zip(first.tolist(), stop.tolist(), stays.place.tolist(), strict=True):
+        place[start:end] = where
+    return place
+
+
+def _clip(stays: Periods, spans: Periods) -> Periods:
+    """Return the parts of stays within the one span of their device, or none where it has none."""
+    if not spans.device_id.size:
+        return stays.take(np.zeros(stays.device_id.size, np.bool_))
+    started = np.maximum(stays.started_us, spans.started_us[0])
+    finished = np.minimum(stays.finished_us, spans.finished_us[0])
+    clipped = stays._replace(started_us=started, finished_us=finished)
+    return clipped.take(finished >= started)
 
 
 def _agreement(values: list[tuple[float, int]]) -> Agreement:

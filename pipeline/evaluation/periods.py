@@ -69,6 +69,16 @@ def periods_of_frame(stays: pd.DataFrame, place: str | None = None) -> Periods:
     return sorted_periods(stays["device_id"].to_numpy(np.int64), started_us, finished_us, where)
 
 
+def join_abutting(stays: Periods) -> Periods:
+    """Return stays with those joined that begin the instant the one before, of the same device, finishes."""
+    if not stays.device_id.size:
+        return stays
+    is_first = np.ones(stays.device_id.size, np.bool_)
+    is_first[1:] = (np.diff(stays.device_id) != 0) | (stays.started_us[1:] != stays.finished_us[:-1])
+    is_last = np.append(is_first[1:], True)
+    return stays.take(is_first)._replace(finished_us=stays.finished_us[is_last])
+
+
 def overlaps(left: Periods, right: Periods, overlap_s: float = 0.0) -> Overlaps:
     """Return the pairs of stays of one device that share at least `overlap_s` seconds.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -18,13 +19,16 @@ from pipeline.sources import SourceError, find_files, read_blocks, split_file
 from pipeline.stage import STAGES
 from pipeline.study import Source, Study, StudyError
 
-MOVE, UNLABELLED, CONFLICT = -1, -2, -3
+MOVE, UNLABELLED, CONFLICT, EMPTY = -1, -2, -3, -4
 STOP_TEXTS = frozenset(["true", "t", "1", "yes", "y", "stop", "stay", "stationary", "staying"])
 MOVE_TEXTS = frozenset(["false", "f", "0", "no", "n", "move", "moving", "trip", "travel"])
 IDENTITY = ["device_id", "tracked_at", "lon_e7", "lat_e7"]
 
 Coder = Callable[[list[str | None]], NDArray[np.int64]]
-"""Distinct texts of a label column → numbers: a place from 0, MOVE or UNLABELLED."""
+"""Distinct texts of a label column → numbers: a place from 0, MOVE, UNLABELLED, or EMPTY.
+
+EMPTY is MOVE unless another row of the same ping says more.
+"""
 
 
 class LabelledPings(NamedTuple):
@@ -92,7 +96,7 @@ def _places(path: Path, source: Source, label: str, code: Coder) -> NDArray[np.i
     """Return the place of each row of a file by row number; one entry more, without label, at the end."""
     rows, places = [np.zeros(1, np.int64)], [np.full(1, UNLABELLED)]
     try:
-        for row, columns in read_columns(path, source, [label]):
+        for row, columns, _ in read_columns(path, source, [label]):
             texts = to_texts(columns[label]).dictionary_encode("encode")
             rows.append(row)
             places.append(code(texts.dictionary.to_pylist())[texts.indices.to_numpy()])
@@ -124,11 +128,13 @@ def _join(rows: pa.Table, place: NDArray[np.int64], pings: pa.Table) -> NDArray[
     if (place == UNLABELLED).all():
         return np.full(pings.num_rows, UNLABELLED)
     labelled = rows.select(IDENTITY).to_pandas().assign(place=place)
-    labelled = labelled[labelled["place"] != UNLABELLED].drop_duplicates()
+    empty = labelled[labelled["place"] == EMPTY].assign(place=MOVE)
+    labelled = labelled[~labelled["place"].isin([UNLABELLED, EMPTY])].drop_duplicates()
     is_one = ~labelled.duplicated(IDENTITY, keep=False)
     labelled["place"] = labelled["place"].where(is_one, CONFLICT)
     asked = pings.select(IDENTITY).to_pandas()
-    joined = asked.merge(labelled.drop_duplicates(IDENTITY), on=IDENTITY, how="left")["place"]
+    of_ping = pd.concat([labelled, empty]).drop_duplicates(IDENTITY)
+    joined = asked.merge(of_ping, on=IDENTITY, how="left")["place"]
     return joined.fillna(UNLABELLED).to_numpy(np.int64)
 
 
@@ -153,11 +159,11 @@ def stop_coder(label: str, stop_texts: list[str]) -> Coder:
 
 
 def place_coder() -> Coder:
-    """Return the coder of a column that names places: a number per text, MOVE where it is empty."""
+    """Return the coder of a column that names places: a number per text, EMPTY where there is none."""
     numbers: dict[str, int] = {}
 
     def code(texts: list[str | None]) -> NDArray[np.int64]:
-        return np.array([MOVE if t is None else numbers.setdefault(t, len(numbers)) for t in texts], np.int64)
+        return np.array([EMPTY if t is None else numbers.setdefault(t, len(numbers)) for t in texts], np.int64)
 
     return code
 

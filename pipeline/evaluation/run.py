@@ -93,7 +93,11 @@ def evaluate_study_locations(
     def compare(found: pd.DataFrame, _: NDArray[np.bool_]) -> LocationsResult:
         placed = found.assign(place=place_of_stays(found, find_locations(found, study, params)))
         return evaluate_locations(
-            known.truth.stays, periods_of_frame(placed, "place"), asked.overlap_s, asked.min_stay_s
+            known.truth.stays,
+            periods_of_frame(placed, "place"),
+            asked.overlap_s,
+            asked.min_stay_s,
+            known.truth.spans,
         )
 
     return Evaluation(known.rows, tuple(_thinned(known, study, params, asked, compare)))
@@ -115,7 +119,7 @@ def evaluate_root_locations(
     """Return how well places already computed agree with true ones; frames of a root, ids hashed with `key`."""
     truth, rows = _know_root(pings, key, asked, has_place=True)
     found = periods_of_frame(stays.assign(place=place_of_stays(stays, locations)), "place")
-    result = evaluate_locations(truth.stays, found, asked.overlap_s, asked.min_stay_s)
+    result = evaluate_locations(truth.stays, found, asked.overlap_s, asked.min_stay_s, truth.spans)
     return Evaluation(rows, (Thinned(0.0, len(pings), result),))
 
 

@@ -20,7 +20,8 @@ STAYS_NOTE = (
 )
 MATCH_NOTE = (
     "Of true stays of at least {min_stay_s:g} s; split: two or more found in one; of found stays, merged: one over two "
-    "or more, false: over none; matched: one-to-one pairs. Errors are found minus true of these, medians."
+    "or more, false: over none; matched: one-to-one pairs. Errors are found minus true of these, medians. Found stays "
+    "that abut (one going on after an inferred silence) are one."
 )
 LOCATIONS_NOTE = (
     "Adjusted Rand index (1: same places, 0: chance, which one place for all or one for each stay gets too), per "

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.matching import StayCounts, count_stays, match_stays
 from pipeline.evaluation.minutes import count_minutes_of_pings, count_minutes_of_stays
-from pipeline.evaluation.periods import Periods, overlaps, sorted_periods
+from pipeline.evaluation.periods import Periods, join_abutting, overlaps, sorted_periods
 from pipeline.evaluation.scores import (
     Counts,
     Scores,
@@ -70,7 +70,8 @@ def evaluate_stays(
 ) -> StaysResult:
     """Return how good the stays `found` are, which were found in the pings `is_kept` (default: all).
 
-    `is_kept` has an entry for each ping of `truth`. Stays are matched as `match_stays` says.
+    `is_kept` has an entry for each ping of `truth`. Stays are matched as `match_stays` says, for which found
+    stays that abut (an observed one, an inferred silence, an observed one) are one.
     """
     devices = truth.devices
     is_known = truth.label != UNKNOWN
@@ -85,7 +86,7 @@ def evaluate_stays(
         instants = sorted_periods(truth.device_id, truth.at_us, truth.at_us)
         minutes = count_minutes_of_stays(truth.spans, truth.stays, found)
         observed = count_minutes_of_stays(truth.spans, truth.stays, found, instants)
-    matching = match_stays(truth.stays, _judged(truth, found), overlap_s, min_stay_s)
+    matching = match_stays(truth.stays, _judged(truth, join_abutting(found), overlap_s), overlap_s, min_stay_s)
     by_pings = np.argsort(-np.bincount(device, minlength=devices.size), kind="stable")
     results = tuple(
         DeviceResult(
@@ -99,10 +100,15 @@ def evaluate_stays(
     return StaysResult(score(pings), score(minutes), score(observed), count_stays(matching), results)
 
 
-def _judged(truth: GroundTruth, found: Periods) -> Periods:
-    """Return the found stays of which the truth says something."""
+def _judged(truth: GroundTruth, found: Periods, overlap_s: float) -> Periods:
+    """Return the found stays of which the truth says something.
+
+    Where it is told as stays, those that share enough with the span it is known for: of less, that it is
+    false would be the only thing to say.
+    """
     if truth.spans is not None:
-        return found.take(np.unique(overlaps(found, truth.spans).left))
+        told = [overlaps(found, known, overlap_s).left for known in (truth.spans, truth.stays)]
+        return found.take(np.unique(np.concatenate(told)))
     is_known = truth.label != UNKNOWN
     device, at = truth.device_id[is_known], truth.at_us[is_known]
     return found.take(np.unique(overlaps(found, sorted_periods(device, at, at)).left))

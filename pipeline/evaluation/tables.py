@@ -1,5 +1,6 @@
 """True stays out of a table: CSV or Parquet, one row a stay."""
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class TrueStays(NamedTuple):
     stays: Periods
     n_rows: int
     n_unusable: int
-    """Rows without device or time, or that finish before they start."""
+    """Rows without device or time, that finish before they start, or with too few or too many fields."""
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
@@ -65,34 +66,42 @@ def read_true_stays(file: TruthFile, key: bytes, has_place: bool = False) -> Tru
     """
     roles = ROLES if has_place else ROLES[:3]
     hasher, places = IdHasher(key), dict[str, int]()
-    parts = []
+    parts, n_malformed = [], 0
     try:
         source = _source(file)
         for path in find_files(source, Path.cwd()):
             told = source.model_copy(update={"delimiter": _delimiter(path)}) if source.format == "delimited" else source
-            for _, columns in read_columns(path, told, [file.columns[role] for role in roles]):
+            for _, columns, n_unread in read_columns(path, told, [file.columns[role] for role in roles]):
+                n_malformed += n_unread
                 parts.append(_read({role: columns[file.columns[role]] for role in roles}, told, hasher, places))
     except SourceError as error:
         raise StudyError(f"--truth: {error}") from None
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise StudyError(f"--truth: {'; '.join(problems)}") from None
+    if not any(part[0].size for part in parts):
+        raise StudyError(f"--truth: {file.path} holds no row that can be read")
     device, started, finished, place, is_usable = (np.concatenate(column) for column in zip(*parts, strict=True))
     stays = sorted_periods(device[is_usable], started[is_usable], finished[is_usable], place[is_usable])
-    return TrueStays(stays, is_usable.size, int((~is_usable).sum()))
+    return TrueStays(stays, is_usable.size + n_malformed, int((~is_usable).sum()) + n_malformed)
 
 
 def _source(file: TruthFile) -> Source:
-    """Return the table as a source of rows: Parquet by its ending or that of a file in the folder, else text."""
+    """Return the table as a source of rows: Parquet by its ending or those of the files in the folder, else text.
+
+    StudyError where there is both: one would be left out unseen.
+    """
     names = ColumnMap(device_id=file.columns["device_id"], tracked_at=file.columns["started_at"], lon="-", lat="-")
     known = {"path": file.path, "columns": names, "time_unit": file.time_unit, "time_zone": file.time_zone}
-    parquet = Source(format="parquet", **known)
-    try:
-        if all(path.name.lower().endswith(ENDINGS["parquet"]) for path in find_files(parquet, Path.cwd())):
-            return parquet
-    except SourceError:
-        pass  # no Parquet there; the format that is tried next says what is missing
-    return Source(format="delimited", **known)
+    sources = [Source(format="parquet", **known), Source(format="delimited", **known)]
+    files = set[Path]()
+    for source in sources:
+        with contextlib.suppress(SourceError):  # whoever reads the files says what is missing
+            files.update(find_files(source, Path.cwd()))
+    is_parquet = [path.name.lower().endswith(ENDINGS["parquet"]) for path in files]
+    if any(is_parquet) and not all(is_parquet):
+        raise StudyError(f"--truth: {file.path} holds Parquet and text: name the one that holds the true stays")
+    return sources[0] if any(is_parquet) else sources[1]
 
 
 def _delimiter(path: Path) -> str:

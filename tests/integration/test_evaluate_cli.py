@@ -116,6 +116,7 @@ def test_a_study_and_its_tables_score_alike(sojourn, city, study_file, root):
     for table in ("stays", "visits"):
         code, out, err = sojourn("evaluate", "stays", "--root", root, *truth, "--table", table, "--json")
         assert code == 0, err
+        assert not {"thin_s", "gap_s"} & set(json.loads(out)["asked"])
         assert only(out)["minutes"]["pooled"]["n"] == full["minutes"]["pooled"]["n"]
         assert table == "visits" or only(out) == full
 
@@ -209,6 +210,16 @@ def test_places_named_ping_by_ping(sojourn, own):
     assert "ARI" in sojourn("evaluate", "locations", folder / "study.toml", *options, "--per-device")[1]
 
 
+def test_a_copy_without_a_place_says_nothing(sojourn, own):
+    folder, rows = own
+    write_pings(folder, [rows[0].replace("home", ""), *rows, rows[1].replace("home", ""), rows[2].replace("home", "x")])
+    options = [folder / "study.toml", "--label", "where", "--thin", "0", "--json"]
+    code, out, err = sojourn("evaluate", "locations", *options)
+    assert code == 0, err
+    told = json.loads(out)["rows"]
+    assert (told["n_duplicates"], told["n_conflicts"], told["n_unlabelled"], told["n_scored"]) == (3, 1, 0, 139)
+
+
 def test_a_table_of_stays_with_columns_and_times_of_its_own(sojourn, own):
     folder, _ = own
     begin, end = START_S, START_S + 60 * 29
@@ -228,6 +239,17 @@ def test_a_table_of_stays_with_columns_and_times_of_its_own(sojourn, own):
     assert only(out)["n_places_true"] == 2
 
 
+def test_a_true_stay_without_end(sojourn, own):
+    folder, _ = own
+    lines = ["device_id,started_at,finished_at,place_id", "ann,2024-03-01T08:40:00Z,9999-12-31T00:00:00Z,b"]
+    (folder / "truth.csv").write_text("\n".join(lines) + "\n")
+    for command in ("stays", "locations"):
+        options = [folder / "study.toml", "--truth", folder / "truth.csv", "--thin", "0", "--json"]
+        code, out, err = sojourn("evaluate", command, *options)
+        assert code == 0, err
+    assert only(out)["devices"][0]["n_true_minutes"] == 29  # 08:40 to the last ping at 09:09
+
+
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
@@ -245,12 +267,21 @@ def test_a_table_of_stays_with_columns_and_times_of_its_own(sojourn, own):
         (["--label", "doing", "--set", "start=2030-01-01", "--set", "end=2030-01-02"], 2, "outside_study"),
         (["--label", "doing", "--root", "tables"], 2, "--truth"),
         (["--truth", "t.csv", "--root", "tables"], 2, "leave out"),
+        (["--truth", "header.csv"], 2, "no row"),
+        (["--label", "doing", "--gap-s", "inf"], 2, "--gap-s"),
+        (["--label", "doing", "--overlap-s", "inf"], 2, "--overlap-s"),
+        (["--label", "doing", "--min-stay-s", "inf"], 2, "--min-stay-s"),
+        (["--truth", "t.csv", "--gap-s", "60"], 2, "--gap-s"),
+        (["--label", "doing", "--truth-zone", "UTC"], 2, "--truth-zone"),
+        (["--label", "doing", "--truth-time-unit", "s"], 2, "--truth-time-unit"),
+        (["--label", "doing", "--table", "visits"], 2, "--table"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(sojourn, own, monkeypatch, options, code, says):
     folder, _ = own
     monkeypatch.chdir(folder)
     (folder / "t.csv").write_text("device_id,started_at,finished_at\nzoe,2024-03-01T08:00:00Z,2024-03-01T09:00:00Z\n")
+    (folder / "header.csv").write_text("device_id,started_at,finished_at\n")
     found, out, err = sojourn("evaluate", "stays", "study.toml", *options)
     assert (found, out) == (code, "")
     assert says in err and len(err.strip().splitlines()) == 1
@@ -267,6 +298,8 @@ def test_a_root_that_is_not_there(sojourn, own):
     (folder / "t.csv").write_text("device_id,started_at,finished_at\nann,2024-03-01T08:00:00Z,2024-03-01T09:00:00Z\n")
     code, _, err = sojourn("evaluate", "stays", "--root", folder / "nosuch", "--truth", folder / "t.csv")
     assert code == 2 and len(err.strip().splitlines()) == 1
+    code, _, err = sojourn("evaluate", "stays", "--root", folder, "--truth", folder / "t.csv", "--thin", "5")
+    assert code == 2 and "--thin" in err
 
 
 # --- Real diaries -----------------------------------------------------------------------------------

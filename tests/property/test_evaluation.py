@@ -11,13 +11,14 @@ from sklearn.metrics import adjusted_rand_score, f1_score, matthews_corrcoef
 from pipeline.evaluation.locations import adjusted_rand, evaluate_locations
 from pipeline.evaluation.matching import count_stays, match_stays
 from pipeline.evaluation.minutes import count_minutes_of_pings, count_minutes_of_stays, covered_until
-from pipeline.evaluation.periods import overlaps, sorted_periods
+from pipeline.evaluation.periods import join_abutting, overlaps, sorted_periods
 from pipeline.evaluation.scores import labels_of, score_labels, thin
 from pipeline.evaluation.stays import evaluate_stays
 from pipeline.evaluation.truth import truth_of_labels, truth_of_stays
 from tests.naive_evaluation import (
     naive_adjusted_rand,
     naive_is_inside,
+    naive_join,
     naive_minutes_of_pings,
     naive_minutes_of_stays,
     naive_overlaps,
@@ -109,6 +110,13 @@ def test_overlaps_and_counts_are_those_of_the_definition(true, found, least, min
     counts = count_stays(match_stays(periods(true), periods(found), least, min_length))._asdict()
     expected = naive_stay_counts(true, found, least, min_length)
     assert {name: counts[name] for name in expected} == expected
+
+
+@given(st.lists(st.tuples(devices, st.integers(0, 9), st.integers(0, 5)).map(lambda s: (s[0], s[1], s[1] + s[2]))))
+def test_stays_that_abut_are_joined(some):
+    some.sort()
+    joined = zip(*(column.tolist() for column in join_abutting(periods(some))[:3]), strict=True)
+    assert list(joined) == [(d, a * S, b * S) for d, a, b in naive_join(some)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), max_size=3), stays, stays)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.engine.plan import params_of
 from pipeline.evaluation.columns import read_columns, to_texts
-from pipeline.evaluation.reading import MOVE, UNLABELLED, place_coder, read_labelled, stop_coder
+from pipeline.evaluation.reading import EMPTY, MOVE, UNLABELLED, place_coder, read_labelled, stop_coder
 from pipeline.evaluation.tables import TruthFile, parse_columns, read_true_stays
 from pipeline.sources import SourceError, parquet
 from pipeline.study import Source, Study, StudyError
@@ -44,7 +44,7 @@ def test_usual_words_for_stop_and_move():
 
 def test_places_keep_their_numbers_from_block_to_block():
     code = place_coder()
-    assert code(["a", None, "b"]).tolist() == [0, MOVE, 1]
+    assert code(["a", None, "b"]).tolist() == [0, EMPTY, 1]
     assert code(["b", "c", "a"]).tolist() == [1, 2, 0]
 
 
@@ -121,3 +121,25 @@ def test_columns_of_a_table_may_have_other_names():
     for wrong in ("uid", "who=uid", "device_id="):
         with pytest.raises(StudyError, match="ROLE=COLUMN"):
             parse_columns(wrong)
+
+
+def test_malformed_rows_of_truth_are_counted(tmp_path):
+    row = "a,2024-03-01 08:00,2024-03-01 09:00\n"
+    head = "device_id,started_at,finished_at\n"
+    path = tmp_path / "t.csv"
+    path.write_text(head + row + "a,2024-03-01 10:00\n" + row + "a,b,c,d\n")
+    true = read_true_stays(TruthFile(str(path), parse_columns(None)), KEY)
+    assert (true.n_rows, true.n_unusable, true.stays.device_id.size) == (4, 2, 2)
+    for empty in (head, head + "a,b\n"):
+        path.write_text(empty)
+        with pytest.raises(StudyError, match="no row"):
+            read_true_stays(TruthFile(str(path), parse_columns(None)), KEY)
+
+
+def test_a_folder_of_parquet_and_text_is_refused(tmp_path):
+    frame = pd.DataFrame({"device_id": ["a"], "started_at": ["2024-03-01"], "finished_at": ["2024-03-02"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_true_stays(TruthFile(str(tmp_path), parse_columns(None)), KEY).n_rows == 1
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(StudyError, match="Parquet and text"):
+        read_true_stays(TruthFile(str(tmp_path), parse_columns(None)), KEY)

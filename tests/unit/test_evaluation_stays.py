@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.locations import adjusted_rand, evaluate_locations
 from pipeline.evaluation.matching import count_stays, match_stays
 from pipeline.evaluation.minutes import count_minutes_of_pings, count_minutes_of_stays
-from pipeline.evaluation.periods import sorted_periods
+from pipeline.evaluation.periods import join_abutting, sorted_periods
 from pipeline.evaluation.stays import evaluate_stays
 from pipeline.evaluation.truth import MOVE, STOP, UNKNOWN, truth_of_labels, truth_of_stays
 
@@ -133,3 +133,35 @@ def test_places_of_stays_and_of_minutes():
     truth_of_minutes = np.repeat([4, 9, 4], [30, 20, 20])
     found_of_minutes = np.repeat([2, 0, 1, 0], [10, 20, 20, 20])
     assert device.ari_minutes == pytest.approx(adjusted_rand(truth_of_minutes, found_of_minutes))
+
+
+def test_true_stays_without_end_count_while_observed_and_the_last_begun_of_several():
+    true = periods((1, 0, 30, 4), (1, 5, 10, 9), (1, 40, 10**9, 4))
+    found = periods((1, 0, 30, 0), (1, 40, 70, 0))
+    (device,) = evaluate_locations(true, found, spans=periods((1, 2, 60, -1))).devices
+    assert (device.n_true_minutes, device.n_minutes, device.n_true_stays) == (28 + 20, 28 + 20, 3)
+    truth_of_minutes = np.repeat([4, 9, 4], [3, 5, 40])
+    assert device.ari_minutes == pytest.approx(adjusted_rand(truth_of_minutes, np.zeros(48, int)))
+
+
+def test_a_found_stay_that_hardly_touches_the_span_of_truth_is_not_judged():
+    at = np.arange(0, 101, 10) * MIN
+    truth = truth_of_stays(np.ones(at.size, int), at, periods((1, 20, 40, 0), (1, 60, 80, 1)))
+    counts = evaluate_stays(truth, periods((1, 0, 20.5, -1), (1, 80, 100, -1), (1, 45, 50, -1))).stays
+    assert (counts.n_detected, counts.n_false, counts.n_missed) == (1, 1, 2)
+    # Half a minute of truth at its edge is all of a true stay of half a minute.
+    truth = truth_of_stays(np.ones(at.size, int), at, periods((1, 20, 20.5, 0), (1, 60, 80, 1)))
+    counts = evaluate_stays(truth, periods((1, 0, 20.5, -1)), min_stay_s=0).stays
+    assert (counts.n_detected, counts.n_false, counts.n_found) == (1, 0, 1)
+
+
+def test_found_stays_that_abut_are_one_stay():
+    at = np.arange(0, 101, 10) * MIN
+    truth = truth_of_stays(np.ones(at.size, int), at, periods((1, 10, 50, 0), (1, 60, 80, 1)))
+    found = periods((1, 11, 20, -1), (1, 20, 40, -1), (1, 40, 49, -1), (1, 60, 80, -1), (2, 80, 90, -1))
+    counts = evaluate_stays(truth, found).stays
+    assert (counts.n_detected, counts.n_found, counts.n_split, counts.n_matched) == (2, 2, 0, 2)
+    assert counts.start_error_s.median_s == 30 and counts.finish_error_s.median_s == -30
+    assert [column.tolist() for column in join_abutting(found)[:3]] == [
+        [1, 1, 2], [11 * MIN, 60 * MIN, 80 * MIN], [49 * MIN, 80 * MIN, 90 * MIN]
+    ]  # fmt: skip
