@@ -272,13 +272,9 @@ class _Offsets:
         self._pings = pings
         self._day_start = (day_end - pd.Timedelta(days=1)).value // 1000
         names = ["device_id", "at", "offset"]
-        firsts, lasts = (
-            open_stays[["device_id", at, offset]].set_axis(names, axis=1)
-            for at, offset in (("started_at", "utc_offset_s"), ("ping_at", "ping_utc_offset_s"))
-        )
+        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(names, axis=1)
         kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(names, axis=1)
-        known = [frame.assign(at=as_us(frame["at"])) for frame in (firsts, lasts)]
-        known.append(kept.explode(["at", "offset"]).dropna())
+        known = [firsts.assign(at=as_us(firsts["at"])), kept.explode(["at", "offset"]).dropna()]
         self._carried = pd.concat(known).astype("int64").drop_duplicates(["device_id", "at"])
 
     def of(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
