@@ -44,3 +44,5 @@ WINDOW = Column("window", pa.string(), "Kind of window", values=("study", "month
 WINDOW_STARTED = Column("window_started", pa.date32(), "First local date of the window", "local date")
 N_VISITS = Column("n_visits", pa.int64(), "Visits that start in the window", "visits", 1)
 N_LOCATIONS = Column("n_locations", pa.int64(), "Distinct locations visited in the window", "locations", 1)
+SECTOR = Column("sector", pa.string(), "Industry: two-digit NAICS as the Census writes it (31-33, 44-45, 48-49)")
+REGION_GEOID = Column("region_geoid", pa.string(), "Leading digits of its areas' ids; all: the whole study")

@@ -33,3 +33,65 @@ POIS = Table(
     key=("poi_id",),
     shard=Shard.STATIC,
 )
+
+DEMOGRAPHICS = Table(
+    name="demographics",
+    row="area × axis × group",
+    columns=(
+        Column("tract_geoid", pa.string(), "The area's id as text, leading zeros kept"),
+        Column(
+            "axis",
+            pa.string(),
+            "What the groups divide people by",
+            values=("sex", "age", "income", "race", "education"),
+        ),
+        Column("group", pa.string(), "The group, as the study names it"),
+        Column("n_persons", pa.float64(), "Persons of the group; of a share, the share", "persons", 0),
+    ),
+    key=("tract_geoid", "axis", "group"),
+    shard=Shard.STATIC,
+    notes="The groups of one axis do not overlap; within an area and axis only their shares matter.",
+)
+
+JOBS = Table(
+    name="jobs",
+    row="area × industry",
+    columns=(
+        Column("tract_geoid", pa.string(), "The area's id as text, leading zeros kept"),
+        c.SECTOR,
+        Column("n_jobs", pa.float64(), "Jobs of the industry in the area", "jobs", 0),
+    ),
+    key=("tract_geoid", "sector"),
+    shard=Shard.STATIC,
+    notes="Jobs are at the workplace (LODES WAC), not at the home. Areas without jobs have no rows.",
+)
+
+TELEWORK = Table(
+    name="telework",
+    row="industry",
+    columns=(
+        c.SECTOR,
+        Column("telework_share", pa.float64(), "Share of its jobs that can be done at home", "1", 0, 1),
+    ),
+    key=("sector",),
+    shard=Shard.STATIC,
+)
+
+OFFICIAL_RATES = Table(
+    name="official_rates",
+    row="region × official series × period",
+    columns=(
+        c.REGION_GEOID,
+        Column(
+            "series",
+            pa.string(),
+            "LAUS unemployment rate (month); initial and continued claims per covered worker (week)",
+            values=("laus_rate", "initial_claims", "continued_claims"),
+        ),
+        replace(c.WINDOW, values=("week", "month")),
+        c.WINDOW_STARTED,
+        Column("value", pa.float64(), "Rate as a share of the labour force or of covered workers", "1", 0),
+    ),
+    key=("region_geoid", "series", "window_started"),
+    shard=Shard.STATIC,
+)

@@ -51,3 +51,41 @@ EXPLORATION = Table(
     shard=Shard.BUCKET,
     notes="New locations of all windows of one kind sum to the device's distinct locations.",
 )
+
+ENTROPY = Table(
+    name="entropy",
+    row="device × window with at least one visit",
+    columns=(
+        c.DEVICE_ID,
+        c.WINDOW,
+        c.WINDOW_STARTED,
+        c.N_VISITS,
+        c.N_LOCATIONS,
+        Column("entropy_bits", pa.float64(), "Entropy of the locations, each visit weighing one", "bit", 0),
+        Column(
+            "entropy_dwell_bits",
+            pa.float64(),
+            "Entropy of the locations, each visit weighing its dwell; null where no time was spent",
+            "bit",
+            0,
+            is_nullable=True,
+        ),
+    ),
+    key=("device_id", "window", "window_started"),
+    shard=Shard.BUCKET,
+    notes="Divide by log2(n_locations) for the normalised entropy.",
+)
+
+CAPACITY = Table(
+    name="capacity",
+    row="device × week with at least one visit",
+    columns=(
+        c.DEVICE_ID,
+        c.WINDOW_STARTED,
+        Column("n_familiar", pa.int64(), "Familiar locations in the weeks up to and with this one", "locations", 0),
+        Column("n_added", pa.int64(), "Familiar now and not in the week before", "locations", 0),
+        Column("n_dropped", pa.int64(), "Familiar in the week before and not now", "locations", 0),
+    ),
+    key=("device_id", "window_started"),
+    shard=Shard.BUCKET,
+)

@@ -194,6 +194,7 @@ VISITS = Table(
         c.FINISHED_AT,
         c.DATE,
         c.HOUR_OF_WEEK,
+        replace(c.UTC_OFFSET_S, description="Local time minus UTC at the start"),
         replace(c.DWELL_S, description="Time from start to finish, inferred and bridged parts included"),
         c.INFERRED_S,
         c.BRIDGED_S,

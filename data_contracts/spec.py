@@ -18,6 +18,8 @@ class Shard(StrEnum):
     DATE_BUCKET = "date × device bucket"
     BUCKET = "device bucket"
     STATIC = "static"
+    STUDY = "whole study"
+    """One shard, gathered from all device buckets."""
 
 
 class Release(StrEnum):

@@ -50,6 +50,7 @@ def visits(stays: pd.DataFrame, locations: pd.DataFrame, pois: pd.DataFrame, par
         "finished_at": stays["finished_at"].array[last],
         "date": (local_us // DAY_US).astype("datetime64[D]").astype("datetime64[ms]"),
         "hour_of_week": ((local_us // HOUR_US + MONDAY * 24) % 168).astype(np.int16),
+        "utc_offset_s": stays["utc_offset_s"].to_numpy()[first],
         **_time_spent(stays, row, start),
         "location_id": locations["location_id"].to_numpy()[at],
         "lon": locations["lon"].to_numpy()[at],

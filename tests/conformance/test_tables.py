@@ -24,8 +24,8 @@ SUFFIX_UNITS = {
     "_e7": {"1e-7 degree"},
     "_at": {"UTC", "µs since 1970"},
 }
-DATE_NAMES = {"date", "window_started"}
-"""Names of local dates; every other time is an instant and ends `_at`."""
+DATE_NAMES = {"date", "window_started", "window_finished"}
+"""Names of local dates, besides those that end `_on`; every other time is an instant and ends `_at`."""
 SYNONYMS = {"user", "uid", "user_id", "positionfix", "staypoint", "lng", "latitude", "longitude", "datetime"}
 PERSONAL = {"device_id", "location_id", "lon", "lat", "lon_e7", "lat_e7", "file"}
 """What points at one device or its places; no release table has it."""
@@ -75,7 +75,7 @@ def test_suffix_and_unit_agree(table, column):
 def test_type_and_name_agree(table, column):
     prefixed = column.name.startswith(("is_", "has_"))
     assert pa.types.is_boolean(column.dtype) == prefixed
-    assert (column.dtype == pa.date32()) == (column.name in DATE_NAMES)
+    assert (column.dtype == pa.date32()) == (column.name in DATE_NAMES or column.name.endswith("_on"))
     if pa.types.is_timestamp(column.dtype):
         assert column.dtype == TIME
         assert column.name.endswith("_at")

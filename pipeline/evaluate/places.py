@@ -1,4 +1,4 @@
-"""`sojourn evaluate`: how good stays and locations are on your own ground truth."""
+"""`sojourn evaluate stays` and `locations`: how good they are on your own ground truth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.evaluate.app import evaluate_app
 from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
 from pipeline.settings import read_key, throw_away_key
 from pipeline.study import StudyError
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.evaluation.run import Asked, Evaluation
     from pipeline.params import Params
     from pipeline.study import Study
-
-evaluate_app = typer.Typer(no_args_is_help=True, help="Compare what is found with ground truth of your own.")
 
 Label = Annotated[
     str | None, typer.Option("--label", help="Column of the sources that holds the true label of each ping.")

@@ -1,0 +1,208 @@
+"""Tables of people: where they live and work, whether they are at work, and what that says of a region."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from data_contracts import columns as c
+from data_contracts.spec import Column, Release, Shard, Table
+
+WEEK = replace(c.WINDOW_STARTED, description="Monday of the week, local date")
+HOME_TRACT = replace(
+    c.TRACT_GEOID, name="home_tract_geoid", description="Area of the baseline home; null where there is none"
+)
+IS_AT_RISK = Column("is_at_risk", pa.bool_(), "Absent from the baseline workplace for long enough, no new one found")
+N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
+
+HOME_WORK = Table(
+    name="home_work",
+    row="device × span of days × role × place that has the role in that span",
+    columns=(
+        c.DEVICE_ID,
+        Column(
+            "span",
+            pa.string(),
+            "moving: judged from the days around it; baseline: from the study's declared baseline, once",
+            values=("moving", "baseline"),
+        ),
+        replace(c.WINDOW_STARTED, description="First local date the row holds for"),
+        Column("window_finished", pa.date32(), "Last local date the row holds for", "local date"),
+        Column("role", pa.string(), "What the place is to the device", values=("home", "work")),
+        Column("rank", pa.int16(), "1: the main place of the role in the span, 2: the next", minimum=1),
+        c.LOCATION_ID,
+        c.TRACT_GEOID,
+        Column("n_days", pa.int64(), "Days with the device at the place in the hours of the role", "days", 0),
+        Column("share", pa.float64(), "Share of the role's observed hours that were spent there", "1", 0, 1),
+        Column("confidence", pa.float64(), "How probable it is that the place has the role", "1", 0, 1),
+    ),
+    key=("device_id", "span", "role", "window_started", "rank"),
+    shard=Shard.BUCKET,
+    notes="A device without rows of a role has no place found for it: that is not the same as having none. "
+    "The baseline rows are one span for the whole study; absence from work is measured against them.",
+)
+
+PRESENCE = Table(
+    name="presence",
+    row="device with a baseline workplace × week of the study",
+    columns=(
+        c.DEVICE_ID,
+        WEEK,
+        HOME_TRACT,
+        replace(c.LOCATION_ID, name="work_location_id", description="The baseline workplace"),
+        replace(c.TRACT_GEOID, name="work_tract_geoid", description="Area of the baseline workplace"),
+        Column("n_observed_days", pa.int64(), "Local days of the week that were observed enough", "days", 0, 7),
+        Column("is_observed", pa.bool_(), "Enough days were observed to judge the week"),
+        Column("n_work_visits", pa.int64(), "Visits to the baseline workplace", "visits", 0),
+        Column("work_dwell_s", pa.float64(), "Time spent there", "s", 0, c.MAX_DWELL_S),
+        Column(
+            "visit_ratio",
+            pa.float64(),
+            "Visits there per observed day, relative to the baseline; null where not observed",
+            "1",
+            0,
+            is_nullable=True,
+        ),
+        Column(
+            "hours_ratio",
+            pa.float64(),
+            "Hours there per observed day, relative to the baseline; null where not observed",
+            "1",
+            0,
+            is_nullable=True,
+        ),
+        Column("is_absent", pa.bool_(), "Observed, and both ratios at or below their thresholds"),
+        Column("has_new_work", pa.bool_(), "Another place is the workplace now"),
+        IS_AT_RISK,
+        Column(
+            "absent_since_on",
+            pa.date32(),
+            "Monday of the first week of the present absence; null when not absent",
+            "local date",
+            is_nullable=True,
+        ),
+    ),
+    key=("device_id", "window_started"),
+    shard=Shard.BUCKET,
+)
+
+SECTOR_ABSENCE = Table(
+    name="sector_absence",
+    row="week × industry with observed devices",
+    columns=(
+        WEEK,
+        c.SECTOR,
+        replace(N_DEVICES, description="Observed devices that may work in the sector"),
+        Column("weight", pa.float64(), "Sum of their probabilities of working in it", "devices", 0),
+        Column("at_risk_share", pa.float64(), "Share of that weight that is at risk: r of the method", "1", 0, 1),
+        Column("telework_share", pa.float64(), "Share expected to work away: R of the method", "1", 0, 1),
+        Column("loss_probability", pa.float64(), "That a device at risk in the sector has lost its job", "1", 0, 1),
+    ),
+    key=("window_started", "sector"),
+    shard=Shard.STUDY,
+    notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage.",
+)
+
+EMPLOYMENT = Table(
+    name="employment",
+    row="device with a baseline workplace × week of the study",
+    columns=(
+        c.DEVICE_ID,
+        WEEK,
+        HOME_TRACT,
+        replace(
+            c.SECTOR,
+            description="Most probable industry; null where the workplace's area has no jobs on file",
+            is_nullable=True,
+        ),
+        Column("visit_ratio", pa.float64(), "As in presence", "1", 0, is_nullable=True),
+        Column("hours_ratio", pa.float64(), "As in presence", "1", 0, is_nullable=True),
+        IS_AT_RISK,
+        Column(
+            "loss_probability",
+            pa.float64(),
+            "That the device's owner is without the job; null where unknown",
+            "1",
+            0,
+            1,
+            is_nullable=True,
+        ),
+        Column(
+            "status",
+            pa.string(),
+            "What the probability and presence say",
+            values=("employed", "remote", "not_employed", "unknown"),
+        ),
+        Column(
+            "lost_on",
+            pa.date32(),
+            "Monday of the week in which the present loss began; null unless status is not_employed",
+            "local date",
+            is_nullable=True,
+        ),
+    ),
+    key=("device_id", "window_started"),
+    shard=Shard.BUCKET,
+    notes="Nobody without a detected workplace has a row: that is not unemployment. Sector and telework are those of "
+    "the workplace's area, not of the person.",
+)
+
+PANEL_WEIGHTS = Table(
+    name="panel_weights",
+    row="home area",
+    columns=(
+        replace(HOME_TRACT, description="Area of the baseline home", is_nullable=False),
+        replace(N_DEVICES, description="Devices of the panel whose baseline home is in the area"),
+        Column("population", pa.float64(), "Residents of the area", "persons", 0, is_nullable=True),
+        Column("area_weight", pa.float64(), "Weight of each such device by home area, mean 1 over devices", "1", 0),
+        Column("raked_weight", pa.float64(), "Weight that also meets the shares of the groups", "1", 0),
+    ),
+    key=("home_tract_geoid",),
+    shard=Shard.STUDY,
+    notes="Groups are those of areas, not of persons, so all devices of an area weigh the same.",
+)
+
+UNEMPLOYMENT = Table(
+    name="unemployment",
+    row="region × week or month × weighting",
+    columns=(
+        c.REGION_GEOID,
+        replace(c.WINDOW, values=("week", "month")),
+        c.WINDOW_STARTED,
+        Column("weighting", pa.string(), "How devices count", values=("none", "area", "raked")),
+        replace(N_DEVICES, description="Devices with a known status"),
+        Column("n_effective", pa.float64(), "As many equal devices would be as certain (Kish)", "devices", 0),
+        Column("rate", pa.float64(), "Mean probability of job loss of those who had a workplace", "1", 0, 1),
+        Column("rate_low", pa.float64(), "Lower end of the interval, bootstrap over devices", "1", 0, 1),
+        Column("rate_high", pa.float64(), "Upper end of the interval", "1", 0, 1),
+    ),
+    key=("region_geoid", "window", "window_started", "weighting"),
+    shard=Shard.STUDY,
+    release=Release.PUBLIC,
+    min_devices=10,
+    notes="A share of those with a baseline workplace: comparable over time with official rates, not equal to them. "
+    "The interval covers the sample of devices, not errors of status.",
+)
+
+EMPLOYMENT_EFFECTS = Table(
+    name="employment_effects",
+    row="measure × group × months since job loss",
+    columns=(
+        Column("measure", pa.string(), "Column of the table of measures that is compared"),
+        Column("axis", pa.string(), "What the group is a group of; all: everybody"),
+        Column("group", pa.string(), "Devices whose home area is high in this group's share; all: everybody"),
+        Column("months_since_loss", pa.int16(), "Spans of four weeks since the loss; negative before it", "28 days"),
+        replace(N_DEVICES, description="Devices that lost the job and are seen then"),
+        Column("n_controls", pa.int64(), "Matched devices that kept theirs", "devices", 0),
+        Column("estimate", pa.float64(), "Difference to the controls, less that in the month before the loss"),
+        Column("std_error", pa.float64(), "Its standard error, clustered by device", minimum=0),
+        Column("estimate_low", pa.float64(), "Lower end of the 95 % interval"),
+        Column("estimate_high", pa.float64(), "Upper end of the 95 % interval"),
+        Column("p_value", pa.float64(), "Two-sided, of no difference", "1", 0, 1),
+        Column("p_adjusted", pa.float64(), "The same, corrected for all rows of the table (Holm)", "1", 0, 1),
+        Column("control_mean", pa.float64(), "Mean of the controls then, in the measure's unit"),
+    ),
+    key=("measure", "axis", "group", "months_since_loss"),
+    shard=Shard.STUDY,
+    release=Release.PUBLIC,
+    min_devices=10,
+)
