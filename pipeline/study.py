@@ -170,7 +170,7 @@ class Jobs(_AreaFile):
     id_column: str = "w_geocode"
     """Blocks, block groups or tracts."""
     area_digits: int = Field(default=11, ge=0)
-    """So many leading digits of an id are the area's (11: census tract); rows of one area are added up. 0: all of it."""
+    """So many leading digits of an id are the area's (11: census tract); an area's rows are added up. 0: all of it."""
     sectors: dict[str, Columns] = {}
     """Industry → column, or columns to be added up. Empty: LODES's CNS01 to CNS20 by two-digit NAICS."""
 
