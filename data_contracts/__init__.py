@@ -1,6 +1,6 @@
 """Every table of Sojourn, declared once. `TABLES` maps each name to its declaration."""
 
-from data_contracts.check import ContractError, conform
+from data_contracts.check import ContractError, conform, suppress_small
 from data_contracts.external import DEMOGRAPHICS, JOBS, OFFICIAL_RATES, POIS, TELEWORK, TRACTS
 from data_contracts.metrics import CAPACITY, ENTROPY, EXPLORATION, GYRATION
 from data_contracts.movement import (
@@ -93,4 +93,5 @@ __all__ = [
     "Shard",
     "Table",
     "conform",
+    "suppress_small",
 ]

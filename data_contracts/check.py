@@ -1,6 +1,7 @@
 """The check of a shard against its contract: one vectorised pass, every broken rule with its count."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,6 +51,19 @@ def conform(data: pa.Table, table: Table) -> pa.Table:
     if broken:
         raise ContractError(table, broken)
     return data
+
+
+def suppress_small(data: pa.Table, table: Table) -> tuple[pa.Table, int]:
+    """Return the rows of `data` that may be released, and how many were left out.
+
+    Left out of a release table are rows with fewer than ``min_devices`` behind them, after every other rule was
+    checked on all rows: `ContractError`. Tables that stay inside keep all of theirs.
+    """
+    if table.release is Release.INTERNAL:
+        return data, 0
+    data = conform(data, replace(table, release=Release.INTERNAL, min_devices=None))
+    kept = data.filter(pc.greater_equal(data["n_devices"], table.min_devices))
+    return kept, data.num_rows - kept.num_rows
 
 
 def _broken_names(names: list[str], table: Table) -> Iterator[str]:

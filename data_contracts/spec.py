@@ -21,6 +21,11 @@ class Shard(StrEnum):
     STUDY = "whole study"
     """One shard, gathered from all device buckets."""
 
+    @property
+    def is_single(self) -> bool:
+        """Whether the table is one file, which every stage that reads the table gets whole."""
+        return self in (Shard.STATIC, Shard.STUDY)
+
 
 class Release(StrEnum):
     """Who may see a table."""

@@ -116,6 +116,7 @@ _PATTERNS = {
     Shard.DATE_BUCKET: "date=*/bucket=*.parquet",
     Shard.BUCKET: "bucket=*.parquet",
     Shard.STATIC: "all.parquet",
+    Shard.STUDY: "all.parquet",
 }
 
 
@@ -247,7 +248,8 @@ one, else the UTC date a row is filed under. Tables marked *{public}* may leave;
 ## How tables follow from each other
 
 An arrow leads from what a stage reads to what it writes. Slanted boxes come from outside, double ones may be
-released; a dotted arrow leads to the state from which the stage starts on the next date.
+released; a dotted arrow leads to the state from which the stage starts on the next date. Where a thick arrow
+leads, the shards of all devices are gathered into one table of the study.
 """
 
 
@@ -280,7 +282,8 @@ def _lineage() -> str:
     arrows = []
     for stage in (STAGES[name] for name in TABLES if name in STAGES):
         for read in stage.reads:
-            arrows.append(f"  {read.name} --> {stage.name}")
+            arrow = "==>" if stage.is_gather and not read.shard.is_single else "-->"
+            arrows.append(f"  {read.name} {arrow} {stage.name}")
             if stage.rejects:
                 arrows.append(f"  {read.name} -- refused --> {stage.rejects.name}")
         if stage.carries:

@@ -32,6 +32,11 @@ class Stage:
     needs: tuple[str, ...] = ()
 
     @property
+    def is_gather(self) -> bool:
+        """Whether the stage makes one table of the whole study from all device buckets."""
+        return self.writes.shard is Shard.STUDY
+
+    @property
     def name(self) -> str:
         """The name of the stage, of its module, its function and the table it writes."""
         return self.writes.name
@@ -64,9 +69,20 @@ def stage(
 
     The function's arguments are, in this order and by these names: the tables it reads, the table
     it carries from date to date, the facts it `needs` of the run (``day_end``, ``is_last``,
-    ``study``), and ``params``. It returns the frame of `writes`, followed by that of `carries` or
-    `rejects` where declared. `finish` turns the rows that an exchange brought together for one
-    shard into that shard. TypeError where the declaration and the function disagree.
+    ``study``, ``seed``), and ``params``. It returns the frame of `writes`, followed by that of
+    `carries` or `rejects` where declared. Of tables kept per date or bucket it gets the rows of its
+    shard, of static and study tables all rows.
+
+    *Exchange*: `finish` turns the rows brought together for one shard into that shard.
+
+    *Gather*, when `writes` is kept per whole study: the function is called once per device bucket
+    and returns a part, a frame of any columns that stays small however many devices there are.
+    `finish` takes ``parts`` (those of all buckets together, empty ones left out, in the order of
+    the buckets), the static and study tables among `reads`, what the stage `needs`, and ``params``,
+    and returns the frame of `writes`. Its result must not depend on how devices are spread over
+    buckets: sum fixed point numbers (`pipeline.sums`), or sort by device before adding floats.
+
+    TypeError where the declaration and the function disagree.
     """
 
     def register(function: Callable[..., Any]) -> Stage:
@@ -86,14 +102,28 @@ def _check(declared: Stage) -> None:
     name, function = declared.name, declared.function
     if function.__name__ != name or function.__module__.rsplit(".", 1)[-1] != name:
         raise TypeError(f"the stage that writes {name} must be a function {name} in a module {name}")
-    expected = [table.name for table in declared.reads]
-    expected += [declared.carries.name] if declared.carries else []
-    expected += [*declared.needs, "params"]
-    given = list(inspect.signature(function).parameters)
-    if given != expected:
-        raise TypeError(f"stage {name} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})")
+    carried = [declared.carries.name] if declared.carries else []
+    _check_arguments(f"stage {name}", function, [*(t.name for t in declared.reads), *carried, *declared.needs])
+    if declared.is_gather:
+        _check_gather(declared)
     if declared.carries and not declared.writes.shard == declared.carries.shard == Shard.DATE_BUCKET:
         raise TypeError(f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}")
+
+
+def _check_arguments(what: str, function: Callable[..., Any], names: list[str]) -> None:
+    expected, given = [*names, "params"], list(inspect.signature(function).parameters)
+    if given != expected:
+        raise TypeError(f"{what} takes ({', '.join(given)}); its declaration says ({', '.join(expected)})")
+
+
+def _check_gather(declared: Stage) -> None:
+    name = declared.name
+    if declared.finish is None or declared.carries or declared.rejects:
+        raise TypeError(f"stage {name} gathers: it needs a finish, and neither carries nor rejects")
+    wholes = [table.name for table in declared.reads if table.shard.is_single]
+    if len(wholes) == len(declared.reads):
+        raise TypeError(f"stage {name} gathers: it must read a table kept per device bucket")
+    _check_arguments(f"finish of stage {name}", declared.finish, ["parts", *wholes, *declared.needs])
 
 
 def load_stage(module: str, name: str) -> Stage:

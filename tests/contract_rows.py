@@ -55,5 +55,7 @@ def _make_number(dtype: pa.DataType, column: Column, chance: random.Random) -> f
     low = -UNBOUNDED if column.minimum is None else column.minimum
     high = low + UNBOUNDED if column.maximum is None else column.maximum
     if pa.types.is_integer(dtype):
+        reach = 2 ** (dtype.bit_width - 1)
+        low, high = max(low, -reach), min(high, reach - 1)
         return chance.randint(int(low), int(high))
     return pa.scalar(chance.uniform(low, high), dtype).as_py()

@@ -26,6 +26,8 @@ SUFFIX_UNITS = {
 }
 DATE_NAMES = {"date", "window_started", "window_finished"}
 """Names of local dates, besides those that end `_on`; every other time is an instant and ends `_at`."""
+ESTIMATES = {"n_persons", "n_jobs", "n_effective"}
+"""Counts that are not whole numbers: of surveys, and effective sizes of weighted samples."""
 SYNONYMS = {"user", "uid", "user_id", "positionfix", "staypoint", "lng", "latitude", "longitude", "datetime"}
 PERSONAL = {"device_id", "location_id", "lon", "lat", "lon_e7", "lat_e7", "file"}
 """What points at one device or its places; no release table has it."""
@@ -80,7 +82,7 @@ def test_type_and_name_agree(table, column):
         assert column.dtype == TIME
         assert column.name.endswith("_at")
     if column.name.startswith("n_"):
-        assert column.dtype == pa.int64()
+        assert column.dtype == (pa.float64() if column.name in ESTIMATES else pa.int64())
         assert column.unit
         assert column.minimum is not None
         assert column.minimum >= 0
@@ -126,6 +128,12 @@ def test_rows_of_one_device_stand_together(table):
         assert table.key[0] == "device_id"
     if table.shard in (Shard.BUCKET, Shard.DATE_BUCKET):
         assert "device_id" in table.key
+
+
+@every_table
+def test_gathered_tables_are_about_groups_of_devices(table):
+    """One file of the whole study is read whole by many: it must not grow with the devices."""
+    assert table.shard is not Shard.STUDY or not PERSONAL & set(table.names)
 
 
 @every_table
