@@ -12,6 +12,13 @@ HOME_TRACT = replace(
     c.TRACT_GEOID, name="home_tract_geoid", description="Area of the baseline home; null where there is none"
 )
 IS_AT_RISK = Column("is_at_risk", pa.bool_(), "Absent from the baseline workplace for long enough, no new one found")
+KNOWN_ON = Column(
+    "known_on",
+    pa.date32(),
+    "Monday after the week with which the absence had lasted long enough; null unless at risk",
+    "local date",
+    is_nullable=True,
+)
 N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
 
 HOME_WORK = Table(
@@ -51,13 +58,14 @@ PRESENCE = Table(
         replace(c.LOCATION_ID, name="work_location_id", description="The baseline workplace"),
         replace(c.TRACT_GEOID, name="work_tract_geoid", description="Area of the baseline workplace"),
         Column("n_observed_days", pa.int64(), "Local days of the week that were observed enough", "days", 0, 7),
-        Column("is_observed", pa.bool_(), "Enough days were observed to judge the week"),
-        Column("n_work_visits", pa.int64(), "Visits to the baseline workplace", "visits", 0),
-        Column("work_dwell_s", pa.float64(), "Time spent there", "s", 0, c.MAX_DWELL_S),
+        Column("is_observed", pa.bool_(), "Enough days were observed to judge the week, and work is expected on them"),
+        Column("n_work_visits", pa.int64(), "Visits to the baseline workplace that start in the week", "visits", 0),
+        Column("work_dwell_s", pa.float64(), "Time spent there in the week", "s", 0, c.MAX_DWELL_S),
+        Column("expected_visits", pa.float64(), "Visits expected on the observed days, by the baseline", "visits", 0),
         Column(
             "visit_ratio",
             pa.float64(),
-            "Visits there per observed day, relative to the baseline; null where not observed",
+            "Visits there on observed days, relative to those expected; null where not observed",
             "1",
             0,
             is_nullable=True,
@@ -65,7 +73,7 @@ PRESENCE = Table(
         Column(
             "hours_ratio",
             pa.float64(),
-            "Hours there per observed day, relative to the baseline; null where not observed",
+            "Hours there on observed days, relative to those expected; null where not observed",
             "1",
             0,
             is_nullable=True,
@@ -74,15 +82,23 @@ PRESENCE = Table(
         Column("has_new_work", pa.bool_(), "Another place is the workplace now"),
         IS_AT_RISK,
         Column(
+            "is_undecided",
+            pa.bool_(),
+            "Absent, not for long enough, and the record ends or falls silent before the device is back",
+        ),
+        Column(
             "absent_since_on",
             pa.date32(),
             "Monday of the first week of the present absence; null when not absent",
             "local date",
             is_nullable=True,
         ),
+        KNOWN_ON,
     ),
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
+    notes="Every week that holds a date of the study, also those of the baseline itself. An absence that lasts long "
+    "enough puts the device at risk from its first week on: the table looks back.",
 )
 
 SECTOR_ABSENCE = Table(
@@ -92,14 +108,21 @@ SECTOR_ABSENCE = Table(
         WEEK,
         c.SECTOR,
         replace(N_DEVICES, description="Observed devices that may work in the sector"),
-        Column("weight", pa.float64(), "Sum of their probabilities of working in it", "devices", 0),
+        Column(
+            "assignment",
+            pa.string(),
+            "How devices were given industries: in shares of the jobs of the workplace's area, or one drawn from them",
+            values=("fractional", "draw"),
+        ),
+        Column("weight", pa.float64(), "Sum of their probabilities of working in it", "1", 0),
         Column("at_risk_share", pa.float64(), "Share of that weight that is at risk: r of the method", "1", 0, 1),
         Column("telework_share", pa.float64(), "Share expected to work away: R of the method", "1", 0, 1),
         Column("loss_probability", pa.float64(), "That a device at risk in the sector has lost its job", "1", 0, 1),
     ),
     key=("window_started", "sector"),
     shard=Shard.STUDY,
-    notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage.",
+    notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage. Devices whose "
+    "workplace lies in no area with jobs on file are of the sector unknown.",
 )
 
 EMPLOYMENT = Table(
@@ -139,6 +162,7 @@ EMPLOYMENT = Table(
             "local date",
             is_nullable=True,
         ),
+        replace(KNOWN_ON, description="Monday from which the data could tell; null unless status is not_employed"),
     ),
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
@@ -151,14 +175,46 @@ PANEL_WEIGHTS = Table(
     row="home area",
     columns=(
         replace(HOME_TRACT, description="Area of the baseline home", is_nullable=False),
-        replace(N_DEVICES, description="Devices of the panel whose baseline home is in the area"),
-        Column("population", pa.float64(), "Residents of the area", "persons", 0, is_nullable=True),
-        Column("area_weight", pa.float64(), "Weight of each such device by home area, mean 1 over devices", "1", 0),
-        Column("raked_weight", pa.float64(), "Weight that also meets the shares of the groups", "1", 0),
+        replace(N_DEVICES, description="Devices of the panel whose baseline home is in the area", minimum=1),
+        Column("population", pa.float64(), "Residents of the area; null where unknown", "persons", 0, is_nullable=True),
+        Column(
+            "pool_geoid",
+            pa.string(),
+            "Areas weighted together: the area's id, or leading digits shared by all areas of too few devices "
+            "('': all other such areas); null where population is unknown",
+            is_nullable=True,
+        ),
+        Column(
+            "area_weight",
+            pa.float64(),
+            "Weight of each such device by home area, mean 1 over devices; null where no population is known",
+            "1",
+            0,
+            is_nullable=True,
+        ),
+        Column(
+            "raked_weight",
+            pa.float64(),
+            "Weight that also meets the shares of the groups, mean 1; null where they are unknown or cannot be met",
+            "1",
+            0,
+            is_nullable=True,
+        ),
+        Column(
+            "raked_gap",
+            pa.float64(),
+            "Largest difference raking leaves between a group's share of the devices and of the population, the same "
+            "in all rows; null where there are no groups to rake to",
+            "1",
+            0,
+            1,
+            is_nullable=True,
+        ),
     ),
     key=("home_tract_geoid",),
     shard=Shard.STUDY,
-    notes="Groups are those of areas, not of persons, so all devices of an area weigh the same.",
+    notes="Groups are those of areas, not of persons, so all devices of an area weigh the same. The population is that "
+    "of all areas of tracts. Devices without a baseline home inside an area have no weight.",
 )
 
 UNEMPLOYMENT = Table(
@@ -169,7 +225,7 @@ UNEMPLOYMENT = Table(
         replace(c.WINDOW, values=("week", "month")),
         c.WINDOW_STARTED,
         Column("weighting", pa.string(), "How devices count", values=("none", "area", "raked")),
-        replace(N_DEVICES, description="Devices with a known status"),
+        replace(N_DEVICES, description="Devices with a known status and a weight"),
         Column("n_effective", pa.float64(), "As many equal devices would be as certain (Kish)", "devices", 0),
         Column("rate", pa.float64(), "Mean probability of job loss of those who had a workplace", "1", 0, 1),
         Column("rate_low", pa.float64(), "Lower end of the interval, bootstrap over devices", "1", 0, 1),
@@ -180,7 +236,8 @@ UNEMPLOYMENT = Table(
     release=Release.PUBLIC,
     min_devices=10,
     notes="A share of those with a baseline workplace: comparable over time with official rates, not equal to them. "
-    "The interval covers the sample of devices, not errors of status.",
+    "The interval covers the sample of devices, not errors of status, nor that weights are estimates. A weighting "
+    "without known weights has no rows. A month is its devices' mean over the weeks that start in it.",
 )
 
 EMPLOYMENT_EFFECTS = Table(
@@ -193,13 +250,18 @@ EMPLOYMENT_EFFECTS = Table(
         Column("months_since_loss", pa.int16(), "Spans of four weeks since the loss; negative before it", "28 days"),
         replace(N_DEVICES, description="Devices that lost the job and are seen then"),
         Column("n_controls", pa.int64(), "Matched devices that kept theirs", "devices", 0),
-        Column("estimate", pa.float64(), "Difference to the controls, less that in the month before the loss"),
-        Column("std_error", pa.float64(), "Its standard error, clustered by device", minimum=0),
-        Column("estimate_low", pa.float64(), "Lower end of the 95 % interval"),
-        Column("estimate_high", pa.float64(), "Upper end of the 95 % interval"),
+        Column(
+            "estimate",
+            pa.float64(),
+            "Difference to the controls, less that in the month before the loss",
+            "measure's unit",
+        ),
+        Column("std_error", pa.float64(), "Its standard error, clustered by device", "measure's unit", 0),
+        Column("estimate_low", pa.float64(), "Lower end of the 95 % interval", "measure's unit"),
+        Column("estimate_high", pa.float64(), "Upper end of the 95 % interval", "measure's unit"),
         Column("p_value", pa.float64(), "Two-sided, of no difference", "1", 0, 1),
         Column("p_adjusted", pa.float64(), "The same, corrected for all rows of the table (Holm)", "1", 0, 1),
-        Column("control_mean", pa.float64(), "Mean of the controls then, in the measure's unit"),
+        Column("control_mean", pa.float64(), "Mean of the controls then", "measure's unit"),
     ),
     key=("measure", "axis", "group", "months_since_loss"),
     shard=Shard.STUDY,
