@@ -83,9 +83,11 @@ CAPACITY = Table(
         c.DEVICE_ID,
         c.WINDOW_STARTED,
         Column("n_familiar", pa.int64(), "Familiar locations in the weeks up to and with this one", "locations", 0),
-        Column("n_added", pa.int64(), "Familiar now and not in the week before", "locations", 0),
-        Column("n_dropped", pa.int64(), "Familiar in the week before and not now", "locations", 0),
+        Column("n_added", pa.int64(), "Familiar now and not in the device's row before", "locations", 0),
+        Column("n_dropped", pa.int64(), "Familiar in the device's row before and not now", "locations", 0),
     ),
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
+    notes="n_familiar is the running sum of n_added - n_dropped. In the first weeks of a device the window has not "
+    "filled, which is why some locations are not familiar yet.",
 )

@@ -18,6 +18,7 @@ MEASURES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "stay_locations": frozenset({"roam_m", "dwell_s", "gap_s"}),
         "radius_of_gyration": frozenset(),
+        "uncorrelated_entropy": frozenset({"normalize"}),
         "cluster": frozenset({"eps_m", "min_samples"}),
     }
 )
@@ -40,6 +41,8 @@ def run_reference(measure: str, frame: pd.DataFrame, **params: float | None) -> 
     * ``stay_locations(roam_m, dwell_s, gap_s)``: a stay, as device_id, started_at, finished_at, lon,
       lat. ``gap_s`` None is scikit-mobility's default, no gap rule.
     * ``radius_of_gyration()``: a device, as device_id, gyration_m, by device_id.
+    * ``uncorrelated_entropy(normalize)``: a device, as device_id, entropy_bits, by device_id; each distinct
+      position is a place. With ``normalize`` 1 it is over the logarithm of their number, and 0 for one.
     * ``cluster(eps_m, min_samples)``: a row of `frame`, in its order, as device_id, cluster (numbered by
       falling size). Its radian of eps is ``eps_m`` over 6,371,008.8 m. scikit-mobility fails where
       there is noise, and so does this.

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import skmob
 from skmob.measures.individual import radius_of_gyration as skmob_radius_of_gyration
+from skmob.measures.individual import uncorrelated_entropy as skmob_uncorrelated_entropy
 from skmob.preprocessing import clustering, detection
 
 NO_GAP_RULE_MINUTES = 1e12  # scikit-mobility's own default
@@ -67,6 +68,15 @@ def radius_of_gyration(rows):
     }
 
 
+def uncorrelated_entropy(rows, normalize):
+    """Return one entropy in bits per device; normalised, in units of the logarithm of its positions."""
+    entropies = skmob_uncorrelated_entropy(rows, normalize=bool(normalize), show_progress=False)
+    return {
+        "device_id": entropies["uid"].to_numpy(),
+        "entropy_bits": entropies.iloc[:, -1].to_numpy(dtype="float64"),
+    }
+
+
 def cluster(rows, eps_m, min_samples):
     """Return the cluster of every row, in the order asked."""
     found = clustering.cluster(rows, cluster_radius_km=eps_m / 1000, min_samples=int(min_samples))
@@ -74,7 +84,12 @@ def cluster(rows, eps_m, min_samples):
     return {"device_id": found["uid"].to_numpy(), "cluster": found["cluster"].to_numpy(dtype="int64")}
 
 
-MEASURES = {"stay_locations": stay_locations, "radius_of_gyration": radius_of_gyration, "cluster": cluster}
+MEASURES = {
+    "stay_locations": stay_locations,
+    "radius_of_gyration": radius_of_gyration,
+    "uncorrelated_entropy": uncorrelated_entropy,
+    "cluster": cluster,
+}
 
 
 def main(measure, params, asked, answered):

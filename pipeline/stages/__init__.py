@@ -1,5 +1,5 @@
 """One module per table. Importing this package fills the registry."""
 
-from pipeline.stages import coverage, exploration, gyration, locations, pings, stays, visits
+from pipeline.stages import capacity, coverage, entropy, exploration, gyration, locations, pings, stays, visits
 
-__all__ = ["coverage", "exploration", "gyration", "locations", "pings", "stays", "visits"]
+__all__ = ["capacity", "coverage", "entropy", "exploration", "gyration", "locations", "pings", "stays", "visits"]
