@@ -50,7 +50,8 @@ DEMOGRAPHICS = Table(
     ),
     key=("tract_geoid", "axis", "group"),
     shard=Shard.STATIC,
-    notes="The groups of one axis do not overlap; within an area and axis only their shares matter.",
+    notes="The groups of one axis do not overlap; within an area and axis only their shares matter. An area has no "
+    "rows of an axis of which a figure is missing, or in which nobody is counted.",
 )
 
 JOBS = Table(
@@ -85,12 +86,18 @@ OFFICIAL_RATES = Table(
         Column(
             "series",
             pa.string(),
-            "LAUS unemployment rate (month); initial and continued claims per covered worker (week)",
+            "Unemployment rate of LAUS (month); initial and continued claims for benefits (week)",
             values=("laus_rate", "initial_claims", "continued_claims"),
         ),
         replace(c.WINDOW, values=("week", "month")),
         c.WINDOW_STARTED,
-        Column("value", pa.float64(), "Rate as a share of the labour force or of covered workers", "1", 0),
+        Column(
+            "value",
+            pa.float64(),
+            "Share of the labour force: of the month's for LAUS, of that of 2019 for claims",
+            "1",
+            0,
+        ),
     ),
     key=("region_geoid", "series", "window_started"),
     shard=Shard.STATIC,

@@ -119,16 +119,20 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say which shards are current, stale or missing and why, and how the runs on this root ended."""
+    from pipeline.engine.joins import static_joins
     from pipeline.engine.records import read_runs
     from pipeline.engine.run import status as find_status
+    from pipeline.engine.store import Store
 
     study, settings = read_study(study_file, sets), make_settings(root, buckets, None, None)
     reports, runs = find_status(study, settings), read_runs(root)
+    joins = static_joins(study, Store(root))
     if as_json:
-        print_json({"shards": [r._asdict() for r in reports], "runs": runs})
+        print_json({"shards": [r._asdict() for r in reports], "runs": runs, "joins": joins})
     else:
         _print_runs(runs)
         show_states(reports, False)
+        _print_joins(joins)
     if any(report.state != "current" for report in reports):
         raise typer.Exit(EXIT_NOT_CURRENT)
 
@@ -277,8 +281,16 @@ def show_summaries(summaries: list[StageSummary], as_json: bool) -> None:
     console = Console()
     console.print(grid)
     for s in summaries:
+        _print_joins(s.details.get("joins", []))
         if s.stage == "pings":
             console.print(balance_line(s.details), highlight=False)
+        if s.details.get("n_suppressed"):
+            console.print(f"{s.stage}: {s.details['n_suppressed']:,} rows left out, too few devices", highlight=False)
+
+
+def _print_joins(joins: list[dict[str, Any]]) -> None:
+    for join in joins:
+        Console().print(join["words"], highlight=False, markup=False, soft_wrap=True)
 
 
 def balance_line(counts: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ class Pois(_Declared):
         return self
 
 
-class _AreaFile(_Declared):
+class AreaFile(_Declared):
     """A table with an id of an area in every row: delimited text, Parquet, or any file geopandas reads."""
 
     path: str
@@ -126,7 +126,7 @@ class _AreaFile(_Declared):
         return self
 
 
-class Demographics(_AreaFile):
+class Demographics(AreaFile):
     """Persons of each area by sex, age, income, race and education. Fields left out are the preset's."""
 
     preset: Literal["lodes_rac", "lodes_wac", "acs_dp05"] | None = None
@@ -164,7 +164,7 @@ class Demographics(_AreaFile):
         return self
 
 
-class Jobs(_AreaFile):
+class Jobs(AreaFile):
     """Jobs of each area by industry, at the workplace. The defaults are those of LODES WAC."""
 
     id_column: str = "w_geocode"

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from typing import Any, NamedTuple
 
-from data_contracts import PINGS
+from data_contracts import PINGS, TABLES, Release
 from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
+from pipeline.engine.gather import visit_table
 from pipeline.engine.ingest import load
-from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, visit_shards, work_for
+from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, work_for
 from pipeline.engine.records import RunRecord, root_lock
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
 from pipeline.engine.store import Store, write_json
@@ -71,26 +71,28 @@ class Run:
     def execute(self, stage: str, on_shard: OnShard = lambda stage, report: None) -> StageSummary:
         """Bring one table up to date and return what was done; `on_shard` hears of every shard."""
         started = time.perf_counter()
-        states, n_rows = Counter[str](), 0
+        states, n_rows, n_suppressed = Counter[str](), 0, 0
         details: dict[str, Any] = {}
         with named(stage):
             for report in self._reports(stage, details):
                 states[report.state] += 1
                 n_rows += report.n_rows
+                n_suppressed += report.n_suppressed
                 on_shard(stage, report)
+        if TABLES[stage].release is Release.PUBLIC:
+            details["n_suppressed"] = n_suppressed
         summary = StageSummary(stage, round(time.perf_counter() - started, 3), n_rows, dict(states), details)
         self.record.add_stage(summary._asdict())
         return summary
 
     def _reports(self, stage: str, details: dict[str, Any]) -> Iterator[ShardReport]:
         if stage in STATICS:
-            yield load_static(stage, self.study, Store(self.settings.root))
+            yield load_static(stage, self.study, Store(self.settings.root), details)
         elif stage == "pings":
             yield from self._ingest(details)
         else:
             work = work_for(find_stage(stage), self.study, self.settings, self._dates)
-            for reports in self._cluster.map(partial(visit_shards, work), range(self.settings.n_buckets)):
-                yield from reports
+            yield from visit_table(work, self._cluster.map)
 
     def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
         work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()
@@ -157,8 +159,7 @@ def status(study: Study, settings: Settings, dates: Collection[date] | None = No
             continue
         not_current = frozenset((r.table, r.path) for r in reports if r.state != "current")
         work = replace(work_for(stage, study, settings, dates), is_dry=True, not_current=not_current)
-        for bucket in range(settings.n_buckets):
-            reports += visit_shards(work, bucket)
+        reports += visit_table(work, map)
     is_waiting = any(r.table == FILES and r.state != "current" for r in reports)
     return [_unknown(r) if is_waiting else r for r in reports]
 

@@ -1,4 +1,6 @@
-"""Reference tables from outside (areas, places of interest): one shard each, current while their files are.
+"""Reference tables from outside (areas, places of interest, census, official series): one shard each.
+
+Each is current while its files are.
 
 A study declares one by the section that has the table's name; what it does not declare is no input of any stage,
 even if an earlier study left it in the root.
@@ -13,12 +15,26 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from data_contracts import POIS, TRACTS, Table
+from data_contracts import DEMOGRAPHICS, JOBS, OFFICIAL_RATES, POIS, TELEWORK, TRACTS, Table
+from pipeline.engine.joins import describe_statics
 from pipeline.engine.lineage import code_digest, differences
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.store import ALL, Footer, Store
 from pipeline.params import digest
-from pipeline.sources import areas_digest, pois_digest, read_areas, read_pois
+from pipeline.sources import (
+    areas_digest,
+    demographics_digest,
+    jobs_digest,
+    official_rates_digest,
+    pois_digest,
+    read_areas,
+    read_demographics,
+    read_jobs,
+    read_official_rates,
+    read_pois,
+    read_telework,
+    telework_digest,
+)
 from pipeline.study import Study
 
 
@@ -36,9 +52,15 @@ STATICS = {
     for static in (
         Static(TRACTS, "pipeline.sources.areas", read_areas, areas_digest),
         Static(POIS, "pipeline.sources.pois", read_pois, pois_digest),
+        Static(DEMOGRAPHICS, "pipeline.sources.demographics", read_demographics, demographics_digest),
+        Static(JOBS, "pipeline.sources.jobs", read_jobs, jobs_digest),
+        Static(TELEWORK, "pipeline.sources.telework", read_telework, telework_digest),
+        Static(OFFICIAL_RATES, "pipeline.sources.official_rates", read_official_rates, official_rates_digest),
     )
 }
-"""Every reference table by name: the name of its section in a study."""
+"""Every reference table by name, in the order of loading: the name of its section in a study."""
+PATHS = {"path", "laus_path", "claims_path"}
+"""Fields that say where files are: their contents count, not their names."""
 
 
 def declared_statics(study: Study) -> list[str]:
@@ -46,16 +68,23 @@ def declared_statics(study: Study) -> list[str]:
     return [name for name in STATICS if getattr(study, name) is not None]
 
 
-def load_static(name: str, study: Study, store: Store) -> ShardReport:
-    """Bring a reference table up to date with the files the study names, and report what was done."""
+def load_static(name: str, study: Study, store: Store, details: dict[str, Any]) -> ShardReport:
+    """Bring a reference table up to date with the files the study names, and report what was done.
+
+    `details` takes what its loader counted, and how it joins the tables loaded before it.
+    """
     started = time.perf_counter()
     static = STATICS[name]
     parts, footer, why = _compare(static, study, store)
     if footer and not why:
-        return ShardReport(name, ALL.path, "current", (), footer.n_rows)
-    rows = static.read(getattr(study, name), study.folder)
-    n_rows = store.write(static.table, ALL, rows, parts).n_rows
-    return ShardReport(name, ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+        report = ShardReport(name, ALL.path, "current", (), footer.n_rows)
+    else:
+        rows = static.read(getattr(study, name), study.folder)
+        details.update({key.decode(): note.decode() for key, note in (rows.schema.metadata or {}).items()})
+        n_rows = store.write(static.table, ALL, rows, parts).n_rows
+        report = ShardReport(name, ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+    details.update(describe_statics(name, study, store))
+    return report
 
 
 def static_states(study: Study, store: Store) -> Iterator[ShardReport]:
@@ -70,7 +99,7 @@ def _compare(static: Static, study: Study, store: Store) -> tuple[dict[str, Any]
     """Return what a reference table would be made from now, its footer, and what changed."""
     section = getattr(study, static.table.name)
     parts = {
-        "params": digest(section.model_dump(mode="json", exclude={"path"})),
+        "params": digest(section.model_dump(mode="json", exclude=PATHS)),
         "contracts": digest(static.table.to_dict()),
         "code": code_digest(static.module),
         "inputs": {"file": static.digest_files(section, study.folder)},

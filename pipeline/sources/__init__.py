@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from pipeline.sources import delimited, geolife_plt, parquet
 from pipeline.sources.areas import areas_digest, read_areas
+from pipeline.sources.demographics import demographics_digest, read_demographics
 from pipeline.sources.errors import SourceError
+from pipeline.sources.jobs import jobs_digest, read_jobs
+from pipeline.sources.official_rates import official_rates_digest, read_official_rates
 from pipeline.sources.pieces import Piece, file_digest, find_files
 from pipeline.sources.pois import pois_digest, read_pois
 from pipeline.sources.presets import PRESETS, fill
+from pipeline.sources.telework import read_telework, telework_digest
 from pipeline.study import Source
 
 __all__ = [
@@ -22,14 +26,22 @@ __all__ = [
     "Piece",
     "SourceError",
     "areas_digest",
+    "demographics_digest",
     "file_digest",
     "find_files",
     "is_device_in_name",
+    "jobs_digest",
+    "official_rates_digest",
     "pois_digest",
     "read_areas",
     "read_blocks",
+    "read_demographics",
+    "read_jobs",
+    "read_official_rates",
     "read_pois",
+    "read_telework",
     "split_file",
+    "telework_digest",
 ]
 
 BLOCK_ROWS = 500_000

@@ -13,6 +13,7 @@ from data_contracts import TRACTS
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest, read_geo_frame, text_ids, to_wgs84
 from pipeline.sources.pieces import expand
+from pipeline.sources.reference_files import find_reference
 from pipeline.study import Areas
 
 LOG = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def read_areas(areas: Areas, folder: Path) -> pa.Table:
     (``make_valid``, the lines and points that leaves dropped). Several rows of one id are dissolved
     if they agree on the population. SourceError names the file and what is wrong.
     """
-    frames = [_read(path, areas) for path in _find(areas, folder)]
+    frames = [_read(path, areas) for path in find_reference(areas.path, folder, "areas")]
     ids = pd.concat([ids for ids, _, _ in frames], ignore_index=True)
     shapes = np.concatenate([shapes for _, shapes, _ in frames])
     population = pd.concat([population for _, _, population in frames], ignore_index=True)
@@ -45,13 +46,6 @@ def read_areas(areas: Areas, folder: Path) -> pa.Table:
 def areas_digest(areas: Areas, folder: Path) -> str:
     """Return a hash of the contents of the files of areas, the members of a shapefile included."""
     return members_digest(expand(areas.path, folder))
-
-
-def _find(areas: Areas, folder: Path) -> list[Path]:
-    files = expand(areas.path, folder)
-    if not files:
-        raise SourceError(f"{folder / areas.path}: no such file of areas")
-    return files
 
 
 def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Series[float]]":

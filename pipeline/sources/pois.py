@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 import pyproj
 import shapely
 from pyproj.exceptions import ProjError
@@ -16,14 +14,11 @@ from pyproj.exceptions import ProjError
 from data_contracts import POIS
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import WGS84, members_digest, read_geo_frame, text_ids, to_wgs84
-from pipeline.sources.numbers import MISSING_TEXTS, to_numbers
 from pipeline.sources.pieces import expand
-from pipeline.sources.streams import open_stream
+from pipeline.sources.reference_files import find_reference, read_columns, read_numbers, select_from_frame
 from pipeline.study import Pois
 
 LOG = logging.getLogger(__name__)
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
-PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -35,9 +30,7 @@ def read_pois(pois: Pois, folder: Path) -> pa.Table:
     missing. Rows that repeat a place in every column are one; SourceError where two rows of one
     id differ, and otherwise names the file, the rows concerned and the reason.
     """
-    files = expand(pois.path, folder)
-    if not files:
-        raise SourceError(f"{folder / pois.path}: no such file of places")
+    files = find_reference(pois.path, folder, "places")
     found = pd.concat([_read(path, pois) for path in files], ignore_index=True)
     distinct = found.drop_duplicates(ignore_index=True)
     n_torn = int(distinct["poi_id"].duplicated(keep=False).sum())
@@ -86,58 +79,13 @@ def _as_text(column: pa.ChunkedArray) -> pd.Series:
 
 def _read_columns(path: Path, pois: Pois) -> tuple[pa.Table, np.ndarray]:
     """Return the columns a declaration names, and the geometries, in degrees, where it names no position."""
-    geometry = np.empty(0, dtype=object)
-    kind = _ending(path)
-    if pois.lon_column is None:
-        frame = to_wgs84(read_geo_frame(path, pois.layer, "places"), path)
-        geometry = shapely.force_2d(frame.geometry.to_numpy())
-        data = pa.Table.from_pandas(pd.DataFrame(frame.drop(columns=frame.geometry.name)), preserve_index=False)
-    elif kind in DELIMITERS:
-        data = _read_text(path, pois, pois.delimiter or DELIMITERS[kind])
-    elif kind in PARQUET_ENDINGS:
-        data = _read_parquet(path)
-    else:
-        frame = read_geo_frame(path, pois.layer, "places")
-        data = pa.Table.from_pandas(pd.DataFrame(frame.drop(columns=frame.geometry.name)), preserve_index=False)
-    wanted = list(dict.fromkeys(name for name in _named(pois) if name is not None))
-    missing = [name for name in wanted if name not in data.column_names]
-    if missing:
-        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(data.column_names)}")
-    return data.select(wanted), geometry
-
-
-def _named(pois: Pois) -> tuple[str | None, ...]:
     position = pois.lon_column, pois.lat_column
-    return pois.id_column, pois.category_column, *position, pois.usual_dwell_column, pois.weight_column
-
-
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix
-
-
-def _read_text(path: Path, pois: Pois, delimiter: str) -> pa.Table:
-    try:
-        return pacsv.read_csv(
-            open_stream(path),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in _named(pois) if name is not None},
-                strings_can_be_null=True,
-                null_values=list(MISSING_TEXTS),
-            ),
-        )
-    except pa.ArrowInvalid:
-        raise SourceError(f"{path}: not delimited text with the same number of fields in every row") from None
-    except OSError:
-        raise SourceError(f"{path}: the compressed file is truncated or damaged") from None
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path}: not readable as places ({type(error).__name__})") from None
+    named = pois.id_column, pois.category_column, *position, pois.usual_dwell_column, pois.weight_column
+    wanted = [name for name in named if name is not None]
+    if pois.lon_column is not None:
+        return read_columns(path, wanted, pois.delimiter, pois.layer, "places"), np.empty(0, dtype=object)
+    frame = to_wgs84(read_geo_frame(path, pois.layer, "places"), path)
+    return select_from_frame(frame, wanted, path), shapely.force_2d(frame.geometry.to_numpy())
 
 
 def _positions_of_shapes(geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +95,8 @@ def _positions_of_shapes(geometry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _positions_of_columns(data: pa.Table, path: Path, pois: Pois) -> tuple[np.ndarray, np.ndarray]:
-    x, y = (_numbers(data, name, path) for name in (pois.lon_column, pois.lat_column))
+    assert pois.lon_column and pois.lat_column  # a study has both or none
+    x, y = (read_numbers(data, name, path) for name in (pois.lon_column, pois.lat_column))
     if pois.crs == WGS84:
         return x, y
     try:
@@ -156,24 +105,10 @@ def _positions_of_columns(data: pa.Table, path: Path, pois: Pois) -> tuple[np.nd
         raise SourceError(f"crs {pois.crs!r} is not one that pyproj knows") from None
 
 
-def _numbers(data: pa.Table, name: str | None, path: Path) -> np.ndarray:
-    """Return a column as numbers, NaN where it has none; SourceError where a value is no number."""
-    assert name is not None  # a study has both columns of a position or none
-    try:
-        numbers = to_numbers(data[name].combine_chunks(), name)
-    except SourceError as error:
-        raise SourceError(f"{path}: {error}") from None
-    if numbers.is_bad.any():
-        raise SourceError(
-            f"{path}: column {name} holds no number in {int(numbers.is_bad.sum())} of {data.num_rows} rows"
-        )
-    return np.where(numbers.is_missing, np.nan, numbers.values)
-
-
 def _positive(data: pa.Table, name: str | None, path: Path) -> np.ndarray:
     if name is None:
         return np.full(data.num_rows, np.nan)
-    values = _numbers(data, name, path)
+    values = read_numbers(data, name, path)
     n_bad = int((values <= 0).sum())
     if n_bad:
         raise SourceError(f"{path}: column {name} is not above 0 in {n_bad} of {data.num_rows} rows")

@@ -1,0 +1,60 @@
+"""How the reference tables of a root join: said in every run and by `sojourn status`, from the tables as they are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from data_contracts import DEMOGRAPHICS, JOBS, TELEWORK, TRACTS, Table
+from pipeline.engine.store import ALL, Store
+from pipeline.id_join import describe_join, join_ids
+from pipeline.sources import SourceError
+from pipeline.study import Study
+
+
+class JoinedPair(NamedTuple):
+    """Two reference tables that stages join, the later loaded one second, and the column they share."""
+
+    left: Table
+    right: Table
+    column: str
+    what: str
+
+
+PAIRS = (
+    JoinedPair(TRACTS, DEMOGRAPHICS, "tract_geoid", "areas"),
+    JoinedPair(TRACTS, JOBS, "tract_geoid", "areas"),
+    JoinedPair(JOBS, TELEWORK, "sector", "industries"),
+)
+
+
+def static_joins(study: Study, store: Store, right: str | None = None) -> list[dict[str, Any]]:
+    """Return how the reference tables that a study declares and a root holds join, of all pairs or those of `right`.
+
+    One record a pair: the tables, the counts and ids of `IdJoin`, and the same in words.
+    """
+    pairs = [pair for pair in PAIRS if right is None or pair.right.name == right]
+    return [_join(pair, store) for pair in pairs if all(_is_there(t, study, store) for t in (pair.left, pair.right))]
+
+
+def describe_statics(name: str, study: Study, store: Store) -> dict[str, Any]:
+    """Return what a run notes of a reference table's joins; SourceError where one joins nothing.
+
+    Nothing in common is an error of a declaration (lost zeros, other years, block groups for tracts), and what
+    follows would be empty tables without a word.
+    """
+    joins = static_joins(study, store, name)
+    for join in joins:
+        if join["n_both"] == 0:
+            raise SourceError(f"{join['words']}; do the ids have the same digits (id_digits, area_digits)?")
+    return {"joins": joins} if joins else {}
+
+
+def _is_there(table: Table, study: Study, store: Store) -> bool:
+    return getattr(study, table.name) is not None and store.path(table, ALL).exists()
+
+
+def _join(pair: JoinedPair, store: Store) -> dict[str, Any]:
+    left, right = (store.read(t, ALL, [pair.column])[pair.column].to_pylist() for t in (pair.left, pair.right))
+    join = join_ids(left, right)
+    words = describe_join(pair.left.name, pair.right.name, pair.what, join)
+    return {"left": pair.left.name, "right": pair.right.name, **join._asdict(), "words": words}
