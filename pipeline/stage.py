@@ -14,6 +14,10 @@ from data_contracts import Table
 from data_contracts.spec import Shard
 from pipeline.params import NoParams, Params
 
+FACTS = ("day_end", "is_last", "study", "seed")
+"""What a stage may need of the run, besides tables: the end of its date (UTC), whether that is the study's last, the
+study, and the seed of random streams."""
+
 STAGES: dict[str, "Stage"] = {}
 """Every stage by name, in the order of import; `pipeline.stages` imports them all."""
 
@@ -68,10 +72,9 @@ def stage(
     """Return a decorator that registers a function as the stage which writes `writes`.
 
     The function's arguments are, in this order and by these names: the tables it reads, the table
-    it carries from date to date, the facts it `needs` of the run (``day_end``, ``is_last``,
-    ``study``, ``seed``), and ``params``. It returns the frame of `writes`, followed by that of
-    `carries` or `rejects` where declared. Of tables kept per date or bucket it gets the rows of its
-    shard, of static and study tables all rows.
+    it carries from date to date, the facts it `needs` of the run (`FACTS`), and ``params``. It
+    returns the frame of `writes`, followed by that of `carries` or `rejects` where declared. Of
+    tables kept per date or bucket it gets the rows of its shard, of static and study tables all.
 
     *Exchange*: `finish` turns the rows brought together for one shard into that shard.
 
@@ -102,6 +105,8 @@ def _check(declared: Stage) -> None:
     name, function = declared.name, declared.function
     if function.__name__ != name or function.__module__.rsplit(".", 1)[-1] != name:
         raise TypeError(f"the stage that writes {name} must be a function {name} in a module {name}")
+    if not set(declared.needs) <= set(FACTS):
+        raise TypeError(f"stage {name} needs {', '.join(declared.needs)}; there are {', '.join(FACTS)}")
     carried = [declared.carries.name] if declared.carries else []
     _check_arguments(f"stage {name}", function, [*(t.name for t in declared.reads), *carried, *declared.needs])
     if declared.is_gather:

@@ -9,23 +9,20 @@ file replaces exactly the rows its older version brought.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data_contracts import PINGS
 from pipeline.engine.lineage import code_digest
-from pipeline.engine.plan import Work
+from pipeline.engine.plan import RunMap, Work
 from pipeline.engine.store import ShardKey, Store, write_json
 from pipeline.engine.trouble import RunError
 from pipeline.params import digest
 from pipeline.sources import file_digest, find_files, is_device_in_name
 from pipeline.sources.hashing import hash_id, key_check
 from pipeline.study import Source
-
-RunMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""`map`, or a cluster's."""
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,9 @@ def _read_block(block: Block | None) -> pd.DataFrame:
 
 def _reports(reports: list[ShardReport]) -> pd.DataFrame:
     frame = pd.DataFrame(reports, columns=ShardReport._fields)
-    return frame.assign(why=["; ".join(r.why) for r in reports]).astype({"n_rows": "int64", "seconds": "float64"})
+    return frame.assign(why=["; ".join(r.why) for r in reports]).astype(
+        {"n_rows": "int64", "seconds": "float64", "n_suppressed": "int64"}
+    )
 
 
 def _write_shards(work: Work, batch_ids: list[str], spoilt: frozenset[str], rows: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,7 @@ PART_NAMES = {
     "contracts": "contracts",
     "code": "code",
     "study": "the study's span or zone",
+    "seed": "the study's seed",
     "is_last": "the study's end",
     "inputs": "input shards",
     "carry": "what the date before left open",
@@ -48,11 +49,13 @@ def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
     }
     if "study" in stage.needs:
         parts["study"] = digest(study.model_dump(mode="json", include=set(STUDY_FACTS)))
+    if "seed" in stage.needs:
+        parts["seed"] = str(study.seed)
     return parts
 
 
 STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates")
-"""What a stage may learn of the study."""
+"""What a stage may learn of the study. Its seed is a fact of its own: another one must not make all stages stale."""
 
 
 @cache

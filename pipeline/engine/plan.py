@@ -1,13 +1,14 @@
 """What has to be done: the order of stages, the shards of each, and whether each is current.
 
-`visit_dates` and `visit_bucket` are the two moves over shards. In a dry run they only say what
-state each shard is in, so that `sojourn status` and a run cannot disagree.
+`visit_dates` walks a bucket date by date, `visit_whole` makes one shard of all of a bucket, or of the
+study. In a dry run they only say what state each shard is in, so that `sojourn status` and a run
+cannot disagree.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from graphlib import TopologicalSorter
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import Shard, Table
 from pipeline.engine.lineage import code_digest, differences, stage_parts
-from pipeline.engine.store import ALL, ShardKey, Store, is_dated
+from pipeline.engine.store import ALL, Footer, ShardKey, Store, is_dated
 from pipeline.engine.trouble import RunError, named
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
@@ -28,6 +29,8 @@ from pipeline.stage import STAGES, Stage
 from pipeline.study import Study, StudyError
 
 Input = tuple[Table, ShardKey]
+RunMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""`map`, or a cluster's."""
 
 
 class ShardReport(NamedTuple):
@@ -40,6 +43,7 @@ class ShardReport(NamedTuple):
     why: tuple[str, ...] = ()
     n_rows: int = 0
     seconds: float = 0.0
+    n_suppressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Work:
 
 def stages_in_order() -> list[Stage]:
     """Return all stages, each after those whose tables it reads."""
-    reads = {name: {t.name for t in s.reads if t.name in STAGES} for name, s in sorted(STAGES.items())}
+    reads = {name: [t.name for t in s.reads if t.name in STAGES] for name, s in sorted(STAGES.items())}
     return [STAGES[name] for name in TopologicalSorter(reads).static_order()]
 
 
@@ -102,7 +106,7 @@ def work_for(stage: Stage, study: Study, settings: Settings, dates: Collection[d
 
 def visit_shards(work: Work, bucket: int) -> list[ShardReport]:
     """Bring one bucket of the stage's table up to date and report every shard of it."""
-    return visit_dates(work, bucket) if is_dated(work.stage.writes) else visit_bucket(work, bucket)
+    return visit_dates(work, bucket) if is_dated(work.stage.writes) else visit_whole(work, ShardKey(bucket=bucket))
 
 
 def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
@@ -126,7 +130,7 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
             suspect = False
         elif day in work.dates or day in existing or day not in measured:
             inputs = [(stage.reads[0], key)] if day in measured else []
-            report = _visit(work, key, inputs + _static_inputs(work), before, suspect)
+            report = _visit(work, key, inputs + _single_inputs(work), before, suspect)
             suspect = stage.carries is not None and report.state in ("stale", "missing")
             reports.append(report)
     return reports
@@ -140,23 +144,31 @@ def _remove_outside(work: Work, bucket: int) -> list[ShardReport]:
     return [report for key in sorted(kept) if key.date not in span for report in _remove(work, key)]
 
 
-def visit_bucket(work: Work, bucket: int) -> list[ShardReport]:
-    """Bring one bucket of a table that is kept per bucket up to date."""
-    key = ShardKey(bucket=bucket)
-    store = work.store
-    inputs = [
-        (table, found)
-        for table in work.stage.reads
-        if table.shard is not Shard.STATIC
-        for found in store.keys(table, bucket)
-    ]
-    if not inputs:
-        return _remove(work, key) if store.path(work.stage.writes, key).exists() else []
-    return [_visit(work, key, inputs + _static_inputs(work))]
+Compute = Callable[["Work", ShardKey, Sequence[Input], ShardKey | None, dict[str, Any]], Footer]
+"""Makes a shard of its inputs and of what the date before left, and writes it with the parts of its fingerprint."""
+
+
+def visit_whole(work: Work, key: ShardKey, compute: Compute | None = None) -> list[ShardReport]:
+    """Bring the one shard of a bucket up to date, or (`ALL`) that of the study, by `compute`."""
+    inputs = inputs_of(work, key)
+    if all(table.shard.is_single for table, _ in inputs):
+        return _remove(work, key) if work.store.path(work.stage.writes, key).exists() else []
+    return [_visit(work, key, inputs, compute=compute)]
+
+
+def inputs_of(work: Work, key: ShardKey) -> list[Input]:
+    """Return all shards that the one shard of a bucket, or of the study, is made from."""
+    shards = [table for table in work.stage.reads if not table.shard.is_single]
+    return [(table, found) for table in shards for found in work.store.keys(table, key.bucket)] + _single_inputs(work)
 
 
 def _visit(
-    work: Work, key: ShardKey, inputs: list[Input], before: ShardKey | None = None, suspect: bool = False
+    work: Work,
+    key: ShardKey,
+    inputs: list[Input],
+    before: ShardKey | None = None,
+    suspect: bool = False,
+    compute: Compute | None = None,
 ) -> ShardReport:
     """Return the state of one shard, after computing it if it is not current and the run is not dry."""
     started = time.perf_counter()
@@ -168,17 +180,18 @@ def _visit(
         why += [f"{name} is not current" for name in _not_current(work, key)]
         why += ["the date before is not current"] if suspect else []
     if not why and footer:
-        return ShardReport(table.name, key.path, "current", (), footer.n_rows)
+        return ShardReport(table.name, key.path, "current", (), footer.n_rows, n_suppressed=footer.n_suppressed)
     if work.is_dry:
         return ShardReport(table.name, key.path, "stale" if footer else "missing", tuple(why))
     check_code(work)
     with named(f"{table.name}/{key.path}"):
-        n_rows = _compute(work, key, inputs, before, expected)
-    return ShardReport(table.name, key.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+        made = (compute or _compute)(work, key, inputs, before, expected)
+    seconds = time.perf_counter() - started
+    return ShardReport(table.name, key.path, "computed", tuple(why), made.n_rows, seconds, made.n_suppressed)
 
 
 def _not_current(work: Work, key: ShardKey) -> list[str]:
-    """Return which tables a shard reads have a shard, of its date or bucket, that is not current."""
+    """Return which tables a shard reads have a shard that goes into it and is not current."""
     read = {table.name: table for table in work.stage.reads}
     bucket = ShardKey(bucket=key.bucket).path
     found = set()
@@ -186,7 +199,7 @@ def _not_current(work: Work, key: ShardKey) -> list[str]:
         if name in read and key.date and is_dated(read[name]):
             is_input = path == key.path
         else:
-            is_input = name in read and path.endswith((bucket, ALL.path))
+            is_input = name in read and (key == ALL or path.endswith((bucket, ALL.path)))
         if is_input:
             found.add(name)
     return sorted(found)
@@ -216,20 +229,21 @@ def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardK
     return parts
 
 
-def _compute(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, parts: dict[str, Any]) -> int:
-    """Read, call, check, write one shard and what it carries; return its number of rows."""
+def _compute(
+    work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None, made_from: dict[str, Any]
+) -> Footer:
+    """Read, call, check, write one shard and what it carries; return its footer."""
     store, stage = work.store, work.stage
-    arguments: list[Any] = [_read_frame(store, table, [k for t, k in inputs if t is table]) for table in stage.reads]
+    arguments: list[Any] = read_frames(work, stage.reads, inputs)
     if stage.carries and before:
         arguments.append(
             _read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else [])
         )
-    arguments += [_fact(name, work, key) for name in stage.needs]
-    result = stage(*arguments, work.params)
+    result = stage(*arguments, *facts(work, key), work.params)
     if stage.carries:
         result, left = result
-        parts = {**parts, "leaves": _write_carry(store, stage.carries, key, left)}
-    return store.write(stage.writes, key, _to_arrow(result), parts).n_rows
+        made_from = {**made_from, "leaves": _write_carry(store, stage.carries, key, left)}
+    return store.write(stage.writes, key, to_arrow(result), made_from)
 
 
 def _write_carry(store: Store, carries: Table, key: ShardKey, left: pd.DataFrame) -> str:
@@ -237,14 +251,24 @@ def _write_carry(store: Store, carries: Table, key: ShardKey, left: pd.DataFrame
     if left.empty:
         store.remove(carries, key)
         return ""
-    return store.write(carries, key, _to_arrow(left), {}).content
+    return store.write(carries, key, to_arrow(left), {}).content
 
 
-def _fact(name: str, work: Work, key: ShardKey) -> Any:
-    if name == "study":
-        return work.study
-    day = key.date or work.study.end
-    return {"day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"), "is_last": day == work.study.end}[name]
+def facts(work: Work, key: ShardKey) -> list[Any]:
+    """Return what the stage needs besides tables, in the order of its declaration."""
+    study, day = work.study, key.date or work.study.end
+    known = {
+        "study": study,
+        "seed": study.seed,
+        "day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"),
+        "is_last": day == study.end,
+    }
+    return [known[name] for name in work.stage.needs]
+
+
+def read_frames(work: Work, tables: Iterable[Table], inputs: Sequence[Input]) -> list[pd.DataFrame]:
+    """Return the rows of each of some tables that are in `inputs`; a frame without rows for one that is not."""
+    return [_read_frame(work.store, table, [key for t, key in inputs if t is table]) for table in tables]
 
 
 def _read_frame(store: Store, table: Table, keys: Sequence[ShardKey]) -> pd.DataFrame:
@@ -256,14 +280,19 @@ def _read_frame(store: Store, table: Table, keys: Sequence[ShardKey]) -> pd.Data
     return data.to_pandas(date_as_object=False)
 
 
-def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as the store takes it."""
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-def _static_inputs(work: Work) -> list[Input]:
-    statics = [table for table in work.stage.reads if table.shard is Shard.STATIC]
-    declared = [table for table in statics if getattr(work.study, table.name) is not None]
-    return [(table, ALL) for table in declared if work.store.path(table, ALL).exists()]
+def _single_inputs(work: Work) -> list[Input]:
+    """Return the tables of one shard that the stage reads and that exist.
+
+    A static table that the study does not declare is none of its inputs, even if an earlier study left it there.
+    """
+    single = [table for table in work.stage.reads if table.shard.is_single]
+    known = [t for t in single if t.shard is Shard.STUDY or getattr(work.study, t.name) is not None]
+    return [(table, ALL) for table in known if work.store.path(table, ALL).exists()]
 
 
 def _content(store: Store, table: Table, key: ShardKey) -> str:

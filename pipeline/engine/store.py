@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts import Shard, Table, conform
+from data_contracts import Release, Shard, Table, conform, suppress_small
 
 FOOTER_KEY = b"sojourn"
 ROW_GROUP_ROWS = 1 << 20
@@ -56,7 +56,7 @@ class ShardKey(NamedTuple):
 
 
 ALL = ShardKey(name="all")
-"""The one shard of a static table."""
+"""The one shard of a static or study table."""
 
 
 class Footer(NamedTuple):
@@ -67,6 +67,8 @@ class Footer(NamedTuple):
     made_from: dict[str, Any]
     """The parts of its fingerprint."""
     n_rows: int
+    n_suppressed: int = 0
+    """Rows of a release table that were left out, too few devices being behind them."""
 
 
 class Store:
@@ -99,7 +101,7 @@ class Store:
             raise StoreError(
                 f"{path} is not a shard of Sojourn's: {type(error).__name__}; remove it and run again"
             ) from None
-        return Footer(note["content"], note["made_from"], metadata.num_rows)
+        return Footer(note["content"], note["made_from"], metadata.num_rows, note.get("n_suppressed", 0))
 
     def read(self, table: Table, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a shard's rows, checked against the contract unless only some columns are asked for."""
@@ -111,7 +113,11 @@ class Store:
         return data.replace_schema_metadata(None) if columns else conform(data, table)
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
-        """Write a shard that conforms to its contract, all or nothing, and return its footer."""
+        """Write a shard that conforms to its contract, all or nothing, and return its footer.
+
+        No file of a release table ever holds a row with too few devices: such rows are left out and counted.
+        """
+        data, n_suppressed = suppress_small(data, table)
         data = conform(data, table)
         path = self.path(table, key)
         with atomic_file(path) as file:
@@ -119,9 +125,11 @@ class Store:
             with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, **_encoding(table)) as writer:
                 writer.write_table(data, row_group_size=ROW_GROUP_ROWS)
                 content = sink.digest()
-                note = json.dumps({"table": table.name, "content": content, "made_from": made_from}, sort_keys=True)
-                writer.add_key_value_metadata({FOOTER_KEY.decode(): note})
-        return Footer(content, made_from, data.num_rows)
+                note: dict[str, Any] = {"table": table.name, "content": content, "made_from": made_from}
+                if table.release is Release.PUBLIC:
+                    note["n_suppressed"] = n_suppressed
+                writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(note, sort_keys=True)})
+        return Footer(content, made_from, data.num_rows, n_suppressed)
 
     def remove(self, table: Table, key: ShardKey) -> None:
         """Remove a shard if it exists, and its date folder once that is empty."""

@@ -15,11 +15,14 @@ from pipeline.engine.store import ALL, ShardKey, Store, StoreError, is_dated
 from pipeline.params import digest
 from pipeline.stage import STAGES
 
+Told = tuple[str, tuple[ShardKey, ...]]
+
 
 def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, Any]:
     """Return a tree of what a table's shard was made from: name, rows, parts of its fingerprint, inputs.
 
-    A node stands for one shard or, further down, for all shards of a table that went in. The
+    A node stands for one shard or, further down, for all shards of a table that went in: those of one
+    bucket, or of all below a table gathered from them. What was told already is not told again. The
     leaves are source files with the rows they brought. StoreError where the shard does not exist.
     """
     if table not in TABLES:
@@ -30,34 +33,47 @@ def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, An
         keys = [key for key in keys if key.date == day]
     if not keys:
         raise StoreError(f"{root} has no such shard of {table}")
-    return _node(store, declared, keys, bucket)
+    return _node(store, declared, keys, bucket, set())
 
 
-def _keys(store: Store, table: Table, bucket: int) -> list[ShardKey]:
-    if table.shard is Shard.STATIC:
+def _keys(store: Store, table: Table, bucket: int | None) -> list[ShardKey]:
+    if table.shard.is_single:
         return [ALL] if store.path(table, ALL).exists() else []
     return store.keys(table, None if table.shard is Shard.FILE else bucket)
 
 
-def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int) -> dict[str, Any]:
+def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int | None, told: set[Told]) -> dict[str, Any]:
     footers = [footer for key in keys if (footer := store.footer(table, key))]
     name = f"{table.name}/{keys[0].path}" if len(keys) == 1 else f"{table.name} ({len(keys)} shards)"
-    reads = STAGES[table.name].reads if table.name in STAGES else ()
-    days = _days(store, table, keys)
-    inputs = [
-        _node(store, t, [k for k in _keys(store, t, bucket) if not days or not k.date or k.date in days], bucket)
-        for t in reads
-        if t.name in TABLES and _keys(store, t, bucket)
-    ]
-    if table is PINGS:
+    me = (table.name, tuple(keys))
+    is_told = me in told
+    told.add(me)
+    if is_told:
+        inputs = []
+    elif table is PINGS:
         inputs = _files(store, [footer.made_from for footer in footers])
+    else:
+        inputs = _inputs(store, table, keys, None if table.shard is Shard.STUDY else bucket, told)
     parts: dict[str, str] = {
+        **({"inputs": "as above"} if is_told else {}),
         "content": digest([f.content for f in footers])[:12],
         **{
             part: str(f.made_from[part])[:12] for f in footers[:1] for part in ("code", "params") if part in f.made_from
         },
     }
     return {"name": name, "n_rows": sum(f.n_rows for f in footers), "parts": parts, "inputs": inputs}
+
+
+def _inputs(
+    store: Store, table: Table, keys: Sequence[ShardKey], bucket: int | None, told: set[Told]
+) -> list[dict[str, Any]]:
+    reads = STAGES[table.name].reads if table.name in STAGES else ()
+    days = _days(store, table, keys)
+    return [
+        _node(store, t, [k for k in found if not days or not k.date or k.date in days], bucket, told)
+        for t in reads
+        if t.name in TABLES and (found := _keys(store, t, bucket))
+    ]
 
 
 def _days(store: Store, table: Table, keys: Sequence[ShardKey]) -> set[date]:

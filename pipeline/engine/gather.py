@@ -1,0 +1,79 @@
+"""The gather: one table of the study, made of all device buckets.
+
+The stage's function runs once per bucket, on the cluster. The parts it returns are small whatever the
+number of devices, so they come back to this process, where `finish` makes the table of them and one
+shard is written. Parts are not kept: where one bucket changed, those of all buckets are made again.
+That is reading and summing what is computed already, while kept parts would be a second kind of shard,
+without a contract, that has to be vouched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from pipeline.engine.plan import (
+    Input,
+    RunMap,
+    ShardReport,
+    Work,
+    check_code,
+    facts,
+    inputs_of,
+    read_frames,
+    to_arrow,
+    visit_shards,
+    visit_whole,
+)
+from pipeline.engine.store import ALL, Footer, ShardKey
+from pipeline.engine.trouble import RunError, named
+
+
+def visit_table(work: Work, run_map: RunMap) -> Iterator[ShardReport]:
+    """Bring every shard of the stage's table up to date, buckets side by side, and report each."""
+    if work.stage.is_gather:
+        yield from visit_whole(work, ALL, partial(_gather, run_map))
+        return
+    for reports in run_map(partial(visit_shards, work), range(work.settings.n_buckets)):
+        yield from reports
+
+
+def _gather(
+    run_map: RunMap,
+    work: Work,
+    key: ShardKey,
+    inputs: Sequence[Input],
+    before: ShardKey | None,
+    made_from: dict[str, Any],
+) -> Footer:
+    """Make the parts of all buckets that have input, finish them and write the table; return its footer."""
+    stage = work.stage
+    buckets = sorted({found.bucket for _, found in inputs if found.bucket is not None})
+    parts = dict(run_map(partial(_part, work), buckets))
+    single = read_frames(work, [table for table in stage.reads if table.shard.is_single], inputs)
+    together = _together([parts[bucket] for bucket in buckets])
+    result = stage.finish(together, *single, *facts(work, key), work.params)  # type: ignore[misc]
+    return work.store.write(stage.writes, key, to_arrow(result), made_from)
+
+
+def _part(work: Work, bucket: int) -> tuple[int, pd.DataFrame]:
+    """Return the number of a bucket and what the stage makes of its rows."""
+    check_code(work)
+    key = ShardKey(bucket=bucket)
+    with named(f"{work.stage.name}, part of {key.path}"):
+        tables = read_frames(work, work.stage.reads, inputs_of(work, key))
+        return bucket, work.stage(*tables, *facts(work, key), work.params)
+
+
+def _together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts; RunError where parts differ in what they hold.
+
+    An empty part says nothing, and need not know the types that rows would have had.
+    """
+    filled = [part for part in parts if len(part)] or parts[:1]
+    if any(not part.dtypes.equals(filled[0].dtypes) for part in filled):
+        raise RunError("the parts of some buckets differ in their columns or types")
+    return pd.concat(filled, ignore_index=True)
