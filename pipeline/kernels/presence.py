@@ -113,7 +113,7 @@ def expected(rate: NDArray[np.float64], is_observed: NDArray[np.bool_], kind: ND
 
 def weekly(daily: NDArray[np.generic]) -> NDArray[np.int64]:
     """Return the sums of whole numbers or truths over weeks: shape (n_devices, n_weeks) from (n_devices, 7 n_weeks)."""
-    return daily.reshape(daily.shape[0], -1, 7).sum(axis=2, dtype=np.int64)
+    return daily.reshape(daily.shape[0], daily.shape[1] // 7, 7).sum(axis=2, dtype=np.int64)
 
 
 def _by_kind(values: NDArray[np.int64], kind: NDArray[np.int64], n_kinds: int) -> NDArray[np.int64]:

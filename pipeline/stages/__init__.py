@@ -1,5 +1,31 @@
 """One module per table. Importing this package fills the registry."""
 
-from pipeline.stages import capacity, coverage, entropy, exploration, gyration, locations, pings, stays, visits
+from pipeline.stages import (
+    capacity,
+    coverage,
+    employment,
+    entropy,
+    exploration,
+    gyration,
+    locations,
+    pings,
+    presence,
+    sector_absence,
+    stays,
+    visits,
+)
 
-__all__ = ["capacity", "coverage", "entropy", "exploration", "gyration", "locations", "pings", "stays", "visits"]
+__all__ = [
+    "capacity",
+    "coverage",
+    "employment",
+    "entropy",
+    "exploration",
+    "gyration",
+    "locations",
+    "pings",
+    "presence",
+    "sector_absence",
+    "stays",
+    "visits",
+]
