@@ -54,7 +54,7 @@ def _gather(
     buckets = sorted({found.bucket for _, found in inputs if found.bucket is not None})
     parts = dict(run_map(partial(_part, work), buckets))
     single = read_frames(work, [table for table in stage.reads if table.shard.is_single], inputs)
-    together = _together([parts[bucket] for bucket in buckets])
+    together = _together(stage.name, [parts[bucket] for bucket in buckets])
     result = stage.finish(together, *single, *facts(work, key), work.params)  # type: ignore[misc]
     return work.store.write(stage.writes, key, to_arrow(result), made_from)
 
@@ -68,12 +68,12 @@ def _part(work: Work, bucket: int) -> tuple[int, pd.DataFrame]:
         return bucket, work.stage(*tables, *facts(work, key), work.params)
 
 
-def _together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _together(stage: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of all parts; RunError where parts differ in what they hold.
 
     An empty part says nothing, and need not know the types that rows would have had.
     """
     filled = [part for part in parts if len(part)] or parts[:1]
     if any(not part.dtypes.equals(filled[0].dtypes) for part in filled):
-        raise RunError("the parts of some buckets differ in their columns or types")
+        raise RunError(f"{stage}: the parts of some buckets differ in their columns or types")
     return pd.concat(filled, ignore_index=True)

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_contracts import TABLES, conform
+from data_contracts import TABLES, Shard, conform
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import count_pings, status
-from pipeline.engine.store import Store
+from pipeline.engine.store import ALL, Store
 from pipeline.engine.trouble import RunError
 from pipeline.settings import KEY_VARIABLE, Settings
+from pipeline.stage import STAGES
 from pipeline.stages.stays import StayParams
 from tests.conftest import all_rows, run_all, shard_bytes
 from tests.naive_centroid import naive_centroid_stays, naive_silences
@@ -37,6 +38,16 @@ def copy_of(root, tmp_path):
 def state(study, root, n_buckets=3):
     reports = status(study, Settings(root=root, n_buckets=n_buckets))
     return {f"{r.table}/{r.path}": r.state for r in reports}
+
+
+def has_shards(root, table):
+    return bool(Store(root).keys(TABLES[table]))
+
+
+def reads_from(stage, table):
+    """Whether a stage reads a table, be it through others."""
+    reads = [t.name for t in STAGES[stage].reads]
+    return table in reads or any(reads_from(name, table) for name in reads if name in STAGES)
 
 
 def test_every_row_is_accepted_rejected_or_a_counted_duplicate(city, done):
@@ -133,13 +144,22 @@ def test_a_second_run_computes_nothing_and_touches_no_file(city, done, tmp_path)
 def test_changing_a_parameter_makes_stale_what_depends_on_it_and_no_more(city, done):
     study = city.study(params={"pings": {"max_accuracy_m": 500.0}, "locations": {"eps_m": 90.0}})
     stale = {name.split("/")[0] for name, s in state(study, done[0]).items() if s == "stale"}
-    assert stale == {"locations", "visits", "gyration", "exploration"}
+    assert stale == {"locations"} | {
+        name for name in STAGES if reads_from(name, "locations") and has_shards(done[0], name)
+    }
+    assert {"visits", "gyration", "exploration"} < stale and not {"pings", "coverage", "stays"} & stale
 
 
 def test_buckets_and_threads_change_no_row(city, done, tmp_path):
     run_all(city.study(), tmp_path / "other", n_buckets=7, n_threads=1)
-    for name in PUBLIC:
+    found = [name for name in STAGES if has_shards(done[0], name)]
+    assert set(PUBLIC) <= set(found)
+    for name in found:
         assert all_rows(tmp_path / "other", name).equals(all_rows(done[0], name)), name
+        if TABLES[name].shard is Shard.STUDY:
+            # The same bytes of data; the footers name other shards as what they were made from.
+            mine, other = (Store(root).footer(TABLES[name], ALL) for root in (done[0], tmp_path / "other"))
+            assert mine.content == other.content, name
 
 
 def test_a_late_file_gives_the_bytes_of_a_run_that_had_it_from_the_start(city, done, tmp_path):

@@ -5,7 +5,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from data_contracts import PINGS, STAYS, TABLES, ContractError
+from data_contracts import PINGS, STAYS, TABLES, UNEMPLOYMENT, ContractError, Release, conform
 from pipeline.engine.store import ShardKey, Store, StoreError, atomic_file
 from tests.contract_rows import make_rows
 
@@ -51,6 +51,35 @@ def test_rows_that_break_the_contract_are_not_written(tmp_path):
         store.write(PINGS, key, rows.take(pa.array(range(9, -1, -1))), {})
     assert store.footer(PINGS, key) is None
     assert store.keys(PINGS) == []
+
+
+def with_devices(rows, n_devices):
+    at = rows.column_names.index("n_devices")
+    return rows.set_column(at, "n_devices", pa.array(n_devices, pa.int64()))
+
+
+@pytest.mark.parametrize("table", [t for t in TABLES.values() if t.release is Release.PUBLIC], ids=lambda t: t.name)
+def test_a_release_never_holds_rows_of_few_devices(tmp_path, table):
+    store, key, rows = Store(tmp_path), ShardKey(name="all"), make_rows(table, 30, seed=5)
+    n_devices = [(0, 9, 10, 250)[k % 4] for k in range(rows.num_rows)]
+    footer = store.write(table, key, with_devices(rows, n_devices), {"code": "1"})
+    kept = store.read(table, key)
+    assert kept["n_devices"].to_pylist() == [n for n in n_devices if n >= 10]
+    assert kept.equals(conform(with_devices(rows, n_devices).filter(pa.array([n >= 10 for n in n_devices])), table))
+    assert (footer.n_rows, footer.n_suppressed) == (kept.num_rows, rows.num_rows - kept.num_rows)
+    assert store.footer(table, key) == footer
+
+
+def test_leaving_rows_out_hides_no_broken_rule(tmp_path):
+    """A null is no small group, and a row that would be left out has to be sound all the same."""
+    store, key, rows = Store(tmp_path), ShardKey(name="all"), make_rows(UNEMPLOYMENT, 10, seed=6)
+    with pytest.raises(ContractError, match="n_devices is null in 1 rows"):
+        store.write(UNEMPLOYMENT, key, with_devices(rows, [None, *[50] * (rows.num_rows - 1)]), {})
+    small = with_devices(rows, [3] * rows.num_rows)
+    with pytest.raises(ContractError, match="rate is above 1"):
+        store.write(UNEMPLOYMENT, key, small.set_column(6, "rate", pa.array([2.0] * rows.num_rows)), {})
+    footer = store.write(UNEMPLOYMENT, key, small, {})
+    assert (footer.n_rows, footer.n_suppressed) == (0, rows.num_rows)
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
