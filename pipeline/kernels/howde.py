@@ -11,8 +11,9 @@ page 2.3, tag V-code), without its code. What one would not expect, and is kept:
 - A weekday wholly at home, or at any place that is a home on any day, is missing from the window of work.
 - Without a home on any day there is no work either.
 
-Where places tie, HoWDe takes the one that a hash map of their names comes upon first, and of stops equally long the
-first of its unordered rows. Ours: the place with more hours, then the lower number; and the stop given first.
+Where places tie, HoWDe takes the one whose name a hash map comes upon first (the same one every time, but no rule),
+and of stops equally long the first of its unordered rows. Ours: the place with more hours, then the lower number; and
+the stop given first.
 """
 
 from typing import NamedTuple
@@ -130,7 +131,7 @@ def _hours_of_days(
     min_stop_s: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return where each device's days begin, every day, and the place in each of its 24 hours (-1 for none)."""
-    stop, day = _cut_at_midnight(started_s, finished_s)
+    stop, day = cut_at_midnight(started_s, finished_s)
     begin_s = np.maximum(started_s[stop] - day * DAY_S, 0)
     end_s = np.minimum(finished_s[stop] - day * DAY_S, DAY_S - 1)
     counts = (end_s - begin_s > min_stop_s) & (place[stop] >= 0)
@@ -146,7 +147,7 @@ def _hours_of_days(
     return row_start, day[order][is_first], bins
 
 
-def _cut_at_midnight(
+def cut_at_midnight(
     started_s: NDArray[np.int64], finished_s: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (stop, day) of every part of a stop on a day; a day ends at 23:59:59."""
