@@ -182,7 +182,7 @@ class Telework(_Declared):
     """One file: delimited text or Parquet."""
     sector_column: str = "NAICS"
     share_column: str = "teleworkable_emp"
-    """teleworkable_emp goes by occupations' tasks, teleworkable_manual_emp by the authors' own judgement."""
+    """teleworkable_emp: from O*NET, weighted by employment, the usual choice; teleworkable_manual_emp is the other."""
     unit: Literal["share", "percent"] = "share"
     government: str = "99"
     """Row that stands for public administration where the file has no "92"; "": none does.
