@@ -112,17 +112,25 @@ def naive_auc(is_true, score):
     return sum((s > t) + 0.5 * (s == t) for s, t in pairs) / len(pairs)
 
 
-def naive_week_status(spells, days):
-    """The status of most days of a week, known days alone; the one of the earliest day of equals; None where none is.
+def naive_day_status(spells, day):
+    """The status on a day: of the spells (first day, last day, status) that hold it, that of the last to start."""
+    here = [(first, status) for first, last, status in spells if first <= day <= last]
+    return max(here, key=lambda spell: spell[0])[1] if here else None
 
-    `spells`: (first day, last day, status), both days included.
-    """
-    statuses = []
-    for day in days:
-        statuses += [status for first, last, status in spells if first <= day <= last][:1]
-    if not statuses:
-        return None
-    return max(statuses, key=lambda status: (statuses.count(status), -statuses.index(status)))
+
+def naive_week_status(spells, days, order):
+    """The status of most of the days for which there is one, the first of `order` of equals; None where none is."""
+    found = [status for status in (naive_day_status(spells, day) for day in days) if status is not None]
+    return max(order, key=found.count) if found else None
+
+
+def naive_losses(by_day):
+    """(first day, day after the last) of each spell without work that follows a day with work."""
+    return [
+        (first, last + 1)
+        for (before, _, _), (status, first, last) in itertools.pairwise(naive_runs(by_day))
+        if status == "not_employed" and before in ("employed", "remote")
+    ]
 
 
 def naive_runs(values):

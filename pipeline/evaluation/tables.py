@@ -30,7 +30,7 @@ class TruthFile(NamedTuple):
     path: str
     """File, folder or glob, relative to the working folder."""
     columns: dict[str, str]
-    """Role (device_id, started_at, finished_at, place_id) → column."""
+    """Role (of true stays: device_id, started_at, finished_at, place_id) → column."""
     time_unit: str = "text"
     """"text" (ISO 8601), "s", "ms", "us" or "ns"; for columns that are no timestamps."""
     time_zone: str = "UTC"
@@ -46,13 +46,13 @@ class TrueStays(NamedTuple):
     """Rows without device or time, that finish before they start, or with too few or too many fields."""
 
 
-def parse_columns(text: str | None) -> dict[str, str]:
+def parse_columns(text: str | None, roles: tuple[str, ...] = ROLES) -> dict[str, str]:
     """Return role → column of a text such as "device_id=uid,started_at=begin"; what is left out keeps its name."""
-    columns = dict(zip(ROLES, ROLES, strict=True))
+    columns = dict(zip(roles, roles, strict=True))
     for part in (text or "").split(","):
         role, separator, column = (word.strip() for word in part.partition("="))
-        if part.strip() and (not separator or role not in ROLES or not column):
-            raise StudyError(f"--truth-columns {part!r}: write ROLE=COLUMN, where ROLE is one of {', '.join(ROLES)}")
+        if part.strip() and (not separator or role not in roles or not column):
+            raise StudyError(f"--truth-columns {part!r}: write ROLE=COLUMN, where ROLE is one of {', '.join(roles)}")
         if part.strip():
             columns[role] = column
     return columns
@@ -68,9 +68,7 @@ def read_true_stays(file: TruthFile, key: bytes, has_place: bool = False) -> Tru
     hasher, places = IdHasher(key), dict[str, int]()
     parts, n_malformed = [], 0
     try:
-        source = _source(file)
-        for path in find_files(source, Path.cwd()):
-            told = source.model_copy(update={"delimiter": _delimiter(path)}) if source.format == "delimited" else source
+        for path, told in table_sources(file, ROLES[1]):
             for _, columns, n_unread in read_columns(path, told, [file.columns[role] for role in roles]):
                 n_malformed += n_unread
                 parts.append(_read({role: columns[file.columns[role]] for role in roles}, told, hasher, places))
@@ -86,12 +84,20 @@ def read_true_stays(file: TruthFile, key: bytes, has_place: bool = False) -> Tru
     return TrueStays(stays, is_usable.size + n_malformed, int((~is_usable).sum()) + n_malformed)
 
 
-def _source(file: TruthFile) -> Source:
+def table_sources(file: TruthFile, time_role: str) -> list[tuple[Path, Source]]:
+    """Return the files of a table, each as a source of rows with the delimiter it is written with."""
+    source = _source(file, time_role)
+    is_text = source.format == "delimited"
+    paths = find_files(source, Path.cwd())
+    return [(p, source.model_copy(update={"delimiter": _delimiter(p)}) if is_text else source) for p in paths]
+
+
+def _source(file: TruthFile, time_role: str) -> Source:
     """Return the table as a source of rows: Parquet by its ending or those of the files in the folder, else text.
 
     StudyError where there is both: one would be left out unseen.
     """
-    names = ColumnMap(device_id=file.columns["device_id"], tracked_at=file.columns["started_at"], lon="-", lat="-")
+    names = ColumnMap(device_id=file.columns["device_id"], tracked_at=file.columns[time_role], lon="-", lat="-")
     known = {"path": file.path, "columns": names, "time_unit": file.time_unit, "time_zone": file.time_zone}
     sources = [Source(format="parquet", **known), Source(format="delimited", **known)]
     files = set[Path]()
