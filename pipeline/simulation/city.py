@@ -1,9 +1,10 @@
-"""The built city of a seed: secondary centres, errand places, workplaces by sector.
+"""The built city of a seed: secondary centres, errand places, workplaces by sector; or one built on real areas.
 
 Positions are metres east (x) and north (y) of the centre. Every process that simulates a bucket
 builds the same city again: it costs milliseconds and nothing has to be shared.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -13,47 +14,14 @@ from numpy.typing import NDArray
 from pipeline.kernels._numba import kernel
 from pipeline.kernels.geodesy import EARTH_RADIUS_M, wrap_lon
 from pipeline.simulation import random_streams as streams
+from pipeline.simulation.ground import Ground, Plots, draw_in_area, no_plots
 from pipeline.simulation.params import CityParams
 from pipeline.simulation.random_streams import exponential, normal_pair, open_stream, pick, uniform
+from pipeline.simulation.sectors import SECTOR_NUMBERS, SECTORS
 
 Floats = NDArray[np.float64]
-
-
-class Sector(NamedTuple):
-    """An industry: its share of jobs and how its people work (round figures of ours)."""
-
-    naics: str  # two-digit sector as LODES and Dingel-Neiman write it
-    job_share: float  # relative
-    usual_start_s: int  # clock of most first shifts, seconds after midnight
-    has_rota: bool  # any five days of the week and late shifts too, else Monday to Friday
-
-
-def _clock(hour: float) -> int:
-    return int(hour * 3_600)
-
-
-SECTORS = (
-    Sector("11", 1.0, _clock(6.5), False),
-    Sector("21", 0.5, _clock(6.5), False),
-    Sector("22", 0.5, _clock(7.5), False),
-    Sector("23", 5.5, _clock(7.0), False),
-    Sector("31-33", 9.0, _clock(7.0), False),
-    Sector("42", 4.5, _clock(8.0), False),
-    Sector("44-45", 11.5, _clock(9.0), True),
-    Sector("48-49", 4.5, _clock(6.5), True),
-    Sector("51", 2.0, _clock(9.0), False),
-    Sector("52", 5.0, _clock(8.5), False),
-    Sector("53", 1.5, _clock(9.0), False),
-    Sector("54", 7.0, _clock(8.75), False),
-    Sector("55", 2.0, _clock(8.75), False),
-    Sector("56", 6.5, _clock(7.5), False),
-    Sector("61", 10.0, _clock(7.75), False),
-    Sector("62", 14.5, _clock(7.25), True),
-    Sector("71", 2.0, _clock(10.0), True),
-    Sector("72", 9.5, _clock(9.5), True),
-    Sector("81", 3.0, _clock(9.0), False),
-    Sector("92", 5.0, _clock(8.25), False),
-)
+_VISITED_SECTORS = ("44-45", "62", "71", "72", "81")  # errand places are where these have their jobs
+_VISITED_SHARE = 0.6  # of errand places; the others are where people live
 
 
 class Category(NamedTuple):
@@ -95,6 +63,8 @@ class City(NamedTuple):
     work_pull: Floats  # running sum of size
     work_sector: NDArray[np.int64]  # index into SECTORS; workplaces are sorted by it
     sector_first: NDArray[np.int64]  # workplaces of sector k are sector_first[k] : sector_first[k + 1]
+    sector_share: Floats  # of jobs, relative
+    plots: Plots  # of the areas the city is built on, if any
 
 
 @kernel
@@ -119,7 +89,9 @@ def draw_around(state, x_m, y_m, spread_m, radius_m):
 
 @kernel
 def draw_site(state, city):
-    """Return (x_m, y_m) of a home or place: in a secondary centre or in the main city."""
+    """Return (x_m, y_m) of a home or place: in a secondary centre or in the main city, or where people live."""
+    if city.plots.home_pull.size:
+        return draw_in_area(state, city.plots, pick(state, city.plots.home_pull, 0, city.plots.home_pull.size))
     if uniform(state) < city.town_share:
         town = int(uniform(state) * city.town_x_m.size)
         return draw_around(state, city.town_x_m[town], city.town_y_m[town], city.town_spread_m, city.radius_m)
@@ -189,11 +161,20 @@ def _counts(shares: Floats, total: int) -> NDArray[np.int64]:
     return counts
 
 
-def build_city(params: CityParams) -> City:
-    """Return the built city of `params`; equal params give the equal city."""
+@kernel
+def draw_in_areas(seed, stream, plots, area, x_m, y_m):
+    """Fill x_m, y_m with positions uniform within the areas given, one stream per position."""
+    state = np.empty(1, np.uint64)
+    for site in range(x_m.size):
+        open_stream(state, seed, site, stream)
+        x_m[site], y_m[site] = draw_in_area(state, plots, area[site])
+
+
+def build_city(params: CityParams, ground: Ground | None = None) -> City:
+    """Return the built city of `params`, on `ground` if there is any; equal arguments give the equal city."""
     generator = np.random.default_rng([params.seed, streams.PLACES])
-    sector_shares = np.array([sector.job_share for sector in SECTORS])
-    sector_counts = _counts(sector_shares, params.n_workplaces)
+    sector_share = np.array([sector.job_share for sector in SECTORS]) if ground is None else ground.jobs.sum(axis=0)
+    sector_counts = _counts(sector_share, params.n_workplaces)
     category_shares = np.array([category.place_share for category in CATEGORIES])
     categories = generator.choice(len(CATEGORIES), params.n_places, p=category_shares / category_shares.sum())
     medians = np.array([category.median_s for category in CATEGORIES], np.float64)
@@ -215,14 +196,24 @@ def build_city(params: CityParams) -> City:
         work_pull=np.cumsum(sizes),
         work_sector=np.repeat(np.arange(len(SECTORS)), sector_counts),
         sector_first=np.concatenate([[0], np.cumsum(sector_counts)]).astype(np.int64),
+        sector_share=sector_share,
+        plots=no_plots() if ground is None else ground.plots,
     )
+    if ground is not None:
+        return _fill_areas(params, city, ground, generator)
+    _fill_open_land(params, city)
+    return city
+
+
+def _fill_open_land(params: CityParams, city: City) -> None:
+    """Fill towns, errand places and workplaces of a city that has the plain to itself."""
     seed = np.uint64(params.seed)
     draw_towns(seed, params.density_decay_m, params.radius_m, city.town_x_m, city.town_y_m)
     draw_sites(seed, streams.PLACES, city, city.place_x_m, city.place_y_m)
-    cluster_x_m = np.empty(len(SECTORS) * params.clusters_per_sector)
+    shape = (len(SECTORS), params.clusters_per_sector)
+    cluster_x_m = np.empty(shape[0] * shape[1])
     cluster_y_m = np.empty_like(cluster_x_m)
     draw_sites(seed, streams.CLUSTERS, city, cluster_x_m, cluster_y_m)
-    shape = (len(SECTORS), params.clusters_per_sector)
     draw_workplaces(
         seed,
         city,
@@ -231,7 +222,29 @@ def build_city(params: CityParams) -> City:
         params.cluster_share,
         params.cluster_spread_m,
     )
-    return city
+
+
+def _fill_areas(params: CityParams, city: City, ground: Ground, generator: np.random.Generator) -> City:
+    """Return the city with places and workplaces in the areas of `ground`, workplaces as large as its jobs.
+
+    Areas get workplaces of a sector by systematic sampling: n of them share out what n workplaces
+    can tell apart. Those of one area and sector share its jobs evenly.
+    """
+    seed, n_areas = np.uint64(params.seed), ground.population.size
+    visited = ground.jobs[:, [SECTOR_NUMBERS[naics] for naics in _VISITED_SECTORS]].sum(axis=1)
+    weights = (1.0 - _VISITED_SHARE) * ground.population / ground.population.sum()
+    weights += _VISITED_SHARE * visited / max(visited.sum(), 1.0)
+    place_area = generator.choice(n_areas, params.n_places, p=weights / weights.sum())
+    draw_in_areas(seed, streams.PLACES, city.plots, place_area, city.place_x_m, city.place_y_m)
+    work_area, sizes = np.empty(params.n_workplaces, np.int64), np.empty(params.n_workplaces)
+    for sector, (first, last) in enumerate(itertools.pairwise(city.sector_first)):
+        jobs = ground.jobs[:, sector] if ground.jobs[:, sector].any() else ground.population
+        steps = (np.arange(last - first) + generator.uniform()) / (last - first)
+        area = np.minimum(np.searchsorted(np.cumsum(jobs) / jobs.sum(), steps, side="right"), n_areas - 1)
+        work_area[first:last] = area
+        sizes[first:last] = jobs[area] / np.bincount(area, minlength=n_areas)[area]
+    draw_in_areas(seed, streams.WORKPLACES, city.plots, work_area, city.work_x_m, city.work_y_m)
+    return city._replace(work_pull=np.cumsum(sizes))
 
 
 def degrees_of(params: CityParams, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:

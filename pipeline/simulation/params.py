@@ -6,13 +6,11 @@ American town; none is an estimate from real people. Equal ``CityParams`` give b
 
 import math
 from datetime import date, datetime, timedelta
-from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+from pipeline.simulation.events import Employment, Lockdown, Phones, Positive, Share
 
 PINGS_PER_BUCKET = 5_000_000  # keeps write_city below 1 GB, see suggest_n_buckets
 
@@ -46,6 +44,7 @@ class CityParams(BaseModel):
     cluster_spread_m: Positive = 700.0  # standard deviation of a cluster
     n_tracts: int = Field(default=150, ge=4, le=20_000)
     tract_state_county: str = Field(default="09003", pattern=r"^\d{5}$")  # leading digits of every tract_geoid
+    n_counties: int = Field(default=1, ge=1, le=400)  # sectors of the city, counted on by two from that county
     population: int = Field(default=400_000, ge=1)  # residents of all tracts together
 
     # --- jobs ---------------------------------------------------------------------------------
@@ -106,6 +105,11 @@ class CityParams(BaseModel):
     faults: Share = 0.002  # share of pings that become a faulty row, kinds in equal parts
     fault_accuracy_m: Positive = 2_000.0  # least reported accuracy of a "terrible_accuracy" fault
     has_tz_offset: bool = True  # whether raw files carry tz_offset_s
+
+    # --- what may happen; None: nothing ---------------------------------------------------------
+    employment: Employment | None = None  # jobs are lost, found and changed; part-time, nights, telework
+    lockdown: Lockdown | None = None
+    phones: Phones | None = None  # a biased panel whose members leave
 
     @field_validator("zone")
     @classmethod

@@ -1,4 +1,4 @@
-"""The people of one bucket: home, job, habits of work and of phone use.
+"""The people of one bucket: home, jobs, what they do on which day, and their phones.
 
 Each is drawn from streams of (seed, person), so a person is the same in every bucketing.
 """
@@ -12,88 +12,81 @@ from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
 from pipeline.simulation import random_streams as streams
-from pipeline.simulation.city import SECTORS, City, draw_site, pick_by_distance
+from pipeline.simulation.areas import NO_AREAS, Areas, areas_at_metres
+from pipeline.simulation.careers import EMPLOYED, NEVER, draw_careers, job_rows
+from pipeline.simulation.city import City, draw_site
+from pipeline.simulation.jobs import Jobs, Traits, blank_jobs, draw_first_jobs, draw_traits, job_market
 from pipeline.simulation.params import CityParams
-from pipeline.simulation.random_streams import lognormal, normal_pair, open_stream, pick, uniform
+from pipeline.simulation.phones import draw_phones
+from pipeline.simulation.random_streams import lognormal, open_stream, uniform
 
 Floats = NDArray[np.float64]
-_EARLIEST_S, _LATEST_S = 5 * 3_600, 15 * 3_600  # first and last start of a shift, clock seconds
-_LATE_SHIFT_S = 5 * 3_600  # a late shift starts this much after the usual one
-_LATE_SHARE = 0.3  # of people on a rota
-_MAX_SHIFT_S = 12 * 3_600.0
+Flags = NDArray[np.bool_]
 _OUTGOING_LOG_SPREAD = 0.35  # of how much people go out, lognormal with median 1
 _MAX_RATE = 10.0  # nobody pings more than this many times the mean
 
 
 class People(NamedTuple):
-    """People as flat arrays for kernels, one element per person of the bucket."""
+    """People as flat arrays for kernels, one element per person of the bucket or per (person, local day)."""
 
     person: NDArray[np.int64]  # number within the city, whatever the bucketing
     home_x_m: Floats
     home_y_m: Floats
-    is_employed: NDArray[np.bool_]
-    workplace: NDArray[np.int64]  # index into City.work_*, -1 without a job
-    work_x_m: Floats  # NaN without a job
-    work_y_m: Floats
-    sector: NDArray[np.int64]  # index into SECTORS, -1 without a job
-    shift_start_s: Floats  # clock seconds
-    shift_length_s: Floats
-    outgoing: Floats  # multiplies the chances of going out, mean about 1
+    area: NDArray[np.int64]  # home area; 0 for all in a city without
+    is_employed: Flags  # has a job when the study begins
+    has_phone: Flags  # that reports
     pings_per_day: Floats  # mean rate of this person
-    works: NDArray[np.bool_]  # (person, day): whether the person goes to work on that local day
+    jobs: Jobs
+    job: NDArray[np.int32]  # (person, day): row of jobs held, or lost last; -1 without any
+    status: NDArray[np.int8]  # (person, day): index into careers.STATUSES
+    is_remote: Flags  # (person, day): works at home on all working days
+    works: Flags  # (person, day): goes to work; a night shift belongs to the day on which it starts
+    works_at_home: Flags  # (person, day)
+    outgoing: Floats  # (person, day): multiplies the chances of going out, mean about 1
+    carries: Flags  # (person, day): has the phone along
 
 
 @kernel
 def draw_homes(seed, city, people, mean_pings_per_day, rate_log_spread):
-    """Fill homes and personal rates."""
+    """Fill homes, how much people go out, and personal rates."""
     state = np.empty(1, np.uint64)
     for k in range(people.person.size):
         open_stream(state, seed, people.person[k], streams.HOMES)
         people.home_x_m[k], people.home_y_m[k] = draw_site(state, city)
-        people.outgoing[k] = lognormal(state, 1.0, _OUTGOING_LOG_SPREAD)
+        people.outgoing[k, :] = lognormal(state, 1.0, _OUTGOING_LOG_SPREAD)
         median = mean_pings_per_day * math.exp(-0.5 * rate_log_spread * rate_log_spread)
         people.pings_per_day[k] = min(lognormal(state, median, rate_log_spread), _MAX_RATE * mean_pings_per_day)
 
 
 @kernel
-def draw_jobs(seed, city, people, sector_pull, usual_start_s, has_rota, habits):
-    """Fill jobs: a sector by its share, a workplace in it by size and distance from home, a shift."""
-    employed_share, decay_m, exponent, start_spread_s, length_s, length_spread = habits
-    state = np.empty(1, np.uint64)
-    for k in range(people.person.size):
-        open_stream(state, seed, people.person[k], streams.JOBS)
-        people.is_employed[k] = uniform(state) < employed_share
-        if not people.is_employed[k]:
-            people.workplace[k], people.sector[k] = -1, -1
-            people.work_x_m[k], people.work_y_m[k] = math.nan, math.nan
-            people.shift_start_s[k], people.shift_length_s[k] = 0.0, 0.0
-            continue
-        sector = pick(state, sector_pull, 0, sector_pull.size)
-        work = pick_by_distance(
-            state, city.work_pull, city.sector_first[sector], city.sector_first[sector + 1],
-            city.work_x_m, city.work_y_m, people.home_x_m[k], people.home_y_m[k], decay_m, exponent,
-        )  # fmt: skip
-        people.sector[k], people.workplace[k] = sector, work
-        people.work_x_m[k], people.work_y_m[k] = city.work_x_m[work], city.work_y_m[work]
-        start_s = usual_start_s[sector] + start_spread_s * normal_pair(state)[0]
-        if has_rota[sector] and uniform(state) < _LATE_SHARE:
-            start_s += _LATE_SHIFT_S
-        people.shift_start_s[k] = min(max(start_s, _EARLIEST_S), _LATEST_S)
-        people.shift_length_s[k] = min(lognormal(state, length_s, length_spread), _MAX_SHIFT_S)
+def start_weeks(state, people, has_rota, k):
+    """Draw on which weekday the week of a first job on a rota starts."""
+    if people.is_employed[k] and has_rota[people.jobs.sector[k]]:
+        people.jobs.week_starts[k] = int(uniform(state) * 7)
 
 
 @kernel
 def plan_work(seed, people, has_rota, first_weekday, day_off_share):
-    """Fill people.works: five days a week less days off; a rota takes any five, others Monday to Friday."""
-    state = np.empty(1, np.uint64)
+    """Fill where people work on which days: the working days of the job less days off, some at home.
+
+    A rota takes any days of the week, other jobs Monday to Friday.
+    """
+    state, jobs = np.empty(1, np.uint64), people.jobs
     for k in range(people.person.size):
         open_stream(state, seed, people.person[k], streams.WORKDAYS)
-        is_rota = people.is_employed[k] and has_rota[people.sector[k]]
-        week_starts = int(uniform(state) * 7) if is_rota else 0
+        start_weeks(state, people, has_rota, k)
         for day in range(people.works.shape[1]):
-            weekday = (first_weekday + day - week_starts) % 7
+            job = people.job[k, day]
             is_present = uniform(state) >= day_off_share
-            people.works[k, day] = people.is_employed[k] and weekday < 5 and is_present
+            people.works[k, day] = people.works_at_home[k, day] = False
+            if not is_present or people.status[k, day] != EMPLOYED:
+                continue
+            number = (first_weekday + day - jobs.week_starts[job]) % 7
+            if number >= jobs.days_per_week[job]:
+                continue
+            is_home_day = (number + jobs.home_shift[job]) % jobs.days_per_week[job] < jobs.home_days[job]
+            at_home = people.is_remote[k, day] or is_home_day
+            people.works[k, day], people.works_at_home[k, day] = not at_home, at_home
 
 
 def persons_of(params: CityParams, bucket: int, n_buckets: int) -> NDArray[np.int64]:
@@ -103,43 +96,48 @@ def persons_of(params: CityParams, bucket: int, n_buckets: int) -> NDArray[np.in
     return np.arange(bucket, params.n_devices, n_buckets, dtype=np.int64)
 
 
-def _blank_people(person: NDArray[np.int64], n_days: int) -> People:
-    floats = [np.empty(person.size) for _ in range(8)]
-    home_x, home_y, work_x, work_y, start, length, outgoing, rate = floats
-    employed = np.empty(person.size, np.bool_)
-    workplace, sector = np.empty(person.size, np.int64), np.empty(person.size, np.int64)
-    works = np.empty((person.size, n_days), np.bool_)
+def _blank_people(params: CityParams, person: NDArray[np.int64]) -> People:
+    n_people, by_day = person.size, (person.size, params.n_days)
+    home_x_m, home_y_m, rate = (np.empty(n_people) for _ in range(3))
+    is_remote, works, works_at_home = (np.zeros(by_day, np.bool_) for _ in range(3))
     return People(
-        person,
-        home_x,
-        home_y,
-        employed,
-        workplace,
-        work_x,
-        work_y,
-        sector,
-        start,
-        length,
-        outgoing,
-        rate,
-        works,
+        person=person,
+        home_x_m=home_x_m,
+        home_y_m=home_y_m,
+        area=np.zeros(n_people, np.int64),
+        is_employed=np.zeros(n_people, np.bool_),
+        has_phone=np.ones(n_people, np.bool_),
+        pings_per_day=rate,
+        jobs=blank_jobs(job_rows(params, n_people)),
+        job=np.full(by_day, -1, np.int32),
+        status=np.zeros(by_day, np.int8),
+        is_remote=is_remote,
+        works=works,
+        works_at_home=works_at_home,
+        outgoing=np.empty(by_day),
+        carries=np.ones(by_day, np.bool_),
     )
 
 
-def draw_people(params: CityParams, city: City, person: NDArray[np.int64]) -> People:
-    """Return the people with these numbers, with homes, jobs and the days on which they go to work."""
-    people = _blank_people(person, params.n_days)
-    seed = np.uint64(params.seed)
-    has_rota = np.array([sector.has_rota for sector in SECTORS])
-    usual_start_s = np.array([sector.usual_start_s for sector in SECTORS], np.float64)
-    sector_pull = np.cumsum([sector.job_share for sector in SECTORS])
-    habits = (
-        params.employed_share, params.commute_decay_m, params.commute_exponent,
-        params.shift_start_spread_s, params.shift_length_s, params.shift_length_log_spread,
-    )  # fmt: skip
+def _hold_first_jobs(people: People) -> None:
+    """Fill jobs and statuses as if nothing happened."""
+    people.job[people.is_employed] = np.flatnonzero(people.is_employed)[:, np.newaxis]
+    people.status[:] = np.where(people.is_employed, EMPLOYED, NEVER)[:, np.newaxis]
+
+
+def draw_people(params: CityParams, city: City, person: NDArray[np.int64], areas: Areas = NO_AREAS) -> People:
+    """Return the people with these numbers, with homes, jobs and what they do on every day of the study."""
+    people, seed = _blank_people(params, person), np.uint64(params.seed)
+    traits = Traits._make(np.empty(person.size) for _ in Traits._fields)
     draw_homes(seed, city, people, params.pings_per_day, params.rate_log_spread)
-    draw_jobs(seed, city, people, sector_pull, usual_start_s, has_rota, habits)
-    plan_work(seed, people, has_rota, params.start.weekday(), params.day_off_share)
+    people.area[:] = areas_at_metres(params, areas, people.home_x_m, people.home_y_m)
+    market = job_market(params, city, areas.affluence)
+    draw_first_jobs(seed, market, city, people, params.employed_share)
+    draw_traits(seed, person, traits)
+    _hold_first_jobs(people)
+    people = people._replace(jobs=draw_careers(params, market, traits, city, people))
+    plan_work(seed, people, market.has_rota, params.start.weekday(), params.day_off_share)
+    draw_phones(params, areas.affluence, people)
     return people
 
 

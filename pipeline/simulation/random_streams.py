@@ -17,6 +17,7 @@ State = NDArray[np.uint64]
 
 # Streams. Numbers are part of the meaning of a seed: never renumber, only add.
 HOMES, JOBS, WORKDAYS, OUTINGS, SAMPLING, FAULTS, PLACES, WORKPLACES, TOWNS, RESIDENTS, TRACTS, CLUSTERS = range(12)
+TRAITS, CAREERS, SPELLS, OFFERS, PHONES, AFFLUENCE, DEMOGRAPHICS = range(12, 19)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -2,8 +2,8 @@
 
 The rate is a weight per minute: 1 while still, more on a trip, 0 in a silence. Pings are a process
 of bursts on the running sum of these weights, scaled so that the expected number of pings is
-exactly the person's rate times the length of the study: silences and trips change when pings come,
-never how many.
+exactly the person's rate times the time the phone is carried: silences and trips change when pings
+come, never how many.
 """
 
 import math
@@ -107,6 +107,18 @@ def weigh_silences(state, weights, phone, clock, n_days):
         to_s = at_s + lognormal(state, phone.silence_s, phone.silence_log_spread)
         silence(weights, at_s, to_s)
         at_s = to_s
+
+
+@kernel
+def leave_at_home(weights, carries, clock):
+    """Silence the days on which the phone is not carried; return the seconds of the others."""
+    carried_s = clock.closed_s - clock.opened_s
+    for day in range(carries.size):
+        if not carries[day]:
+            from_s, to_s = utc_at(clock, day, 0), utc_at(clock, day + 1, 0)
+            silence(weights, from_s - clock.opened_s, to_s - clock.opened_s)
+            carried_s -= to_s - from_s
+    return carried_s
 
 
 @kernel
@@ -243,17 +255,19 @@ def sample_people(seed, first_k, people, phone, clock, diaries, weights, pings):
     """Fill `pings` with the rows of people from first_k on that fit; return (next k, rows filled)."""
     state, fault_state = np.empty(1, np.uint64), np.empty(1, np.uint64)
     n_days = people.works.shape[1]
-    span_s = clock.closed_s - clock.opened_s
     row = 0
     for k in range(first_k, people.person.size):
+        if not people.has_phone[k]:
+            continue
         open_stream(state, seed, people.person[k], streams.SAMPLING)
         open_stream(fault_state, seed, people.person[k], streams.FAULTS)
         weigh_trips(weights, diaries, diaries.first[k], diaries.first[k + 1], clock.opened_s, phone.moving_boost)
         weigh_silences(state, weights, phone, clock, n_days)
+        carried_s = leave_at_home(weights, people.carries[k], clock)
         weighted_s = weights.sum() * _MINUTE_S
         if weighted_s == 0.0:
             continue  # a phone that is dark for the whole study
-        rate = people.pings_per_day[k] * span_s / DAY_S / weighted_s
+        rate = people.pings_per_day[k] * carried_s / DAY_S / weighted_s
         next_row = sample_person(state, fault_state, weights, rate, phone, clock, diaries, k, pings, row)
         if next_row < 0:
             return k, row

@@ -3,10 +3,11 @@
 A diary is the list of a person's stays; whatever lies between two stays is a trip along a line,
 so stays and trips are a partition of the study by construction.
 
-Where job losses and policies will enter: ``People.works`` says per person and local day who goes
-to work, and ``People.outgoing`` scales every chance of an outing; both are plain arrays made
-before this module runs. Clearing ``works`` from a day on is a job loss. Contacts need nothing
-here: two people meet where two stays with one place_id overlap in time.
+Where job losses and policies enter: ``People.works`` and ``People.works_at_home`` say per person and
+local day who goes to work and who works at home, ``People.job`` which job it is, and
+``People.outgoing`` scales every chance of an outing; all are plain arrays made before this module
+runs. Clearing ``works`` from a day on is a job loss. Contacts need nothing here: two people meet
+where two stays with one place_id overlap in time.
 """
 
 import math
@@ -41,6 +42,8 @@ _EVENING_S = 18.5 * 3_600  # dinner; no daytime outing starts later
 _TOO_LATE_S = 21 * 3_600  # nobody leaves home later
 _HOME_BY_S = 22.5 * 3_600.0  # no errand starts later
 _CURFEW_S = 23.5 * 3_600.0  # every errand ends by then
+_SLEEP_S = 6 * 3_600  # least time at home after a night shift
+_AFTERNOON_S, _LATE_AFTERNOON_S = 14.5 * 3_600, 20 * 3_600.0  # between them are errands before a night shift
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -96,10 +99,10 @@ def go_home(life, diaries, rules, city, people, k, leave_s):
 
 
 @kernel
-def go_to_work(life, diaries, rules, city, people, k, leave_s):
-    """Go to the workplace; return when the person is there."""
-    place = city.place_x_m.size + people.workplace[k]
-    return go(life, diaries, rules, leave_s, place, WORK, people.work_x_m[k], people.work_y_m[k])
+def go_to_work(life, diaries, rules, city, people, job, leave_s):
+    """Go to the workplace of row `job`; return when the person is there."""
+    place = city.place_x_m.size + people.jobs.workplace[job]
+    return go(life, diaries, rules, leave_s, place, WORK, people.jobs.x_m[job], people.jobs.y_m[job])
 
 
 @kernel
@@ -133,22 +136,49 @@ def jitter_s(life, rules):
 
 
 @kernel
+def has_noon(noon_s, start_s, end_s):
+    """Return whether noon is well within working hours."""
+    return start_s + _MIN_SHIFT_S < noon_s < end_s - _MIN_SHIFT_S
+
+
+@kernel
+def start_shift(life, diaries, rules, city, people, job, clock, day):
+    """Leave for work so as to be there when the shift starts; return when the person is there."""
+    row, jobs = life.next_row[0], people.jobs
+    distance_m = math.hypot(jobs.x_m[job] - diaries.x_m[row], jobs.y_m[job] - diaries.y_m[row])
+    travel_s = trip_s(life.state, rules, distance_m)
+    start_s = utc_at(clock, day, np.int64(jobs.shift_start_s[job] + jitter_s(life, rules)))
+    return go_to_work(life, diaries, rules, city, people, job, start_s - travel_s)
+
+
+@kernel
+def shift_end(life, rules, people, job, start_s):
+    """Return when a shift that began at start_s is over."""
+    return start_s + np.int64(max(people.jobs.shift_length_s[job] + jitter_s(life, rules), _MIN_SHIFT_S))
+
+
+@kernel
 def working_hours(life, diaries, rules, city, people, k, clock, day):
     """Go to work, perhaps out at noon and back; return when the working day is over."""
-    row = life.next_row[0]
-    distance_m = math.hypot(people.work_x_m[k] - diaries.x_m[row], people.work_y_m[k] - diaries.y_m[row])
-    travel_s = trip_s(life.state, rules, distance_m)
-    start_s = utc_at(clock, day, np.int64(people.shift_start_s[k] + jitter_s(life, rules)))
-    arrive_s = go_to_work(life, diaries, rules, city, people, k, start_s - travel_s)
-    end_s = arrive_s + np.int64(max(people.shift_length_s[k] + jitter_s(life, rules), _MIN_SHIFT_S))
-    end_s = min(end_s, utc_at(clock, day, np.int64(_CURFEW_S)))
+    job = people.job[k, day]
+    arrive_s = start_shift(life, diaries, rules, city, people, job, clock, day)
+    end_s = min(shift_end(life, rules, people, job, arrive_s), utc_at(clock, day, np.int64(_CURFEW_S)))
     noon_s = utc_at(clock, day, np.int64(_NOON_S + jitter_s(life, rules)))
-    if (
-        arrive_s + _MIN_SHIFT_S < noon_s < end_s - _MIN_SHIFT_S
-        and uniform(life.state) < rules.lunch_share * people.outgoing[k]
-    ):
+    if has_noon(noon_s, arrive_s, end_s) and uniform(life.state) < rules.lunch_share * people.outgoing[k, day]:
         back_s = run_errand(life, diaries, rules, city, 2, noon_s, noon_s + _LUNCH_S)
-        go_to_work(life, diaries, rules, city, people, k, back_s)
+        go_to_work(life, diaries, rules, city, people, job, back_s)
+    return end_s
+
+
+@kernel
+def working_hours_at_home(life, diaries, rules, city, people, k, clock, day):
+    """Work at home, perhaps out at noon and back; return when the working day is over."""
+    start_s = utc_at(clock, day, np.int64(people.jobs.shift_start_s[people.job[k, day]] + jitter_s(life, rules)))
+    end_s = shift_end(life, rules, people, people.job[k, day], start_s)
+    noon_s = utc_at(clock, day, np.int64(_NOON_S + jitter_s(life, rules)))
+    if has_noon(noon_s, start_s, end_s) and uniform(life.state) < rules.lunch_share * people.outgoing[k, day]:
+        back_s = run_errand(life, diaries, rules, city, 2, noon_s, noon_s + _LUNCH_S)
+        go_home(life, diaries, rules, city, people, k, back_s)
     return end_s
 
 
@@ -159,7 +189,7 @@ def go_out_in_the_evening(life, diaries, rules, city, people, k, n_anchors, cloc
     at_s = utc_at(clock, day, np.int64(_EVENING_S + _DINNER_S * exponential(life.state)))
     leave_s = max(home_s + _REST_S, at_s)
     is_late = leave_s > utc_at(clock, day, np.int64(_TOO_LATE_S))
-    if is_late or uniform(life.state) >= rules.evening_share * people.outgoing[k]:
+    if is_late or uniform(life.state) >= rules.evening_share * people.outgoing[k, day]:
         return
     last_s = utc_at(clock, day, np.int64(_CURFEW_S))
     leave_s = run_errand(life, diaries, rules, city, n_anchors, leave_s, last_s)
@@ -168,15 +198,34 @@ def go_out_in_the_evening(life, diaries, rules, city, people, k, n_anchors, cloc
 
 @kernel
 def live_working_day(life, diaries, rules, city, people, k, clock, day):
-    """Add a working day to the diary: work, perhaps errands on the way back, home."""
-    end_s = working_hours(life, diaries, rules, city, people, k, clock, day)
+    """Add a working day to the diary: work there or at home, perhaps errands after it, home."""
     latest_start_s = utc_at(clock, day, np.int64(_HOME_BY_S))
     last_s = utc_at(clock, day, np.int64(_CURFEW_S))
-    chance = rules.after_work_share * people.outgoing[k]
-    if end_s < latest_start_s - _DINNER_S and uniform(life.state) < chance:
+    chance = rules.after_work_share * people.outgoing[k, day]
+    if people.works[k, day]:
+        end_s = working_hours(life, diaries, rules, city, people, k, clock, day)
+    else:
+        end_s = working_hours_at_home(life, diaries, rules, city, people, k, clock, day)
+    is_going_out = end_s < latest_start_s - _DINNER_S and uniform(life.state) < chance
+    if is_going_out:
         end_s = run_errands(life, diaries, rules, city, 2, end_s, last_s, latest_start_s)
-    go_home(life, diaries, rules, city, people, k, end_s)
+    if is_going_out or people.works[k, day]:
+        go_home(life, diaries, rules, city, people, k, end_s)
     go_out_in_the_evening(life, diaries, rules, city, people, k, 2, clock, day)
+
+
+@kernel
+def live_night(life, diaries, rules, city, people, k, clock, day):
+    """Add a day before a night at work: at home by day, perhaps errands in the afternoon, the night, home."""
+    job, chance = people.job[k, day], rules.after_work_share * people.outgoing[k, day]
+    leave_s = utc_at(clock, day, np.int64(_AFTERNOON_S + _PAUSE_S * exponential(life.state)))
+    latest_start_s = utc_at(clock, day, np.int64(_EVENING_S))
+    if uniform(life.state) < chance and leave_s < latest_start_s:
+        last_s = utc_at(clock, day, np.int64(_LATE_AFTERNOON_S))
+        back_s = run_errands(life, diaries, rules, city, 2, leave_s, last_s, latest_start_s)
+        go_home(life, diaries, rules, city, people, k, back_s)
+    arrive_s = start_shift(life, diaries, rules, city, people, job, clock, day)
+    go_home(life, diaries, rules, city, people, k, shift_end(life, rules, people, job, arrive_s))
 
 
 @kernel
@@ -185,14 +234,27 @@ def live_free_day(life, diaries, rules, city, people, k, clock, day):
     n_anchors = 1 + int(people.is_employed[k])
     evening_s = utc_at(clock, day, np.int64(_EVENING_S))
     last_s = utc_at(clock, day, np.int64(_CURFEW_S))
-    chance = min(0.95, rules.outings_per_free_day / 3.0 * people.outgoing[k])
+    chance = min(0.95, rules.outings_per_free_day / 3.0 * people.outgoing[k, day])
     leave_s = utc_at(clock, day, np.int64(_MORNING_S + _PAUSE_S * exponential(life.state)))
+    if people.job[k, day] >= 0 and people.jobs.is_night[people.job[k, day]]:
+        leave_s = max(leave_s, diaries.started_s[life.next_row[0]] + _SLEEP_S)
     for _ in range(3):
         if uniform(life.state) < chance and leave_s < evening_s:
             back_s = run_errands(life, diaries, rules, city, n_anchors, leave_s, last_s, evening_s)
             leave_s = go_home(life, diaries, rules, city, people, k, back_s)
         leave_s += np.int64(_REST_S + _PAUSE_S * exponential(life.state))
     go_out_in_the_evening(life, diaries, rules, city, people, k, n_anchors, clock, day)
+
+
+@kernel
+def live_day(life, diaries, rules, city, people, k, clock, day):
+    """Add one day to the diary."""
+    if people.works[k, day] and people.jobs.is_night[people.job[k, day]]:
+        live_night(life, diaries, rules, city, people, k, clock, day)
+    elif people.works[k, day] or people.works_at_home[k, day]:
+        live_working_day(life, diaries, rules, city, people, k, clock, day)
+    else:
+        live_free_day(life, diaries, rules, city, people, k, clock, day)
 
 
 @kernel
@@ -222,10 +284,7 @@ def write_diaries(seed, clock, rules, city, people, life, diaries):
         diaries.first[k] = row
         begin_diary(life, diaries, city, people, k, row, clock.opened_s)
         for day in range(people.works.shape[1]):
-            if people.works[k, day]:
-                live_working_day(life, diaries, rules, city, people, k, clock, day)
-            else:
-                live_free_day(life, diaries, rules, city, people, k, clock, day)
+            live_day(life, diaries, rules, city, people, k, clock, day)
         row = end_diary(life, diaries, clock.closed_s)
     diaries.first[people.person.size] = row
 

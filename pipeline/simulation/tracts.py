@@ -49,19 +49,37 @@ def _populations(params: CityParams, polygons: NDArray[np.object_]) -> NDArray[n
     return np.rint(shares * params.population).astype(np.int64)
 
 
+def _refuse_antimeridian(params: CityParams) -> None:
+    reach = math.degrees(params.radius_m * _MARGIN / EARTH_RADIUS_M)
+    north = math.radians(abs(params.centre_lat) + reach)
+    if abs(params.centre_lon) + reach / math.cos(north) >= _HALF_TURN:
+        raise ValueError("tracts of a city across the antimeridian cannot be drawn")
+
+
+def _geoids(params: CityParams, polygons: NDArray[np.object_]) -> list[str]:
+    """Return one id per tract: state, county (by direction from the centre), number."""
+    middle = shapely.centroid(polygons)
+    turn = np.arctan2(shapely.get_y(middle), shapely.get_x(middle)) / (2.0 * math.pi) % 1.0
+    county = int(params.tract_state_county) + 2 * np.floor(turn * params.n_counties).astype(int)
+    return [f"{digits:05d}{100 * number:06d}" for number, digits in enumerate(county.tolist(), 1)]
+
+
+def own_tracts(params: CityParams) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Return (tract_geoid, polygon as well-known binary in degrees) of the tracts of ``simulate_tracts``."""
+    _refuse_antimeridian(params)
+    polygons = _polygons(params)
+    return np.array(_geoids(params, polygons), object), shapely.to_wkb(_to_degrees(params, polygons))
+
+
 def simulate_tracts(params: CityParams) -> gpd.GeoDataFrame:
     """Return one row per census tract: tract_geoid (11 digits, text), population, polygon in EPSG:4326.
 
     Tracts do not overlap and cover every home, workplace and place of the city. Raises ValueError
     for a city across the antimeridian, where planar polygons cannot do that.
     """
-    reach = math.degrees(params.radius_m * _MARGIN / EARTH_RADIUS_M)
-    north = math.radians(abs(params.centre_lat) + reach)
-    if abs(params.centre_lon) + reach / math.cos(north) >= _HALF_TURN:
-        raise ValueError("tracts of a city across the antimeridian cannot be drawn")
+    _refuse_antimeridian(params)
     polygons = _polygons(params)
-    geoids = [f"{params.tract_state_county}{number:06d}" for number in range(100, 100 * polygons.size + 100, 100)]
-    columns = {"tract_geoid": geoids, "population": _populations(params, polygons)}
+    columns = {"tract_geoid": _geoids(params, polygons), "population": _populations(params, polygons)}
     return gpd.GeoDataFrame(columns, geometry=_to_degrees(params, polygons), crs="EPSG:4326")
 
 

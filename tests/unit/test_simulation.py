@@ -17,11 +17,11 @@ from pipeline.simulation import (
     suggest_n_buckets,
 )
 from pipeline.simulation.bucket import draw_bucket
-from pipeline.simulation.city import SECTORS
 from pipeline.simulation.clock import study_clock, utc_at
 from pipeline.simulation.faults import CLEAN, SPIKE
 from pipeline.simulation.random_streams import next_bits, normal_pair, open_stream, pick, uniform
 from pipeline.simulation.schedules import MAX_STAYS_PER_DAY, draw_diaries
+from pipeline.simulation.sectors import SECTORS
 from tests.naive import naive_splitmix64
 
 SMALL = CityParams(n_devices=30, n_days=3, pings_per_day=200, faults=0.03)
@@ -208,7 +208,7 @@ def test_work_happens_on_planned_days_only():
     day = (diaries.started_s[at_work] - drawn.clock.opened_s) // 86_400  # no change of clocks in this study
     planned = set(zip(*map(np.ndarray.tolist, np.nonzero(drawn.people.works)), strict=True))
     assert set(zip(owner[at_work].tolist(), day.tolist(), strict=True)) == planned
-    office = drawn.people.is_employed & ~np.array([s.has_rota for s in SECTORS])[drawn.people.sector]
+    office = drawn.people.is_employed & ~np.array([s.has_rota for s in SECTORS])[drawn.people.jobs.sector]
     weekend = [5, 6, 12, 13]  # the study starts on a Monday
     assert not drawn.people.works[office][:, weekend].any()
     assert drawn.people.works[:, weekend].any()
