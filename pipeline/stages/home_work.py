@@ -1,0 +1,304 @@
+"""`home_work`: the places that are homes and workplaces of a device, by span of days."""
+
+from datetime import date, timedelta
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from data_contracts import HOME_WORK, VISITS
+from pipeline.kernels.howde import HowdeDays, HowdeRules, howde_days
+from pipeline.kernels.place_roles import PlaceDays, RoleRows, Weighing, Windows, hold_roles, place_days, weigh_places
+from pipeline.params import Params
+from pipeline.stage import stage
+from pipeline.study import Study
+from pipeline.windows import group_starts
+
+HOUR_S = 3_600
+DAY_S = 86_400
+WEEK = 7
+MONDAY_OF_DAY_0 = 3
+EPOCH = date(1970, 1, 1)
+ROLES = ("home", "work")
+
+
+class RoleWeights(Params):
+    """What the log odds of a role, against neither home nor work, gain by each number known of a place (ours)."""
+
+    intercept: float
+    """Log odds of a place of which nothing is seen."""
+    day_share: float
+    """Per share of the days seen on which it was visited."""
+    night_share: float
+    """Per share of the night hours seen that were spent there."""
+    working_share: float
+    """Per share of the working hours seen that were spent there."""
+    own_working_share: float
+    """Per share of its own time that falls in working hours."""
+    log_hours: float
+    """Per unit of ln(1 + hours seen there in the window)."""
+
+    def numbers(self) -> np.ndarray:
+        """Return the weights in the order of the kernel."""
+        return np.array(list(self.model_dump().values()), np.float64)
+
+
+class HowdeParams(Params):
+    """Settings of HoWDe 2.0.0 under our names and with its defaults (method page 2.3, V-code)."""
+
+    home_window_days: int = Field(default=28, ge=1)
+    """Days of the window of home, half on either side."""
+    work_window_days: int = Field(default=42, ge=1)
+    """Days of the window of work."""
+    min_hours_share: float = Field(default=0.4, ge=0, le=1)
+    """C_hours: least share of a day's hours with a place, for the day to count."""
+    min_home_days_share: float = Field(default=0.4, ge=0, le=1)
+    """C_days_H: least share of days with data in a window of home."""
+    min_work_days_share: float = Field(default=0.5, ge=0, le=1)
+    """C_days_W: the same of work."""
+    min_home_hours: float = Field(default=0.7, ge=0, le=1)
+    """f_hours_H: least mean share of night hours at home."""
+    min_work_hours: float = Field(default=0.4, ge=0, le=1)
+    """f_hours_W: least mean share of working hours at work."""
+    min_work_days: float = Field(default=0.6, ge=0, le=1)
+    """f_days_W: least share of days with a visit to work."""
+    is_past_only: bool = False
+    """Windows end with the day they are for, and are as many days long."""
+
+
+class HomeWorkParams(Params):
+    """How homes and workplaces are found."""
+
+    method: Literal["logit", "howde"] = "logit"
+    """logit: places weighed in a window (ours, `kernels.place_roles`); howde: HoWDe 2.0.0, its quirks included."""
+    window_weeks: int = Field(default=13, ge=1, le=105)
+    """logit: weeks that a week is judged from, itself among them (ours)."""
+    is_past_only: bool = False
+    """logit: these weeks end with the week they are for; else they lie half before and half after it."""
+    night_hours: tuple[float, float] = (0.0, 7.0)
+    """logit: local clock hours, from and until, that say most of home (hours of HoWDe)."""
+    working_hours: tuple[float, float] = (9.0, 17.0)
+    """logit: local clock hours of Monday to Friday that say most of work (ours; HoWDe counts until 18)."""
+    min_days: int = Field(default=2, ge=1)
+    """logit: a place seen on fewer days of the window has no role (ours)."""
+    home: RoleWeights = RoleWeights(
+        intercept=-5.6, day_share=6.5, night_share=0.0, working_share=2.0, own_working_share=-2.5, log_hours=1.1
+    )
+    """logit: weights of home (ours, rounded from the fit of `tests.benchmarks.choose_home_work_defaults`)."""
+    work: RoleWeights = RoleWeights(
+        intercept=-6.4, day_share=7.5, night_share=-8.5, working_share=2.0, own_working_share=3.0, log_hours=1.0
+    )
+    """logit: weights of work (ours, from the same fit)."""
+    home_reached: float = Field(default=0.85, ge=0, le=1)
+    """logit: probability of home that a place must have in one window to be found at all (ours)."""
+    home_held: float = Field(default=0.4, ge=0, le=1)
+    """logit: probability of home from which a place found is home in a window (ours)."""
+    work_reached: float = Field(default=0.55, ge=0, le=1)
+    """logit: the same of work, in one window (ours)."""
+    work_held: float = Field(default=0.3, ge=0, le=1)
+    """logit: the same of work, in each window (ours)."""
+    howde: HowdeParams = HowdeParams()
+    """howde: its settings."""
+    baseline_start: date | None = None
+    """First local date of the baseline against which absence is measured; None: the study's first date."""
+    baseline_end: date | None = None
+    """Last local date of the baseline; None: eight weeks after its first (ours)."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for name in ("night_hours", "working_hours"):
+            if not all(0 <= hour <= 24 for hour in getattr(self, name)):
+                raise ValueError(f"{name}: clock hours lie between 0 and 24")
+        if self.home_held > self.home_reached or self.work_held > self.work_reached:
+            raise ValueError("a probability that is to be held may not exceed the one to be reached")
+        return self
+
+    def baseline(self, study: Study) -> tuple[date, date]:
+        """Return the first and last local date of the baseline; ValueError where it is empty."""
+        start = self.baseline_start or study.start
+        end = self.baseline_end or start + timedelta(days=8 * WEEK - 1)
+        if end < start:
+            raise ValueError(f"the baseline ends ({end}) before it starts ({start})")
+        return start, end
+
+
+@stage(reads=(VISITS,), writes=HOME_WORK, params=HomeWorkParams, needs=("study",))
+def home_work(visits: pd.DataFrame, study: Study, params: HomeWorkParams) -> pd.DataFrame:
+    """Return one row per device, span of local days, role and place that has the role then.
+
+    Spans of ``moving`` are weeks (`method` logit), or the days in a row for which HoWDe names one place; ``baseline``
+    is the declared one, judged from its own days alone. Several places may be homes, or workplaces, at once: `rank` 1
+    is the most probable. `n_days` and `share` are of the window of days the row was judged from. `confidence` is the
+    logit's probability; of HoWDe, which gives none, the score that it compares with its threshold.
+    """
+    first, last = ((day - EPOCH).days for day in params.baseline(study))
+    pieces = _local(visits)
+    if params.method == "logit":
+        found = [_weigh(pieces, first, last, params)]
+    else:
+        found = [_howde_spells(pieces, params), _howde_baseline(pieces, first, last, params)]
+    return _rows(pd.concat(found, ignore_index=True), visits)
+
+
+def _local(visits: pd.DataFrame) -> pd.DataFrame:
+    """Return device number, place and local clock seconds of every visit."""
+    started_s, finished_s = (
+        visits[name].astype("int64").to_numpy() // 1_000_000 + visits["utc_offset_s"].to_numpy()
+        for name in ("started_at", "finished_at")
+    )
+    starts = group_starts(visits["device_id"].to_numpy())
+    return pd.DataFrame(
+        {
+            "device": np.repeat(np.arange(starts.size - 1), np.diff(starts)),
+            "place": visits["location_id"].to_numpy().astype(np.int64),
+            "started_s": started_s,
+            "finished_s": finished_s,
+        }
+    )
+
+
+def _weigh(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) -> pd.DataFrame:
+    """Return the places of the logit: week by week, and in the baseline."""
+    device, place, started_s, finished_s = _columns(pieces, "device", "place", "started_s", "finished_s")
+    night, working = _seconds(params.night_hours), _seconds(params.working_hours)
+    days = place_days(device, place, started_s, finished_s, night, working)
+    if not days.day.size:
+        return _nothing()
+    monday = int(days.day.min() - (days.day.min() + MONDAY_OF_DAY_0) % WEEK)
+    n_weeks = int(days.day.max() - monday) // WEEK + 1
+    back = params.window_weeks - 1 if params.is_past_only else (params.window_weeks - 1) // 2
+    weeks = Windows(monday, n_weeks, WEEK, back * WEEK, (params.window_weeks - 1 - back) * WEEK)
+    held, reached = (params.home_held, params.work_held), (params.home_reached, params.work_reached)
+    weighing = Weighing(params.home.numbers(), params.work.numbers(), params.min_days)
+    moving = weigh_places(days, weeks, weighing, min(held))
+    is_inside = (days.day >= first) & (days.day <= last)
+    baseline = weigh_places(
+        PlaceDays(*(column[is_inside] for column in days)),
+        Windows(first, 1, last - first + 1, 0, 0),
+        weighing,
+        min(reached),
+    )
+    start = monday + moving.window * WEEK
+    begin, end = (np.full(baseline.window.size, day) for day in (first, last))
+    return pd.concat(
+        [
+            _found("moving", start, start + WEEK - 1, moving, hold_roles(moving, reached, held)),
+            _found("baseline", begin, end, baseline, hold_roles(baseline, reached, reached)),
+        ]
+    )
+
+
+def _columns(frame: pd.DataFrame, *names: str) -> list[np.ndarray]:
+    return [frame[name].to_numpy() for name in names]
+
+
+def _seconds(hours: tuple[float, float]) -> tuple[int, int]:
+    return int(hours[0] * HOUR_S), int(hours[1] * HOUR_S)
+
+
+def _nothing() -> pd.DataFrame:
+    names = ("device", "place", "start", "end", "n_days", "share", "confidence", "span", "role")
+    return pd.DataFrame({name: np.empty(0) for name in names})
+
+
+def _found(
+    span: str, start: np.ndarray, end: np.ndarray, rows: RoleRows, has_role: "tuple[np.ndarray, np.ndarray]"
+) -> pd.DataFrame:
+    """Return one row per place and role of the logit that were found."""
+    values = ((rows.night_days, rows.night_share, rows.home), (rows.working_days, rows.working_share, rows.work))
+    frames = []
+    for role, is_found, (n_days, share, confidence) in zip(ROLES, has_role, values, strict=True):
+        columns = {"device": rows.device, "place": rows.place, "start": start, "end": end,
+                   "n_days": n_days, "share": share, "confidence": confidence}  # fmt: skip
+        frames.append(
+            pd.DataFrame({name: column[is_found] for name, column in columns.items()}).assign(span=span, role=role)
+        )
+    return pd.concat(frames)
+
+
+def _howde(pieces: pd.DataFrame, params: HomeWorkParams) -> HowdeDays:
+    starts = np.searchsorted(pieces["device"], np.arange(pieces["device"].max() + 2 if len(pieces) else 1))
+    started_s, finished_s, place = _columns(pieces, "started_s", "finished_s", "place")
+    rules = HowdeRules(**params.howde.model_dump())
+    return howde_days(starts.astype(np.int64), started_s, finished_s, place, rules)
+
+
+def _by_role(days: HowdeDays) -> pd.DataFrame:
+    """Return one row per device, day and role for which HoWDe names a place."""
+    frames = []
+    for role in ROLES:
+        place, hours, n_days, n_valid = (
+            getattr(days, name.format(role)) for name in ("{}", "{}_hours", "{}_n_days", "{}_n_valid")
+        )
+        frame = pd.DataFrame({"device": days.device, "day": days.day, "place": place, "share": hours,
+                              "n_days": n_days, "n_valid": n_valid}).assign(role=role)  # fmt: skip
+        frames.append(frame[place >= 0])
+    found = pd.concat(frames, ignore_index=True)
+    visited = found["n_days"] / found["n_valid"]
+    # HoWDe decides on home by hours, and on work by days where it can.
+    return found.assign(
+        confidence=np.where(found["role"] == "home", found["share"], np.maximum(visited, found["share"]))
+    )
+
+
+def _howde_spells(pieces: pd.DataFrame, params: HomeWorkParams) -> pd.DataFrame:
+    """Return the runs of local days on which HoWDe names one place; `n_days`, `share`, `confidence` are each best."""
+    days = _by_role(_howde(pieces, params)).sort_values(["device", "role", "day"], ignore_index=True)
+    keys = [days[name].to_numpy() for name in ("device", "role", "place")]
+    run = group_starts(*keys, days["day"].to_numpy() - np.arange(len(days)))
+    number = np.repeat(np.arange(run.size - 1), np.diff(run))
+    return _merge(days, number).assign(span="moving")
+
+
+def _howde_baseline(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) -> pd.DataFrame:
+    """Return the place that HoWDe, given the baseline's visits alone, names on most days, per device and role."""
+    is_inside = (pieces["started_s"] < (last + 1) * DAY_S) & (pieces["finished_s"] > first * DAY_S)
+    inside = pieces[is_inside].assign(
+        started_s=pieces["started_s"].clip(lower=first * DAY_S),
+        finished_s=pieces["finished_s"].clip(upper=(last + 1) * DAY_S),
+    )
+    days = _by_role(_howde(inside, params))
+    places = _merge(days, days.groupby(["device", "role", "place"]).ngroup().to_numpy())
+    n_named = days.groupby(["device", "role", "place"]).size().to_numpy()
+    order = np.lexsort((places["place"], -n_named, places["role"], places["device"]))
+    return places.iloc[order].drop_duplicates(["device", "role"]).assign(start=first, end=last, span="baseline")
+
+
+def _merge(days: pd.DataFrame, number: np.ndarray) -> pd.DataFrame:
+    """Return one row for each `number` of days."""
+    return days.groupby(number).agg(
+        device=("device", "first"), place=("place", "first"), role=("role", "first"), start=("day", "min"),
+        end=("day", "max"), n_days=("n_days", "max"), share=("share", "max"), confidence=("confidence", "max"),
+    )  # fmt: skip
+
+
+def _rows(found: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
+    """Return what was found as rows of HOME_WORK."""
+    found = found.sort_values(
+        ["device", "span", "role", "start", "confidence", "place"],
+        ascending=[True] * 4 + [False, True],
+        ignore_index=True,
+    )
+    span = group_starts(*(found[name].to_numpy() for name in ("device", "span", "role", "start")))
+    places = visits.drop_duplicates(["device_id", "location_id"])
+    rows = pd.DataFrame(
+        {
+            "device_id": visits["device_id"].unique()[found["device"].to_numpy(np.int64)],
+            "span": found["span"].astype("str"),
+            "window_started": _dates(found["start"]),
+            "window_finished": _dates(found["end"]),
+            "role": found["role"].astype("str"),
+            "rank": (np.arange(len(found)) - np.repeat(span[:-1], np.diff(span)) + 1).astype(np.int16),
+            "location_id": found["place"].to_numpy().astype(np.int32),
+            "n_days": found["n_days"].to_numpy(np.int64),
+            "share": np.clip(found["share"].to_numpy(float), 0, 1),
+            "confidence": np.clip(found["confidence"].to_numpy(float), 0, 1),
+        }
+    )
+    rows = rows.merge(places[["device_id", "location_id", "tract_geoid"]], "left", ["device_id", "location_id"])
+    return rows[HOME_WORK.names]
+
+
+def _dates(days: pd.Series) -> np.ndarray:
+    return days.to_numpy(np.int64).astype("datetime64[D]").astype("datetime64[s]")
