@@ -83,11 +83,11 @@ class HomeWorkParams(Params):
     min_days: int = Field(default=2, ge=1)
     """logit: a place seen on fewer days of the window has no role (ours)."""
     home: RoleWeights = RoleWeights(
-        intercept=-5.6, day_share=6.5, night_share=0.0, working_share=2.0, own_working_share=-2.5, log_hours=1.1
+        intercept=-5.0, day_share=4.0, night_share=1.5, working_share=4.0, own_working_share=-3.0, log_hours=1.0
     )
     """logit: weights of home (ours, rounded from the fit of `tests.benchmarks.choose_home_work_defaults`)."""
     work: RoleWeights = RoleWeights(
-        intercept=-6.4, day_share=7.5, night_share=-8.5, working_share=2.0, own_working_share=3.0, log_hours=1.0
+        intercept=-5.5, day_share=6.0, night_share=-8.0, working_share=3.5, own_working_share=2.5, log_hours=0.8
     )
     """logit: weights of work (ours, from the same fit)."""
     home_reached: float = Field(default=0.85, ge=0, le=1)
