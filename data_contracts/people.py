@@ -267,4 +267,7 @@ EMPLOYMENT_EFFECTS = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
+    notes="Devices with a job loss beside matched ones without, over the same weeks; the months before -1 are those "
+    "matched on. Month -1 is what differences are taken from: zero, with p-values of 1. Groups are of areas, not of "
+    "persons. Rows with fewer than 10 controls are left out too.",
 )
