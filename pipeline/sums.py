@@ -52,14 +52,14 @@ def group_sums(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -
     there are no groups, and the types stay. TypeError where a column holds no integers or booleans (floats go through
     `to_fixed`), OverflowError where the amounts of a group add up to more than int64 holds.
     """
-    for name in columns:
-        if frame[name].dtype.kind not in "ib":
-            raise TypeError(f"column {name} is {frame[name].dtype}: only signed integers add up exactly, use to_fixed")
+    for name, dtype in frame[list(columns)].dtypes.items():
+        if dtype.kind not in "ib":
+            raise TypeError(f"column {name} is {dtype}: only signed integers add up exactly, use to_fixed")
     values = frame[list(columns)].astype(np.int64)
     keys = [frame[name] for name in by]
     groups = values.groupby(keys, dropna=False, observed=True, sort=True)
     sizes = values.astype(np.float64).abs().groupby(keys, dropna=False, observed=True, sort=True).sum()
-    too_large = [name for name in columns if (sizes[name] >= LIMIT).any()]
+    too_large = [str(name) for name in sizes.columns[(sizes >= LIMIT).any()]]
     if too_large:
         raise OverflowError(f"sums of {', '.join(too_large)} do not fit int64: use a larger unit")
     return groups.sum().reset_index()

@@ -10,10 +10,12 @@ from pipeline.stages import (
     gyration,
     home_work,
     locations,
+    panel_weights,
     pings,
     presence,
     sector_absence,
     stays,
+    unemployment,
     visits,
 )
 
@@ -27,9 +29,11 @@ __all__ = [
     "gyration",
     "home_work",
     "locations",
+    "panel_weights",
     "pings",
     "presence",
     "sector_absence",
     "stays",
+    "unemployment",
     "visits",
 ]
