@@ -78,6 +78,8 @@ class RoleRows(NamedTuple):
     """Share of the night hours seen in the window that were spent there; 0 where none were."""
     working_share: Floats
     """Share of the working hours seen; 0 where none were."""
+    own_night_share: Floats
+    """Share of the time there in the window that falls in night hours."""
     numbers: Floats
     """The five numbers of each row, in the order of the weights: shape (n, 5)."""
 
@@ -138,8 +140,8 @@ def _starts(*keys: Integers) -> Integers:
 
 def _blank(n: int) -> RoleRows:
     device, window, place, days, night_days, working_days = (np.empty(n, np.int64) for _ in range(6))
-    home, work, night_share, working_share = (np.empty(n) for _ in range(4))
-    shares = (night_share, working_share, np.empty((n, 5)))
+    home, work, night_share, working_share, own_night_share = (np.empty(n) for _ in range(5))
+    shares = (night_share, working_share, own_night_share, np.empty((n, 5)))
     return RoleRows(device, window, place, home, work, days, night_days, working_days, *shares)
 
 
@@ -153,6 +155,28 @@ def hold_roles(
     is_home = rows.home >= rows.work
     home, work = np.where(is_home, rows.home, 0.0), np.where(is_home, 0.0, rows.work)
     return _hold(rows, home, reached[0], held[0]), _hold(rows, work, reached[1], held[1])
+
+
+def move_night_work(
+    rows: RoleRows, is_home: NDArray[np.bool_], is_work: NDArray[np.bool_], least_share: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return homes and workplaces after the nights of shift workers are taken from the homes.
+
+    A place that would be a home, though not the one of its window with the most days, is the workplace if the device
+    has none then and at least `least_share` of the time there falls in night hours: people who sleep somewhere are
+    there in the evening or the morning too. Ours; the people the weights were fitted to do not work at night.
+    """
+    order = np.lexsort((rows.place, -np.where(is_home, rows.days, -1), rows.window, rows.device))
+    starts = _starts(rows.device[order], rows.window[order])
+    length = np.diff(starts)
+    has_work = np.zeros(length.size, np.bool_)
+    np.logical_or.at(has_work, np.repeat(np.arange(length.size), length), is_work[order])
+    is_main = np.zeros(order.size, np.bool_)
+    is_main[starts[:-1]] = True
+    is_moved = np.empty(order.size, np.bool_)
+    is_moved[order] = is_home[order] & ~is_main & ~np.repeat(has_work, length)
+    is_moved &= rows.own_night_share >= least_share
+    return is_home & ~is_moved, is_work | is_moved
 
 
 def _hold(rows: RoleRows, probability: Floats, reached: float, held: float) -> NDArray[np.bool_]:
@@ -252,3 +276,4 @@ def _write_sums(rows, row, sums, totals):
     rows.days[row], rows.night_days[row], rows.working_days[row] = sums[0], sums[4], sums[5]
     rows.night_share[row] = sums[2] / totals[2] if totals[2] > 0 else 0.0
     rows.working_share[row] = sums[3] / totals[3] if totals[3] > 0 else 0.0
+    rows.own_night_share[row] = sums[2] / sums[1] if sums[1] > 0 else 0.0

@@ -9,7 +9,16 @@ from pydantic import Field, model_validator
 
 from data_contracts import HOME_WORK, VISITS
 from pipeline.kernels.howde import HowdeDays, HowdeRules, howde_days
-from pipeline.kernels.place_roles import PlaceDays, RoleRows, Weighing, Windows, hold_roles, place_days, weigh_places
+from pipeline.kernels.place_roles import (
+    PlaceDays,
+    RoleRows,
+    Weighing,
+    Windows,
+    hold_roles,
+    move_night_work,
+    place_days,
+    weigh_places,
+)
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -90,6 +99,8 @@ class HomeWorkParams(Params):
         intercept=-5.5, day_share=6.0, night_share=-8.0, working_share=3.5, own_working_share=2.5, log_hours=0.8
     )
     """logit: weights of work (ours, from the same fit)."""
+    night_work_share: float = Field(default=0.65, ge=0)
+    """logit: a second home with so much of its time at night is the workplace, if there is none (ours); 2: off."""
     home_reached: float = Field(default=0.85, ge=0, le=1)
     """logit: probability of home that a place must have in one window to be found at all (ours)."""
     home_held: float = Field(default=0.4, ge=0, le=1)
@@ -183,10 +194,17 @@ def _weigh(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) 
     begin, end = (np.full(baseline.window.size, day) for day in (first, last))
     return pd.concat(
         [
-            _found("moving", start, start + WEEK - 1, moving, hold_roles(moving, reached, held)),
-            _found("baseline", begin, end, baseline, hold_roles(baseline, reached, reached)),
+            _found("moving", start, start + WEEK - 1, moving, _roles(moving, reached, held, params)),
+            _found("baseline", begin, end, baseline, _roles(baseline, reached, reached, params)),
         ]
     )
+
+
+def _roles(
+    rows: RoleRows, reached: tuple[float, float], held: tuple[float, float], params: HomeWorkParams
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Return which rows are homes, and which are workplaces."""
+    return move_night_work(rows, *hold_roles(rows, reached, held), params.night_work_share)
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> list[np.ndarray]:
@@ -206,7 +224,16 @@ def _found(
     span: str, start: np.ndarray, end: np.ndarray, rows: RoleRows, has_role: "tuple[np.ndarray, np.ndarray]"
 ) -> pd.DataFrame:
     """Return one row per place and role of the logit that were found."""
-    values = ((rows.night_days, rows.night_share, rows.home), (rows.working_days, rows.working_share, rows.work))
+    is_night_work = rows.home > rows.work  # such a workplace is known by its nights
+    work = (
+        np.where(is_night_work, nights, days)
+        for nights, days in (
+            (rows.night_days, rows.working_days),
+            (rows.night_share, rows.working_share),
+            (rows.home, rows.work),
+        )
+    )
+    values = ((rows.night_days, rows.night_share, rows.home), tuple(work))
     frames = []
     for role, is_found, (n_days, share, confidence) in zip(ROLES, has_role, values, strict=True):
         columns = {"device": rows.device, "place": rows.place, "start": start, "end": end,

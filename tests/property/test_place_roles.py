@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels.place_roles import PlaceDays, Weighing, Windows, hold_roles, place_days, weigh_places
+from pipeline.kernels.place_roles import (
+    PlaceDays,
+    Weighing,
+    Windows,
+    hold_roles,
+    move_night_work,
+    place_days,
+    weigh_places,
+)
 from pipeline.stages.home_work import HomeWorkParams
 from tests.naive_place_roles import naive_place_days, naive_weigh
 
@@ -105,6 +113,27 @@ def test_a_role_is_held_only_by_places_that_reached_it(visits, held, reached):
         assert (p[found] >= held).all()
         for device, place in set(zip(rows.device[found].tolist(), rows.place[found].tolist(), strict=True)):
             assert p[(rows.device == device) & (rows.place == place) & found].max() >= reached
+
+
+@given(visit_lists(), st.floats(0.2, 0.9))
+@settings(max_examples=60, deadline=None)
+def test_night_work_is_taken_from_second_homes_alone(visits, least):
+    rows = weigh_places(days_of(visits), Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, 1), 0.0)
+    is_home, is_work = hold_roles(rows, (0.3, 0.3), (0.2, 0.2))
+    homes, works = move_night_work(rows, is_home, is_work, least)
+    for row in range(rows.device.size):
+        beside = [
+            k
+            for k in range(rows.device.size)
+            if (rows.device[k], rows.window[k]) == (rows.device[row], rows.window[row])
+        ]
+        own = [k for k in beside if is_home[k]]
+        is_main = bool(own) and row == min(own, key=lambda k: (-rows.days[k], rows.place[k]))
+        moves = (
+            is_home[row] and not is_main and not any(is_work[k] for k in beside) and rows.own_night_share[row] >= least
+        )
+        assert homes[row] == (is_home[row] and not moves)
+        assert works[row] == (is_work[row] or moves)
 
 
 def test_nothing_is_weighed_of_nothing():

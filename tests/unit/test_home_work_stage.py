@@ -114,6 +114,26 @@ def test_two_homes_are_both_found_and_ranked():
     assert set(places(found, "work")) == {WORK}
 
 
+def night_nurse(day):
+    if day % 7 in (0, 1, 2, 3):
+        return [(WORK, 0, 6.5), (HOME, 7, 21), (WORK, 22, 24)] if day % 7 else [(HOME, 0, 21), (WORK, 22, 24)]
+    return [(WORK, 0, 6.5), (HOME, 7, 24)] if day % 7 == 4 else [(HOME, 0, 24)]
+
+
+def test_a_place_of_nights_alone_is_a_workplace_and_not_a_second_home():
+    found = run(life(7, night_nurse))
+    assert set(places(found, "home")) == {HOME}
+    assert set(places(found, "work")) == {WORK}
+    assert set(places(found, "work", "baseline")) == {WORK}
+    week = found[(found["role"] == "work") & (found["window_started"] == "2020-03-09")].iloc[0]
+    assert week["n_days"] == 52  # nights of 13 weeks
+    nights_h = 4 * 6.5, 7 * 7 - 4 * 0.5  # spent there, and seen: half an hour is walked
+    assert week["share"] == pytest.approx(nights_h[0] / nights_h[1])
+    without = run(life(7, night_nurse), night_work_share=2)
+    assert set(without["location_id"]) == {HOME, WORK}
+    assert set(without["role"]) == {"home"}
+
+
 def test_days_at_home_do_not_hide_the_workplace():
     def part_time(day):
         return office(day) if day % 7 < 1 else [(HOME, 0, 24)]
