@@ -14,6 +14,7 @@ from pipeline.engine.store import ShardKey, Store
 from pipeline.evaluation.representativeness import compare_groups, panel_size
 from pipeline.settings import Settings
 from pipeline.study import Study
+from tests.benchmarks import bench_panel_weights as bench
 from tests.conftest import all_rows
 from tests.stay_rows import empty
 
@@ -148,3 +149,23 @@ def test_population_beside_sample_from_the_root(roots):
     size = panel_size(tables["panel_weights"], tables["tracts"])
     assert size.effective["raked"] < size.effective["unweighted"] == size.n_devices
     assert size.raked_gap < 1e-3
+
+
+def test_weights_mend_bias_between_real_tracts_and_not_within_them(shared_data):
+    tracts, demographics = bench.read_washington(shared_data)
+    share = bench.shares_of_group(tracts, demographics)
+    people = tracts["population"].to_numpy()
+    truth = (people * ((1 - share) * bench.LOSS[0] + share * bench.LOSS[1])).sum() / people.sum()
+    off = {}
+    for name in ("tracts differ with their groups", "persons of one tract differ too"):
+        errors = []
+        for seed in range(5):
+            chance = np.random.default_rng(seed)
+            home, lost = bench.make_panel(chance, tracts, share, bench.SCENARIOS[name], 2000)
+            weights, rates = bench.tables(chance, tracts, demographics, home, lost)
+            errors.append(rates["rate"] - truth)
+            assert weights["raked_gap"].max() < 1e-3
+        off[name] = pd.concat(errors, axis=1).mean(axis=1)
+    between, within = off.values()
+    assert between["none"] < -0.03 and abs(between["area"]) < 0.015 and abs(between["raked"]) < 0.01
+    assert within["none"] < -0.05 and within["raked"] < -0.02

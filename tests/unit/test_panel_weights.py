@@ -71,7 +71,7 @@ def test_area_weights_are_shares_of_people_by_shares_of_devices():
 def test_areas_of_few_devices_are_pooled_by_county_then_state_then_altogether():
     n_devices = {"01001000100": 6, "01001000200": 6, "01003000100": 3, "02001000100": 20}
     population = {**dict.fromkeys(n_devices, 1000), "01001000300": 1000, "02003000100": 1000}
-    table = weigh(n_devices, population)
+    table = weigh(n_devices, population, min_area_devices=10)
     assert table["pool_geoid"].to_dict() == {
         "01001000100": "01001", "01001000200": "01001", "01003000100": "", "02001000100": "02001000100"
     }  # fmt: skip
@@ -79,7 +79,12 @@ def test_areas_of_few_devices_are_pooled_by_county_then_state_then_altogether():
     plain = np.array([3000 / 12, 2000 / 3, 1000 / 20]) * 35 / 6000
     assert plain == pytest.approx([1.4583, 3.8889, 0.2917], abs=1e-4)
     assert table["area_weight"].tolist() == pytest.approx(plain[[0, 0, 1, 2]].tolist())
-    assert weigh(n_devices, population, pool_digits=())["pool_geoid"].tolist() == ["", "", "", "02001000100"]
+    assert weigh(n_devices, population, pool_digits=(), min_area_devices=10)["pool_geoid"].tolist() == [
+        "",
+        "",
+        "",
+        "02001000100",
+    ]
 
 
 def test_what_trimming_cuts_is_shared_out_in_proportion():
@@ -184,7 +189,7 @@ people = st.none() | st.integers(0, 5000)
 def test_area_weights_equal_the_twin_and_keep_the_mean(n_devices, population, digits):
     population = {**dict.fromkeys(n_devices, 700), **population}
     table = weigh(n_devices, population, pool_digits=digits)
-    expected = naive_area_weights(n_devices, population, 10, digits, 0.2, 5.0)
+    expected = naive_area_weights(n_devices, population, 5, digits, 0.2, 5.0)
     assert table["area_weight"].isna().all() == all(weight is None for weight in expected.values())
     if table["area_weight"].notna().all():
         assert table["area_weight"].to_dict() == pytest.approx(expected, abs=1e-9)
