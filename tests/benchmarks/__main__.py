@@ -13,6 +13,7 @@ BENCHMARKS = {
     "places and visits beside trackintel": ["bench_locations"],
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
+    "effects of job loss on made-up panels": ["bench_effects"],
     "simulated city": ["bench_simulation"],
     "whole run beside read, sort, write": ["bench_run", "--pings", "20000000"],
 }

@@ -125,13 +125,14 @@ def trials(seed, level_gap):
 
 
 def summary(frames):
-    """Return coverage, mean error, spread of estimates and mean standard error per month."""
+    """Return coverage, mean error, spread of estimates and mean standard error per month that half the seeds know."""
     rows = pd.concat(frames)
     rows["covered"] = (rows["estimate_low"] <= rows["truth"]) & (rows["truth"] <= rows["estimate_high"])
     rows["error"] = rows["estimate"] - rows["truth"]
     month = rows.groupby(level=0)
     table = month.agg(truth=("truth", "mean"), covered=("covered", "mean"), mean_error=("error", "mean"))
-    return table.assign(spread=month["error"].std(), std_error=month["std_error"].mean(), seeds=month.size())
+    table = table.assign(spread=month["error"].std(), std_error=month["std_error"].mean(), seeds=month.size())
+    return table[table["seeds"] >= len(frames) / 2]
 
 
 def study_of_root(root, placebo):

@@ -8,6 +8,7 @@ import pytest
 from data_contracts import EMPLOYMENT_EFFECTS, TABLES, conform
 from pipeline.event_study import EventStudyParams, estimate_effects
 from pipeline.stages.employment_effects import MEASURES, employment_effects, high_areas
+from tests.benchmarks.bench_effects import trials
 from tests.stay_rows import empty, through_contract
 
 MONDAYS = pd.date_range("2020-01-06", periods=32, freq="7D")
@@ -171,11 +172,22 @@ def test_standard_errors_know_of_controls_that_serve_often(n_treated, n_controls
     """Mean squared standard error beside the variance of the estimates, over panels without an effect."""
     rng = np.random.default_rng(1)
     params = PARAMS.model_copy(update={"months_after": 0, "caliper_sd": 100.0})
-    found = pd.concat([effects(make_noisy(rng, n_treated, n_controls), params).loc[[0]] for _ in range(80)])
+    found = pd.concat([effects(make_noisy(rng, n_treated, n_controls), params).loc[[0]] for _ in range(60)])
     variance, claimed = found["estimate"].var(), (found["std_error"] ** 2).mean()
     assert 0.6 * variance < claimed < 1.6 * variance
     is_covered = (found["estimate_low"] <= 0) & (found["estimate_high"] >= 0)
     assert is_covered.mean() >= 0.88
+
+
+def test_a_known_effect_is_recovered_and_placebos_find_nothing():
+    """The benchmark over a hundred seeds in small: everything in it is in `bench_effects`."""
+    found = [trials(seed, 0.5) for seed in range(6)]
+    for name in ("matched", *(name for name in found[0] if name.startswith("placebo"))):
+        rows = pd.concat([of_seed[name] for of_seed in found])
+        is_covered = (rows["estimate_low"] <= rows["truth"]) & (rows["truth"] <= rows["estimate_high"])
+        assert is_covered.mean() > 0.85, name
+    alone = pd.concat([of_seed["before-after, nobody beside"] for of_seed in found])
+    assert (alone["estimate_high"] < alone["truth"]).mean() + (alone["estimate_low"] > alone["truth"]).mean() > 0.7
 
 
 def test_high_areas():
