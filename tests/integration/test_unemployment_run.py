@@ -1,4 +1,4 @@
-"""Panel weights and unemployment through the engine: the same rows whatever the buckets, small regions gone, bias mended."""
+"""Panel weights and unemployment through the engine: rows whatever the buckets, small regions gone, bias mended."""
 
 import json
 
