@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sums import SCALE, from_fixed, group_sums, to_fixed
@@ -45,6 +45,7 @@ def test_integers_beyond_the_reach_of_floats_add_up_exactly():
 
 
 @given(st.lists(st.floats(-8.5e9, 8.5e9, allow_nan=False), max_size=20))
+@settings(deadline=None)
 def test_fixed_point_is_within_half_a_step(values):
     fixed = to_fixed(values)
     assert fixed.dtype == np.int64
@@ -53,6 +54,7 @@ def test_fixed_point_is_within_half_a_step(values):
 
 
 @given(ROWS, st.randoms(use_true_random=False), st.integers(1, 5))
+@settings(deadline=None)
 def test_neither_order_nor_cutting_changes_a_sum(rows, chance, n_parts):
     whole = sums(make_frame(rows))
     shuffled = rows.copy()
@@ -62,6 +64,7 @@ def test_neither_order_nor_cutting_changes_a_sum(rows, chance, n_parts):
 
 
 @given(ROWS)
+@settings(deadline=None)
 def test_sums_are_those_of_a_loop(rows):
     expected: dict = {}
     for group, week, weight in rows:
