@@ -61,22 +61,45 @@ class HomeWorkScores(NamedTuple):
     work: RoleScores
 
 
-class Spells(NamedTuple):
-    """Spells of time, each at a place that was found, at a true one, or both: what all scores are taken of."""
+class Places(NamedTuple):
+    """Numbers, from 0, of people and of their places: pairs of a person and a location."""
 
+    people: pd.Index
+    locations: pd.Index
+    """Locations of all people, whose numbers are only the person's own."""
+    pairs: NDArray[np.int64]
+    """Rising; the place with the number k is ``divmod(pairs[k], locations.size)``: person and location."""
+
+    def number(self, device_id: pd.Series, location_id: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of person and place of each row, -1 where there is none."""
+        person = self.people.get_indexer(pd.Index(device_id))
+        location = self.locations.get_indexer(pd.Index(location_id))
+        pair = person * self.locations.size + location
+        place = np.searchsorted(self.pairs, pair)
+        is_there = (person >= 0) & (location >= 0) & (self.pairs[np.minimum(place, self.pairs.size - 1)] == pair)
+        return person, np.where(is_there, place, -1)
+
+
+class KnownTime(NamedTuple):
+    """Spells of time within one day, at a place that was found, at a true one, or both: what scores are taken of."""
+
+    places: Places
+    """The places that may be found."""
     person: NDArray[np.int64]
-    """Number of the person, from 0."""
+    day: NDArray[np.int64]
+    """Local days since 1970."""
     seconds: NDArray[np.int64]
     found_place: NDArray[np.int64]
-    """Number of the place in what was found, over all people; -1 where no place was found."""
+    """Number of the place in what was found; -1 where none was."""
     true_place: NDArray[np.int64]
     """Number of the true place, over all people; -1 where the truth knows none."""
-    is_true: dict[Role, NDArray[np.bool_]]
-    """Whether the person is truly in a place of the role."""
-    is_found: dict[Role, NDArray[np.bool_]]
-    """Whether the place has the role on that day in what was found."""
-    true_of_found: NDArray[np.int64]
-    """The true place that each found place stands for; -1 for none."""
+    role: NDArray[np.int64]
+    """Number of the true role in ROLES; -1 for neither."""
+
+    def take(self, rows: NDArray[np.bool_]) -> "KnownTime":
+        """Return some of the spells."""
+        columns = (self.person, self.day, self.seconds, self.found_place, self.true_place, self.role)
+        return KnownTime(self.places, *(column[rows] for column in columns))
 
 
 def score_home_work(stops: pd.DataFrame, found: pd.DataFrame) -> HomeWorkScores:
@@ -90,55 +113,73 @@ def score_home_work(stops: pd.DataFrame, found: pd.DataFrame) -> HomeWorkScores:
 
     ValueError where a stop finishes before it starts or a found place has no stop.
     """
-    if (stops["finished_s"] < stops["started_s"]).any():
-        raise ValueError("a stop finishes before it starts")
+    known = know_stops(stops)
+    person, place = known.places.number(found["device_id"], found["location_id"])
+    n_strange = int(((person >= 0) & (place < 0)).sum())
+    if n_strange:
+        raise ValueError(f"{n_strange} found rows name a place at which their device has no stop")
+    return score_known_time(known, found)
+
+
+def know_stops(stops: pd.DataFrame) -> KnownTime:
+    """Return stops as `score_home_work` takes them, cut at midnight: places that may be found are the true ones."""
     started_s, finished_s = (stops[name].to_numpy(np.int64) for name in ("started_s", "finished_s"))
-    stop, day = cut_at_midnight(started_s, finished_s)
-    seconds = np.minimum(finished_s[stop], (day + 1) * DAY_S) - np.maximum(started_s[stop], day * DAY_S)
-    # A stop until midnight has no part on the next day; one without length keeps the only part it has.
-    is_part = (seconds > 0) | (started_s == finished_s)[stop]
-    stop, day, seconds = stop[is_part], day[is_part], seconds[is_part]
-    names = _Names(stops)
-    rows = names.locate(found)
-    place = names.place[stop]
-    spells = Spells(
-        names.person[stop],
-        seconds,
-        place,
-        place,
-        {role: (stops["label"] == role).to_numpy(np.bool_)[stop] for role in ROLES},
-        {role: _is_within(rows[rows["role"] == role], place, day) for role in ROLES},
-        np.arange(names.n_places),
+    if (finished_s < started_s).any():
+        raise ValueError("a stop finishes before it starts")
+    stop, day, seconds = cut_by_day(started_s, finished_s)
+    person, place, places = number_places(stops["device_id"], stops["location_id"])
+    role = number_roles(stops["label"])
+    return KnownTime(places, person[stop], day, seconds, place[stop], place[stop], role[stop])
+
+
+def number_roles(labels: pd.Series) -> NDArray[np.int64]:
+    """Return the number of each label in ROLES, -1 for labels of neither role."""
+    return pd.Index(ROLES).get_indexer(pd.Index(labels))
+
+
+def cut_by_day(
+    started_s: NDArray[np.int64], finished_s: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return (spell, day, seconds) of each part of a spell; one without length keeps the only part it has."""
+    spell, day = cut_at_midnight(started_s, finished_s)
+    seconds = np.minimum(finished_s[spell], (day + 1) * DAY_S) - np.maximum(started_s[spell], day * DAY_S)
+    is_part = (seconds > 0) | (started_s == finished_s)[spell]
+    return spell[is_part], day[is_part], seconds[is_part]
+
+
+def number_places(device_id: pd.Series, location_id: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], Places]:
+    """Return the numbers of person and place of each row, and what they stand for."""
+    person, people = pd.factorize(pd.Index(device_id))
+    location, locations = pd.factorize(pd.Index(location_id))
+    pairs, place = np.unique(person * locations.size + location, return_inverse=True)
+    return person, place, Places(pd.Index(people), pd.Index(locations), pairs)
+
+
+def score_known_time(known: KnownTime, found: pd.DataFrame) -> HomeWorkScores:
+    """Return the scores of found roles, as `score_home_work` takes them; rows of other places are passed over."""
+    _, place = known.places.number(found["device_id"], found["location_id"])
+    first, last = (to_days(found[name]) for name in ("window_started", "window_finished"))
+    rows = pd.DataFrame({"role": found["role"].to_numpy(), "place": place, "first": first, "last": last})
+    rows = rows[place >= 0]
+    stands_for = _true_of_found(known)
+    scores = (
+        _score_role(
+            known, known.role == k, _is_within(rows[rows["role"] == role], known.found_place, known.day), stands_for
+        )
+        for k, role in enumerate(ROLES)
     )
-    return score_spells(spells, names.people.size)
+    return HomeWorkScores(np.unique(known.person).size, *scores)
 
 
-class _Names:
-    """The numbers of people and of their places, each from 0."""
-
-    def __init__(self, stops: pd.DataFrame) -> None:
-        """Number what `stops` name: a place is a location of a device."""
-        self.person, self.people = pd.factorize(pd.Index(stops["device_id"]))
-        location, self.locations = pd.factorize(pd.Index(stops["location_id"]))
-        self.pairs, self.place = np.unique(self.person * self.locations.size + location, return_inverse=True)
-
-    @property
-    def n_places(self) -> int:
-        """How many places there are, over all people."""
-        return self.pairs.size
-
-    def locate(self, found: pd.DataFrame) -> pd.DataFrame:
-        """Return role, place (its number), first and last day (since 1970) of the found rows of these people."""
-        person = self.people.get_indexer(pd.Index(found["device_id"]))
-        found, person = found[person >= 0], person[person >= 0]
-        location = self.locations.get_indexer(pd.Index(found["location_id"]))
-        pair = person * self.locations.size + location
-        place = np.searchsorted(self.pairs, pair)
-        is_known = (location >= 0) & (self.pairs[np.minimum(place, self.n_places - 1)] == pair)
-        if not is_known.all():
-            raise ValueError(f"{int((~is_known).sum())} found rows name a place at which their device has no stop")
-        first, last = (to_days(found[name]) for name in ("window_started", "window_finished"))
-        return pd.DataFrame({"role": found["role"].to_numpy(), "place": place, "first": first, "last": last})
+def _true_of_found(known: KnownTime) -> NDArray[np.int64]:
+    """Return the true place that each found place stands for: where most of its time was spent; -1 for none."""
+    stands_for = np.full(known.places.pairs.size, -1, np.int64)
+    is_both = (known.found_place >= 0) & (known.true_place >= 0)
+    both = pd.DataFrame({name: getattr(known, name)[is_both] for name in ("found_place", "true_place", "seconds")})
+    shared = both.groupby(["found_place", "true_place"], as_index=False)["seconds"].sum()
+    most = shared.sort_values(["seconds", "true_place"], ascending=[False, True]).drop_duplicates("found_place")
+    stands_for[most["found_place"]] = most["true_place"]
+    return stands_for
 
 
 def to_days(dates: pd.Series) -> NDArray[np.int64]:
@@ -164,40 +205,31 @@ def _is_within(rows: pd.DataFrame, place: NDArray[np.int64], day: NDArray[np.int
     return (k >= 0) & (last[k] >= asked)
 
 
-def score_spells(spells: Spells, n_people: int) -> HomeWorkScores:
-    """Return the scores of spells of time of `n_people` people."""
-    return HomeWorkScores(n_people, *(_score_role(spells, role, n_people) for role in ROLES))
-
-
-def _score_role(spells: Spells, role: Role, n_people: int) -> RoleScores:
-    is_true, is_found = spells.is_true[role], spells.is_found[role]
-    true_places = np.unique(spells.true_place[is_true & (spells.true_place >= 0)])
-    found_places = np.unique(spells.found_place[is_found & (spells.found_place >= 0)])
-    stands_for = spells.true_of_found[found_places]
+def _score_role(
+    known: KnownTime, is_true: NDArray[np.bool_], is_found: NDArray[np.bool_], true_of_found: NDArray[np.int64]
+) -> RoleScores:
+    n_people = known.places.people.size
+    true_places, index = np.unique(known.true_place[is_true], return_index=True)
+    owner = known.person[is_true][index]
+    stands_for = true_of_found[np.unique(known.found_place[is_found])]
     was_found = np.isin(true_places, stands_for)
-    with_true, with_found = np.zeros(n_people, np.bool_), np.zeros(n_people, np.bool_)
-    with_true[spells.person[is_true]] = True
-    with_found[spells.person[is_found]] = True
-    owner = np.zeros(spells.true_place.max(initial=-1) + 1, np.int64)
-    is_placed = spells.true_place >= 0
-    owner[spells.true_place[is_placed]] = spells.person[is_placed]
-    of_detected = with_found[owner[true_places]]
+    with_true, with_found = (np.bincount(known.person[rows], minlength=n_people) > 0 for rows in (is_true, is_found))
     n_detected = int((with_true & with_found).sum())
-    time, people = _rates_of_time(spells.person, spells.seconds, is_true, is_found, n_people)
+    time, people = _rates_of_time(known.person, known.seconds, is_true, is_found, n_people)
     return RoleScores(
         n_people=int(with_true.sum()),
         n_detected=n_detected,
         n_false_people=int((with_found & ~with_true).sum()),
         undetected_share=1 - ratio(n_detected, int(with_true.sum())),
-        right_share=ratio(int(was_found[of_detected].sum()), int(of_detected.sum())),
+        right_share=ratio(int(was_found[with_found[owner]].sum()), int(with_found[owner].sum())),
         time=time,
         places=_rates(
-            ratio(int(np.isin(stands_for, true_places).sum()), found_places.size),
+            ratio(int(np.isin(stands_for, true_places).sum()), stands_for.size),
             ratio(int(was_found.sum()), true_places.size),
         ),
         people=people,
-        true_h=float(spells.seconds[is_true].sum() / 3600),
-        found_h=float(spells.seconds[is_found].sum() / 3600),
+        true_h=float(known.seconds[is_true].sum() / 3600),
+        found_h=float(known.seconds[is_found].sum() / 3600),
     )
 
 

@@ -46,13 +46,13 @@ class TrueStays(NamedTuple):
     """Rows without device or time, that finish before they start, or with too few or too many fields."""
 
 
-def parse_columns(text: str | None, roles: tuple[str, ...] = ROLES) -> dict[str, str]:
+def parse_columns(text: str | None, roles: tuple[str, ...] = ROLES, option: str = "--truth-columns") -> dict[str, str]:
     """Return role → column of a text such as "device_id=uid,started_at=begin"; what is left out keeps its name."""
     columns = dict(zip(roles, roles, strict=True))
     for part in (text or "").split(","):
         role, separator, column = (word.strip() for word in part.partition("="))
         if part.strip() and (not separator or role not in roles or not column):
-            raise StudyError(f"--truth-columns {part!r}: write ROLE=COLUMN, where ROLE is one of {', '.join(roles)}")
+            raise StudyError(f"{option} {part!r}: write ROLE=COLUMN, where ROLE is one of {', '.join(roles)}")
         if part.strip():
             columns[role] = column
     return columns
