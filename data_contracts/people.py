@@ -103,26 +103,45 @@ PRESENCE = Table(
 
 SECTOR_ABSENCE = Table(
     name="sector_absence",
-    row="week × industry with observed devices",
+    row="week × wave of telework × industry with observed devices",
     columns=(
         WEEK,
+        Column(
+            "wave", pa.string(), "Absences that began as telework spread, by the first such Monday; none: all others"
+        ),
         c.SECTOR,
-        replace(N_DEVICES, description="Observed devices that may work in the sector"),
+        Column(
+            "wave_started",
+            pa.date32(),
+            "First Monday on which an absence of the wave begins; null for none",
+            "local date",
+            is_nullable=True,
+        ),
+        Column("wave_finished", pa.date32(), "Last such Monday", "local date", is_nullable=True),
         Column(
             "assignment",
             pa.string(),
             "How devices were given industries: in shares of the jobs of the workplace's area, or one drawn from them",
             values=("fractional", "draw"),
         ),
+        replace(N_DEVICES, description="Observed devices that may work in the sector"),
         Column("weight", pa.float64(), "Sum of their probabilities of working in it", "1", 0),
-        Column("at_risk_share", pa.float64(), "Share of that weight that is at risk: r of the method", "1", 0, 1),
-        Column("telework_share", pa.float64(), "Share expected to work away: R of the method", "1", 0, 1),
+        Column(
+            "at_risk_share",
+            pa.float64(),
+            "Share of that weight at risk with such an absence: r of the method",
+            "1",
+            0,
+            1,
+        ),
+        Column("telework_share", pa.float64(), "Share expected to work away since then: R of the method", "1", 0, 1),
         Column("loss_probability", pa.float64(), "That a device at risk in the sector has lost its job", "1", 0, 1),
     ),
-    key=("window_started", "sector"),
+    key=("window_started", "wave", "sector"),
     shard=Shard.STUDY,
-    notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage. Devices whose "
-    "workplace lies in no area with jobs on file are of the sector unknown.",
+    notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage. Over waves, r and "
+    "R add up to all absence and all telework expected. Devices whose workplace lies in no area with jobs on file are "
+    "of the sector unknown.",
 )
 
 EMPLOYMENT = Table(

@@ -10,6 +10,8 @@ from pipeline.kernels.keyed_random import keyed_uniform
 Assignment = Literal["fractional", "draw"]
 UNKNOWN = "unknown"
 """Sector of devices whose workplace lies in no area with jobs on file; of all where a study has no jobs."""
+NO_WAVE = "none"
+"""Wave of telework of absences that did not begin with one."""
 STREAM = "sectors"
 """Name of the stream of random numbers that draws are made with."""
 

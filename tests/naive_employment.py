@@ -79,6 +79,40 @@ def naive_loss_probability(at_risk_share, telework_share, reading):
     return 0.0 if small_r == 0 else 1 - min(large_r / small_r, 1)
 
 
+def naive_waves(excess, lead):
+    """((first week, last week), uptake by week) of each wave in which telework spread beyond the usual.
+
+    Each rise is a wave of its own at first, which keeps its share of what is left; waves whose weeks touch are one.
+    """
+    single = []
+    for week, now in enumerate(excess):
+        rise = now - (excess[week - 1] if week else 0.0)
+        if rise <= 0:
+            continue
+        level, left = [0.0] * week + [rise], rise
+        for later in range(week + 1, len(excess)):
+            if excess[later] < excess[later - 1]:
+                left *= excess[later] / excess[later - 1]
+            level.append(left)
+        single.append(([week], level))
+    waves = []
+    for weeks, level in single:
+        if waves and weeks[0] - max(lead, 1) <= waves[-1][0][-1]:
+            waves[-1] = (waves[-1][0] + weeks, [a + b for a, b in zip(waves[-1][1], level, strict=True)])
+        else:
+            waves.append((weeks, level))
+    for weeks, level in waves:
+        for week in range(max(weeks[0] - lead, 0), weeks[0]):
+            level[week] = level[weeks[0]]
+    return [((weeks[0] - lead, weeks[-1]), level) for weeks, level in waves]
+
+
+def naive_mean_loss(at_risk_share, telework_share, reading, factors):
+    """The formula at each factor on the share that can telework, on average."""
+    found = [naive_loss_probability(at_risk_share, min(telework_share * f, 1.0), reading) for f in factors]
+    return sum(found) / len(found)
+
+
 def naive_sector_shares(rows, weights):
     """(week, sector) → (devices, weight, share at risk) of (device, week, is at risk), those known alone.
 

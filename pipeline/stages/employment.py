@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from data_contracts import EMPLOYMENT, JOBS, PRESENCE, SECTOR_ABSENCE
 from pipeline.params import Params
-from pipeline.sectors import UNKNOWN, Assignment, SectorWeights, sector_weights
+from pipeline.sectors import NO_WAVE, UNKNOWN, Assignment, SectorWeights, sector_weights
 from pipeline.stage import stage
 
 
@@ -34,8 +34,9 @@ def employment(
     """Return probability of job loss and status per device with a baseline workplace and week.
 
     P_u = a_u sum_s w_us P_s: nothing for a device that is not at risk, else the mean over its industries of the
-    probability that somebody at risk in the industry has lost the job (method page 2.5, reconstruction [I]). Weeks not
-    observed, and absences too young to judge, are unknown. `sector_absence` says how industries are assigned.
+    probability that somebody at risk in the industry has lost the job (method page 2.5, reconstruction [I]), taken from
+    the wave of telework that the absence began with. Weeks not observed, and absences too young to judge, are unknown.
+    `sector_absence` says how industries are assigned.
     """
     devices = presence.drop_duplicates("device_id")
     device_id = devices["device_id"].to_numpy()
@@ -43,7 +44,7 @@ def employment(
     weights = sector_weights(jobs, devices["work_tract_geoid"], device_id, assignment, seed)
     of_row = np.searchsorted(device_id, presence["device_id"].to_numpy())
     is_at_risk = presence["is_at_risk"].to_numpy()
-    of_sectors = _loss_of_sectors(presence["window_started"], sector_absence, weights.names)
+    of_sectors = _loss_of_sectors(presence, sector_absence, weights.names)
     loss = np.where(is_at_risk, (weights.weight[of_row] * of_sectors).sum(axis=1), 0.0)
     loss = np.minimum(loss, 1.0)  # weights sum to one but for rounding
     loss[~presence["is_observed"].to_numpy() | presence["is_undecided"].to_numpy()] = np.nan
@@ -62,11 +63,21 @@ def employment(
     )
 
 
-def _loss_of_sectors(window_started: pd.Series, sector_absence: pd.DataFrame, names: list[str]) -> np.ndarray:
-    """Return P_s of each row's week: shape (n_rows, n_sectors), 0 where no device of the sector was observed."""
-    table = sector_absence.pivot(index="window_started", columns="sector", values="loss_probability")
+def _loss_of_sectors(presence: pd.DataFrame, sector_absence: pd.DataFrame, names: list[str]) -> np.ndarray:
+    """Return P_s of each row's week and wave: shape (n_rows, n_sectors), 0 where nobody of the sector was observed."""
+    table = sector_absence.pivot(index=["window_started", "wave"], columns="sector", values="loss_probability")
     table = table.reindex(columns=names).fillna(0.0)
-    return table.reindex(window_started).fillna(0.0).to_numpy(np.float64)
+    keys = pd.MultiIndex.from_arrays([presence["window_started"], _wave(presence["absent_since_on"], sector_absence)])
+    return table.reindex(keys).fillna(0.0).to_numpy(np.float64)
+
+
+def _wave(absent_since_on: pd.Series, sector_absence: pd.DataFrame) -> pd.Series:
+    """Return the name of the wave of telework that each absence began with."""
+    waves = sector_absence[["wave", "wave_started", "wave_finished"]].dropna().drop_duplicates()
+    names = pd.Series([NO_WAVE] * len(absent_since_on), dtype="str")
+    for wave in waves.itertuples(index=False):
+        names[absent_since_on.between(wave.wave_started, wave.wave_finished)] = wave.wave
+    return names
 
 
 def _status(loss: np.ndarray, is_at_risk: np.ndarray, params: EmploymentParams) -> np.ndarray:

@@ -33,7 +33,7 @@ SECOND_US = 1_000_000
 class PresenceParams(Params):
     """When a week counts as observed and as absent, and what makes an absence last. All defaults are ours."""
 
-    min_observed_hours: int = Field(default=4, ge=1, le=24)
+    min_observed_hours: int = Field(default=3, ge=1, le=24)
     """A local day is observed when it has pings in so many clock hours (of UTC, `coverage`) ..."""
     min_visit_hours: float = Field(default=16.0, gt=0, le=24)
     """... or when the device is known to be at some place for so many hours of it, inferred stays included."""
@@ -55,7 +55,8 @@ class PresenceParams(Params):
     max_unobserved_weeks: int = Field(default=4, ge=0)
     """Unobserved weeks neither break nor lengthen an absence, unless there are more than these in a row."""
     new_work_confidence: float = Field(default=0.5, ge=0, le=1)
-    """A moving workplace of `home_work` that is as probable as this may be the new workplace."""
+    """A place that `home_work` takes for a workplace (span moving), as probable as this, at any time of the study may
+    be the new workplace: the weeks around a change are too few to know it by."""
     new_work_hours_ratio: float = Field(default=0.25, gt=0)
     """It is, in weeks in which hours there are at least this share of those of a whole usual week at the old one."""
     new_work_day_hours: float = Field(default=4.0, gt=0, le=24)
@@ -277,25 +278,16 @@ def _new_work(
 def _known_workplaces(
     days: pd.DataFrame, home_work: pd.DataFrame, grid: _Grid, week: _Week, params: PresenceParams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (device row, week) of work at moving workplaces of `home_work` elsewhere."""
+    """Return (device row, week) of work at places elsewhere that are a workplace of `home_work` at some time."""
     is_moving = (home_work["span"] == "moving") & (home_work["role"] == "work")
     moving = home_work[is_moving & (home_work["confidence"] >= params.new_work_confidence)]
-    spans = pd.DataFrame(
-        {
-            "row": grid.row_of(moving["device_id"].to_numpy()),
-            "location_id": moving["location_id"].to_numpy(),
-            "first": (_days(moving["window_started"]) - grid.first_day) // WEEK_DAYS,
-            "last": (_days(moving["window_finished"]) - grid.first_day) // WEEK_DAYS,
-        }
-    )
-    places = spans[["row", "location_id"]].drop_duplicates()
+    row = grid.row_of(moving["device_id"].to_numpy())
+    places = pd.DataFrame({"row": row, "location_id": moving["location_id"].to_numpy()}).drop_duplicates()
     at = days[_is_among(days, places)]
     keys = [at["row"], at["location_id"], (at["day"] // WEEK_DAYS).rename("week")]
     spent = at["time_us"].groupby(keys).sum().reset_index()
     is_enough = spent["time_us"].to_numpy() >= params.new_work_hours_ratio * week.usual_us[spent["row"], 0]
-    spent = spent[is_enough].merge(spans, on=["row", "location_id"])
-    spent = spent[(spent["first"] <= spent["week"]) & (spent["week"] <= spent["last"])]
-    return spent["row"].to_numpy(), spent["week"].to_numpy()
+    return spent["row"].to_numpy()[is_enough], spent["week"].to_numpy()[is_enough]
 
 
 def _regular_places(days: pd.DataFrame, params: PresenceParams) -> tuple[np.ndarray, np.ndarray]:

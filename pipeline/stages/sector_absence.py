@@ -1,21 +1,24 @@
 """`sector_absence`: the share of each industry's workers that stays away, week by week, beside those who can."""
 
 import itertools
-from datetime import date
-from typing import Literal, Self
+from datetime import date, timedelta
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from data_contracts import JOBS, PRESENCE, SECTOR_ABSENCE, TELEWORK
-from pipeline.kernels.job_loss import loss_probability
+from pipeline.kernels.job_loss import Waves, loss_probability, telework_waves
 from pipeline.params import Params
-from pipeline.sectors import Assignment, sector_weights, telework_shares
+from pipeline.sectors import NO_WAVE, Assignment, sector_weights, telework_shares
 from pipeline.stage import stage
 from pipeline.sums import from_fixed, group_sums, to_fixed
 
 WEEK_DAYS = 7
+MONDAY = 3
+"""1970-01-01 was a Thursday, three days after a Monday."""
+EPOCH = date(1970, 1, 1)
 
 
 class TeleworkSpan(Params):
@@ -47,6 +50,14 @@ class SectorAbsenceParams(Params):
     then an industry shows no loss until more of it is absent than can telework, so in ordinary times set 0."""
     telework_spans: tuple[TeleworkSpan, ...] = ()
     """Dates with another uptake, such as a lockdown; they may not overlap. A week takes the mean over its days."""
+    absences: Literal["by_wave", "together"] = "by_wave"
+    """"by_wave": telework explains absences that began as its uptake rose above `telework_uptake`, no others (ours; the
+    same as "together" without such spans); "together": any absence may be telework, the formula as documented."""
+    wave_lead_weeks: int = Field(default=1, ge=0)
+    """by_wave: also absences that began so many weeks before: who is seen seldom is dated too early (ours)."""
+    telework_log_sd: float = Field(default=0.5, ge=0, le=2)
+    """The share that works away is known up to a factor whose logarithm has this standard deviation (ours); 0: exactly,
+    the formula as documented."""
     prior_devices: float = Field(default=5.0, ge=0)
     """The share at risk is drawn to that of all industries in the week as if so many more devices had it (ours); 0: the
     plain share, which is noise where few devices may work in an industry."""
@@ -65,38 +76,95 @@ class SectorAbsenceParams(Params):
         return next((s.uptake for s in self.telework_spans if s.start <= day <= s.end), self.telework_uptake)
 
 
+class _Uptake(NamedTuple):
+    """The uptake of telework in consecutive weeks that hold all spans, and its waves."""
+
+    first: int
+    """Days since 1970 of the first Monday."""
+    waves: Waves
+    rest: np.ndarray
+    """Uptake that no wave accounts for."""
+
+    @property
+    def mondays(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and last Monday of each wave."""
+        return _dates(self.first + WEEK_DAYS * self.waves.first), _dates(self.first + WEEK_DAYS * self.waves.last)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all absences that belong to no wave, and of the waves."""
+        return [NO_WAVE, *map(str, self.mondays[0].astype("datetime64[D]"))]
+
+
+def _uptake(params: SectorAbsenceParams) -> _Uptake:
+    """Return the uptake from where the first wave can begin to the week after the last span."""
+    days = [day for span in params.telework_spans for day in (span.start, span.end)] or [EPOCH]
+    low, high = ((day - EPOCH).days for day in (min(days), max(days)))
+    first = low - (low + MONDAY) % WEEK_DAYS - WEEK_DAYS * (1 + params.wave_lead_weeks)
+    n_weeks = (high - first) // WEEK_DAYS + 2
+    daily = np.array([params.uptake_on(EPOCH + timedelta(days=first + k)) for k in range(n_weeks * WEEK_DAYS)])
+    # The formula's second reading compares presence, which has no waves.
+    is_by_wave = params.absences == "by_wave" and params.reading == 1
+    rest = np.minimum(daily, params.telework_uptake) if is_by_wave else daily
+    excess, other = (part.reshape(n_weeks, WEEK_DAYS).mean(axis=1) for part in (daily - rest, rest))
+    return _Uptake(first, telework_waves(excess, params.wave_lead_weeks), other)
+
+
+def _dates(days: np.ndarray) -> np.ndarray:
+    return days.astype("datetime64[D]").astype("datetime64[ms]")
+
+
 def _finish(
     parts: pd.DataFrame, jobs: pd.DataFrame, telework: pd.DataFrame, seed: int, params: SectorAbsenceParams
 ) -> pd.DataFrame:
     """Return the rows of SECTOR_ABSENCE from the sums of all buckets."""
-    sums = group_sums(parts, ["window_started", "sector"], ["n_devices", "weight", "at_risk"])
-    weight, at_risk = (from_fixed(sums[name]) for name in ("weight", "at_risk"))
-    total = group_sums(parts, ["window_started"], ["weight", "at_risk"]).set_index("window_started")
-    usual = (total["at_risk"] / total["weight"]).reindex(sums["window_started"]).to_numpy(np.float64)
-    share = (at_risk + params.prior_devices * usual) / (weight + params.prior_devices)
+    uptake = _uptake(params)
+    at_risk = [f"at_risk_{k}" for k in range(len(uptake.names))]
+    sums = group_sums(parts, ["window_started", "sector"], ["n_devices", "weight", *at_risk])
+    total = group_sums(parts, ["window_started"], ["weight", *at_risk]).set_index("window_started")
     names = sorted(set(sums["sector"]))
     able = dict(zip(names, telework_shares(names, jobs, telework), strict=True))
-    away = np.array([able[name] for name in sums["sector"]]) * _uptake(sums["window_started"], params)
-    return pd.DataFrame(
-        {
-            "window_started": sums["window_started"],
-            "sector": sums["sector"],
-            "n_devices": sums["n_devices"],
-            "assignment": pd.Series([params.assignment] * len(sums), dtype="str"),
-            "weight": weight,
-            "at_risk_share": share,
-            "telework_share": away,
-            "loss_probability": loss_probability(share, away, params.reading),
-        }
-    )
+    weight = from_fixed(sums["weight"])
+    tables = []
+    for k, name in enumerate(uptake.names):
+        usual = (total[at_risk[k]] / total["weight"]).reindex(sums["window_started"]).to_numpy(np.float64)
+        share = (from_fixed(sums[at_risk[k]]) + params.prior_devices * usual) / (weight + params.prior_devices)
+        away = np.array([able[sector] for sector in sums["sector"]], np.float64)
+        away *= _level(sums["window_started"], uptake, k, params)
+        tables.append(
+            sums[["window_started", "sector", "n_devices"]].assign(
+                wave=pd.Series([name] * len(sums), dtype="str"),
+                wave_started=_monday(uptake.mondays[0], k),
+                wave_finished=_monday(uptake.mondays[1], k),
+                assignment=pd.Series([params.assignment] * len(sums), dtype="str"),
+                weight=weight,
+                at_risk_share=share,
+                telework_share=away,
+                loss_probability=loss_probability(share, away, params.reading, params.telework_log_sd),
+            )
+        )
+    table = pd.concat(tables)[SECTOR_ABSENCE.names]
+    has_begun = table["wave_started"].isna() | (table["wave_started"] <= table["window_started"])
+    return table[has_begun].sort_values(list(SECTOR_ABSENCE.key), ignore_index=True)
 
 
-def _uptake(window_started: pd.Series, params: SectorAbsenceParams) -> np.ndarray:
-    """Return the mean uptake over the days of each week."""
-    weeks, at = np.unique(window_started.to_numpy().astype("datetime64[D]"), return_inverse=True)
-    days = [week + np.arange(WEEK_DAYS) for week in weeks]
-    means = [sum(params.uptake_on(day) for day in week.tolist()) / WEEK_DAYS for week in days]
-    return np.array(means, np.float64)[at]
+def _monday(mondays: np.ndarray, k: int) -> np.datetime64:
+    """Return the Monday of wave k - 1; missing for what belongs to none."""
+    return mondays[k - 1] if k else np.datetime64("NaT", "ms")
+
+
+def _level(window_started: pd.Series, uptake: _Uptake, k: int, params: SectorAbsenceParams) -> np.ndarray:
+    """Return in each row's week the uptake that wave k - 1 accounts for; k of 0: all that no wave does."""
+    week = (_days(window_started) - uptake.first) // WEEK_DAYS
+    is_inside = (week >= 0) & (week < uptake.rest.size)
+    at = np.where(is_inside, week, 0)
+    if k:
+        return np.where(is_inside, uptake.waves.uptake[at, k - 1], 0.0)
+    return np.where(is_inside, uptake.rest[at], params.telework_uptake)
+
+
+def _days(dates: pd.Series) -> np.ndarray:
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
 @stage(
@@ -114,8 +182,9 @@ def sector_absence(
     r of the method is the share of an industry's weight that is at risk among devices observed in the week; a device
     whose absence is undecided counts as not observed. R is the share of its jobs that can be done at home times the
     uptake of telework in the week. P = 1 - min(R / r, 1) (method page 2.5, reported second hand [S]; definitions are
-    reconstructions [I]). Without `jobs` all devices are of the sector unknown; without `telework` R is 0, so everyone
-    at risk has lost the job.
+    reconstructions [I]). Where telework spread in waves, r, R and P are of the absences that began with each wave, and
+    of all others; added up over waves, r and R are those of the method (ours). Without `jobs` all devices are of the
+    sector unknown; without `telework` R is 0, so everyone at risk has lost the job.
     """
     known = presence[presence["is_observed"] & ~presence["is_undecided"]]
     devices = known.drop_duplicates("device_id")
@@ -123,14 +192,29 @@ def sector_absence(
     names, weight = sector_weights(jobs, devices["work_tract_geoid"], device_id, params.assignment, seed)
     weeks, week = np.unique(known["window_started"].to_numpy(), return_inverse=True)
     of_row = np.searchsorted(device_id, known["device_id"].to_numpy())
-    is_at_risk = known["is_at_risk"].to_numpy()
     fixed = to_fixed(weight)
-    sums = np.zeros((3, weeks.size, len(names)), np.int64)
-    np.add.at(sums[0], week, (fixed > 0)[of_row])
-    np.add.at(sums[1], week, fixed[of_row])
-    np.add.at(sums[2], week[is_at_risk], fixed[of_row[is_at_risk]])
-    at_week, at_sector = np.nonzero(sums[0])
-    n_devices, total, at_risk = sums[:, at_week, at_sector]
-    sector = pd.Series([names[k] for k in at_sector], dtype="str")
-    columns = {"window_started": weeks[at_week], "sector": sector}
-    return pd.DataFrame(columns | {"n_devices": n_devices, "weight": total, "at_risk": at_risk})
+    n_devices, total = (np.zeros((weeks.size, len(names)), np.int64) for _ in range(2))
+    np.add.at(n_devices, week, (fixed > 0)[of_row])
+    np.add.at(total, week, fixed[of_row])
+    at_week, at_sector = np.nonzero(n_devices)
+    columns = {
+        "window_started": weeks[at_week],
+        "sector": pd.Series([names[k] for k in at_sector], dtype="str"),
+        "n_devices": n_devices[at_week, at_sector],
+        "weight": total[at_week, at_sector],
+    }
+    wave = np.where(known["is_at_risk"], _wave(known["absent_since_on"], _uptake(params)), -1)
+    for k in range(len(_uptake(params).names)):
+        at_risk = np.zeros_like(total)
+        np.add.at(at_risk, week[wave == k], fixed[of_row[wave == k]])
+        columns[f"at_risk_{k}"] = at_risk[at_week, at_sector]
+    return pd.DataFrame(columns)
+
+
+def _wave(absent_since_on: pd.Series, uptake: _Uptake) -> np.ndarray:
+    """Return the wave that each absence began with, counted from 1; 0 for none."""
+    since = absent_since_on.to_numpy()
+    found = np.zeros(since.size, np.int64)
+    for k, (first, last) in enumerate(zip(*uptake.mondays, strict=True)):
+        found[(first <= since) & (since <= last)] = k + 1
+    return found

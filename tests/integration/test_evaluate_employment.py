@@ -51,7 +51,10 @@ def folder(tmp_path):
     table = pd.DataFrame(
         {
             "window_started": [pd.Timestamp(MONDAY) + pd.Timedelta(weeks=week) for week in range(8)],
+            "wave": "none",
             "sector": "unknown",
+            "wave_started": pd.NaT,
+            "wave_finished": pd.NaT,
             "n_devices": 3,
             "assignment": "fractional",
             "weight": 3.0,

@@ -1,12 +1,23 @@
 """Employment of random people: against the twins, and what must hold whatever happens to them."""
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels.job_loss import ABSENT, BACK, UNSEEN, follow_absence, loss_probability
+from pipeline.kernels.job_loss import (
+    ABSENT,
+    BACK,
+    N_FACTORS,
+    UNSEEN,
+    follow_absence,
+    loss_probability,
+    telework_waves,
+)
 from pipeline.kernels.presence import cut_at_midnights, day_rates, expected, time_between
 from pipeline.sectors import sector_weights
 from pipeline.stages.employment import EmploymentParams, employment
@@ -17,8 +28,10 @@ from tests.naive_employment import (
     naive_absences,
     naive_expected,
     naive_loss_probability,
+    naive_mean_loss,
     naive_pieces,
     naive_sector_shares,
+    naive_waves,
 )
 
 SHARE = st.floats(0, 1)
@@ -92,13 +105,36 @@ def test_probabilities_equal_the_twin_and_keep_the_invariants(shares, reading):
     assert whole * found == pytest.approx(np.maximum(absent - telework, 0), abs=1e-12)
 
 
-@given(SHARE, SHARE, SHARE, st.sampled_from([1, 2]))
-def test_probability_falls_in_telework_and_rises_in_absence(one, other, fixed, reading):
+@given(SHARE, SHARE, SHARE, st.sampled_from([1, 2]), st.sampled_from([0.0, 0.5, 2.0]))
+def test_probability_falls_in_telework_and_rises_in_absence(one, other, fixed, reading, log_sd):
     low, high = sorted([one, other])
-    by_telework = loss_probability(np.array([fixed, fixed]), np.array([low, high]), reading)
+    by_telework = loss_probability(np.array([fixed, fixed]), np.array([low, high]), reading, log_sd)
     assert by_telework[0] >= by_telework[1] - 1e-12
-    by_absence = loss_probability(np.array([low, high]), np.array([fixed, fixed]), reading)
+    by_absence = loss_probability(np.array([low, high]), np.array([fixed, fixed]), reading, log_sd)
     assert by_absence[0] <= by_absence[1] + 1e-12
+    assert ((by_telework >= 0) & (by_telework <= 1) & (by_absence >= 0) & (by_absence <= 1)).all()
+
+
+@given(SHARE, SHARE, st.sampled_from([1, 2]), st.sampled_from([0.2, 1.0]))
+def test_a_share_known_up_to_a_factor_equals_the_twin(absent, telework, reading, log_sd):
+    normal = NormalDist()
+    factors = [math.exp(log_sd * normal.inv_cdf((2 * k + 1) / (2 * N_FACTORS))) for k in range(N_FACTORS)]
+    found = loss_probability(np.array([absent]), np.array([telework]), reading, log_sd)
+    assert found[0] == pytest.approx(naive_mean_loss(absent, telework, reading, factors), abs=1e-9)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), min_size=1, max_size=14),
+    st.integers(0, 3),
+)
+@settings(max_examples=300, deadline=None)
+def test_waves_equal_the_twin(excess, lead):
+    found, twin = telework_waves(np.array(excess), lead), naive_waves(excess, lead)
+    assert list(zip(found.first.tolist(), found.last.tolist(), strict=True)) == [weeks for weeks, _ in twin]
+    for k, (_, level) in enumerate(twin):
+        assert found.uptake[:, k] == pytest.approx(np.array(level))
+    if lead == 0:  # else the weeks before a rise count twice
+        assert found.uptake.sum(axis=1) == pytest.approx(np.array(excess))
 
 
 # --- Presence -----------------------------------------------------------------------------------------
@@ -139,6 +175,7 @@ def people(draw):
     return presence_rows(rows)
 
 
+SPANS = [{"start": "2020-01-20", "end": "2020-01-26", "uptake": 0.9}]
 KINDS = [(False, False, False), (True, False, False), (True, True, False), (True, False, True)]
 
 
@@ -156,6 +193,7 @@ def gathered(presence, params, n_buckets=1):
 @settings(max_examples=60, deadline=None)
 def test_shares_at_risk_equal_the_twin(presence, assignment):
     table = gathered(presence, SectorAbsenceParams(assignment=assignment, prior_devices=0))
+    assert set(table["wave"]) <= {"none"}
     devices = presence.drop_duplicates("device_id")
     names, weight = sector_weights(JOBS, devices["work_tract_geoid"], devices["device_id"].to_numpy(), assignment, 3)
     weights = {d: dict(zip(names, row, strict=True)) for d, row in zip(devices["device_id"], weight, strict=True)}
@@ -174,8 +212,11 @@ def test_shares_at_risk_equal_the_twin(presence, assignment):
 @given(people(), st.sampled_from(["fractional", "draw"]), st.sampled_from([1, 2]), st.sampled_from([0.0, 5.0]))
 @settings(max_examples=60, deadline=None)
 def test_buckets_change_nothing_and_probabilities_are_such(presence, assignment, reading, prior):
-    params = SectorAbsenceParams(assignment=assignment, reading=reading, prior_devices=prior)
+    params = SectorAbsenceParams(
+        assignment=assignment, reading=reading, prior_devices=prior, telework_uptake=0.1, telework_spans=SPANS
+    )
     table = gathered(presence, params)
+    assert set(table["wave"]) <= {"none", "2020-01-13"}
     for n_buckets in (2, 5):
         pd.testing.assert_frame_equal(table, gathered(presence, params, n_buckets), check_exact=True)
     assert table["at_risk_share"].between(0, 1).all()
@@ -194,11 +235,12 @@ def test_buckets_change_nothing_and_probabilities_are_such(presence, assignment,
     pd.testing.assert_frame_equal(found, whole, check_exact=True, check_dtype=False)
 
 
-@given(people())
+@given(people(), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_expected_losses_are_absence_beyond_telework(presence):
-    """Summed over devices, reading 1 gives each sector's weight times max(r - R, 0)."""
-    table = gathered(presence, SectorAbsenceParams(prior_devices=0))
+def test_expected_losses_are_absence_beyond_telework(presence, is_by_wave):
+    """Summed over devices, reading 1 gives each sector's weight times max(r - R, 0), in every wave."""
+    spans = {"telework_uptake": 0.1, "telework_spans": SPANS} if is_by_wave else {}
+    table = gathered(presence, SectorAbsenceParams(prior_devices=0, telework_log_sd=0, **spans))
     found = employment(presence, JOBS, table, 3, EmploymentParams())
     beyond = table["weight"] * (table["at_risk_share"] - table["telework_share"]).clip(lower=0)
     assert found["loss_probability"].sum() == pytest.approx(beyond.sum(), abs=1e-5)

@@ -1,5 +1,8 @@
 """Absences, sectors, probabilities and status: the method page's worked numbers, and small tables made by hand."""
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +19,7 @@ from pipeline.kernels.job_loss import (
     UNSEEN,
     follow_absence,
     loss_probability,
+    telework_waves,
 )
 from pipeline.sectors import UNKNOWN, sector_weights, telework_shares
 from pipeline.stages.employment import EmploymentParams, employment
@@ -28,8 +32,8 @@ SEED = 7
 
 
 def sectors_of(presence, jobs, telework, **params):
-    """SECTOR_ABSENCE of one bucket; without `prior_devices` shares are the plain ones."""
-    chosen = SectorAbsenceParams(**{"prior_devices": 0, **params})
+    """SECTOR_ABSENCE of one bucket, by default with the formula as it is documented."""
+    chosen = SectorAbsenceParams(**{"prior_devices": 0, "telework_log_sd": 0, **params})
     parts = sector_absence(presence, jobs, telework, SEED, chosen)
     return through_contract(_finish(parts, jobs, telework, SEED, chosen), "sector_absence")
 
@@ -70,6 +74,26 @@ def test_what_the_formula_refuses():
             loss_probability(np.array([bad]), np.zeros(1))
     with pytest.raises(ValueError, match="reading"):
         loss_probability(np.zeros(1), np.zeros(1), 3)
+
+
+def test_a_share_known_up_to_a_factor():
+    share = np.array([0.4, 0.4, 0.4])
+    found = loss_probability(share, np.array([0.0, 0.4, 1.0]), log_sd=0.5)
+    assert found[0] == 1
+    # Factors below 1 leave some of them without work: E max(1 - L, 0), L lognormal of median 1 and log sd 0.5.
+    normal = NormalDist()
+    exact = normal.cdf(0) - math.exp(0.5**2 / 2) * normal.cdf(-0.5)
+    assert found[1] == pytest.approx(exact, abs=0.001)
+    assert 0 < found[2] < 0.02
+
+
+def test_waves_of_telework():
+    found = telework_waves(np.array([0, 0, 0, 0.4, 0.8, 0.8, 0.4, 0, 0, 0.2]), 1)
+    assert found.first.tolist() == [2, 8] and found.last.tolist() == [4, 9]
+    assert found.uptake[:, 0] == pytest.approx([0, 0, 0.4, 0.4, 0.8, 0.8, 0.4, 0, 0, 0])
+    assert found.uptake[:, 1] == pytest.approx([0] * 8 + [0.2, 0.2])
+    assert telework_waves(np.zeros(5), 1).first.size == 0
+    assert telework_waves(np.full(5, 0.7), 0).last.tolist() == [0]
 
 
 def test_absences_of_one_record():
@@ -157,10 +181,56 @@ def test_telework_is_taken_up_in_spans():
     presence = presence_rows([(1, week, "001", True, True, False) for week in range(4)])
     first = MONDAY.astype(object)
     span = {"start": f"{first.replace(day=13)}", "end": f"{first.replace(day=22)}", "uptake": 1.0}
-    table = sectors_of(presence, JOBS, TELEWORK, telework_uptake=0.5, telework_spans=[span])
+    uptake = {"telework_uptake": 0.5, "telework_spans": [span]}
+    table = sectors_of(presence, JOBS, TELEWORK, absences="together", **uptake)
     # Week 1 lies in the span, of week 2 (20 to 26 January) three days do.
     expected = [0.5, 1.0, (3 + 4 * 0.5) / 7, 0.5]
     assert table.query("sector == '23'")["telework_share"].tolist() == pytest.approx([0.2 * u for u in expected])
+    assert set(table["wave"]) == {"none"} and table["wave_started"].isna().all()
+    table = sectors_of(presence, JOBS, TELEWORK, **uptake)
+    by_wave = table.query("sector == '23'").set_index(["wave", "window_started"])["telework_share"]
+    assert by_wave["none"].tolist() == pytest.approx([0.1] * 4)
+    assert by_wave["2020-01-06"].tolist() == pytest.approx([0.1, 0.1, 0.1 * 3 / 7, 0.0])
+
+
+def test_only_absences_that_began_with_telework_may_be_telework():
+    rows = [(device, week, "001", True, week >= 1 + device // 10, False) for device in range(40) for week in range(8)]
+    presence = presence_rows(rows)
+    presence["absent_since_on"] = (
+        presence.groupby("device_id")["absent_since_on"].transform("min").where(presence["is_at_risk"])
+    )  # of ten devices each from week 1, 2, 3 and 4 on
+    span = {"start": f"{MONDAY + np.timedelta64(21, 'D')}", "end": "2020-12-31", "uptake": 1.0}
+    uptake = {"telework_uptake": 0, "telework_spans": [span]}
+    table = sectors_of(presence, JOBS, TELEWORK, **uptake)
+    last = table[table["window_started"] == table["window_started"].max()].set_index(["wave", "sector"])
+    assert last["at_risk_share"].to_dict() == {
+        ("2020-01-20", "23"): 0.5, ("2020-01-20", "72"): 0.5, ("none", "23"): 0.5, ("none", "72"): 0.5
+    }  # fmt: skip
+    assert last["loss_probability"]["2020-01-20", "23"] == pytest.approx(1 - 0.2 / 0.5)
+    assert last["loss_probability"]["none", "23"] == 1
+    found = employment_of(presence, JOBS, table)
+    loss = found.groupby("device_id")["loss_probability"].last()
+    assert loss[:10].tolist() == loss[30:].tolist() == [1.0] * 10
+    assert loss[10:30].tolist() == pytest.approx([0.75 * 0.6 + 0.25] * 20)
+    # Week 2 comes before the uptake rises; its absences are taken for early ones of the wave all the same.
+    week_2 = found[found["window_started"] == pd.Timestamp(MONDAY) + pd.Timedelta(days=14)].set_index("device_id")
+    assert week_2["loss_probability"][10] == pytest.approx(0.75 * (1 - 0.2 / 0.25) + 0.25)
+    together = employment_of(presence, JOBS, sectors_of(presence, JOBS, TELEWORK, absences="together", **uptake))
+    assert together.groupby("device_id")["loss_probability"].last().tolist() == pytest.approx([0.75 * 0.8 + 0.25] * 40)
+    # What is expected over all devices is the same, whichever absences it is put down to.
+    last_sum, together_sum = (
+        frame[frame["window_started"] == frame["window_started"].max()]["loss_probability"].sum()
+        for frame in (found, together)
+    )
+    assert last_sum == pytest.approx(together_sum)
+
+
+def test_presence_compared_has_no_waves():
+    presence = people((1, "001", True), (2, "001", False))
+    span = {"start": f"{MONDAY}", "end": "2020-12-31", "uptake": 1.0}
+    table = sectors_of(presence, JOBS, TELEWORK, reading=2, telework_uptake=0, telework_spans=[span])
+    assert set(table["wave"]) == {"none"}
+    assert table.query("sector == '23'")["loss_probability"].tolist() == pytest.approx([0.3 / 0.8])
 
 
 def test_spans_of_telework_do_not_overlap_and_end_after_they_start():

@@ -100,13 +100,13 @@ def test_a_weekend_alone_says_nothing_of_somebody_who_works_on_weekdays():
 
 
 def test_days_are_observed_by_hours_with_pings_or_by_hours_at_known_places():
-    coverage = make_coverage(range(35), hours=3)
+    coverage = make_coverage(range(35), hours=2)
     rows = weeks_at_work(range(5))
     assert presence_of(rows, 5, coverage)["n_observed_days"].tolist() == [0] * 5
     at_home = [(day, 17.5, 15.0, HOME) for day in range(35)]  # with work: 8 + 6.5 + 8.5 hours a day, from the second on
     found = presence_of(rows + at_home, 5, coverage)
     assert found["n_observed_days"].tolist() == [4, 5, 5, 5, 5]
-    assert presence_of(rows, 5, coverage, params={"min_observed_hours": 3})["n_observed_days"].tolist() == [7] * 5
+    assert presence_of(rows, 5, coverage, params={"min_observed_hours": 2})["n_observed_days"].tolist() == [7] * 5
 
 
 def test_night_shifts_over_the_end_of_the_week():
@@ -213,9 +213,12 @@ def test_what_is_no_new_work(rows):
 
 def test_a_moving_workplace_counts_in_weeks_with_hours_there():
     nights = weeks_at_work(range(6, 10), place=OTHER, hour=21.0, hours=9.0)
-    moving = home_work_row("work", OTHER, "moving", first_week=4, n_weeks=5, rank=2)
+    moving = home_work_row("work", OTHER, "moving", first_week=8, n_weeks=1, rank=2)
     found = presence_of(weeks_at_work(range(4)) + nights, 10, home_work=make_home_work(moving))
-    assert np.flatnonzero(found["has_new_work"]).tolist() == [6, 7, 8]  # the row holds up to week 8
+    assert np.flatnonzero(found["has_new_work"]).tolist() == [6, 7, 8, 9]
+    seldom = weeks_at_work(range(6, 10), place=OTHER, hour=21.0, hours=9.0, days=[1])  # 9 of 40 hours
+    found = presence_of(weeks_at_work(range(4)) + seldom, 10, home_work=make_home_work(moving))
+    assert not found["has_new_work"].any()
     doubtful = home_work_row("work", OTHER, "moving", first_week=4, n_weeks=5, confidence=0.4)
     found = presence_of(weeks_at_work(range(4)) + nights, 10, home_work=make_home_work(doubtful))
     assert not found["has_new_work"].any()
