@@ -1,17 +1,34 @@
-"""The demo: a simulated city as a study."""
+"""The demo: a simulated city as a study; and the study of employment, with its census, in a city with a lockdown."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from pipeline.simulation import CityParams, raw_dates, suggest_n_buckets, write_city, write_tracts
-from pipeline.study import Study
+from pipeline.simulation import (
+    CityParams,
+    Ground,
+    employment_scenario,
+    ground_of,
+    raw_dates,
+    suggest_n_buckets,
+    write_census,
+    write_city,
+    write_tracts,
+)
+from pipeline.sources.areas import read_areas
+from pipeline.sources.demographics import read_demographics
+from pipeline.sources.jobs import read_jobs
+from pipeline.sources.telework import read_telework
+from pipeline.study import Areas, Demographics, Jobs, Study, Telework
 
-STUDY = """# The demo city. `sojourn run {path} --root {root}` brings its tables up to date.
-name = "demo-city"
+HEAD = """# {title} `sojourn run {path} --root {root}` brings its tables up to date.
+name = "{name}"
 start = {start}
 end = {end}
 zone = "{zone}"
@@ -28,12 +45,29 @@ lon = "longitude"
 lat = "latitude"
 accuracy_m = "horizontal_accuracy"
 utc_offset_s = "tz_offset_s"
+"""
 
+TRACTS = """
 [tracts]
-path = "city/{tracts}"
+path = "city/tracts.geojson"
 id_column = "tract_geoid"
 population_column = "population"
+"""
 
+CENSUS = """
+[jobs]
+path = "city/jobs.csv"
+
+[demographics]
+path = "city/demographics.csv"
+preset = "lodes_rac"
+area_digits = 11
+
+[telework]
+path = "city/telework.csv"
+"""
+
+PARAMS = """
 [params.pings]
 max_accuracy_m = 500   # some phones report kilometres
 
@@ -44,20 +78,114 @@ preset = "app"         # phones sampled by applications: bursts, long silences, 
 eps_m = 100
 """
 
+BASELINE = """
+[params.home_work]
+baseline_start = {start}
+baseline_end = {end}   # before the lockdown
+"""
+
+LOCKDOWN = """
+[params.sector_absence]
+telework_uptake = 0.0  # outside these dates nobody works at home all week
+telework_spans = [
+    {{ start = {start}, end = {end}, uptake = {uptake} }},
+    {{ start = {after}, end = {until}, uptake = {lingering:.2f} }},  # some go on working at home
+]
+"""
+
+LINGERING_MEANS = 2
+"""So many times the mean of how long telework goes on after a lockdown is how long the study expects it."""
+LINGERING_SHARE = 0.43
+"""Mean over those days of an exponential decay that is 1 at their start: (1 - exp(-2)) / 2."""
+
 
 def make_demo_study(folder: Path, n_devices: int, n_days: int) -> Study:
     """Simulate a city under `folder` (raw files, tracts, truth) and return the study written for it."""
     params = CityParams(n_devices=n_devices, n_days=n_days)
-    city = folder / "city"
+    _write_city(params, folder / "city", None)
+    write_tracts(params, folder / "city")
+    return _write_study(folder, "demo-city", "The demo city.", params, TRACTS + PARAMS)
+
+
+def make_employment_study(
+    folder: Path,
+    n_devices: int = 10_000,
+    n_days: int = 273,
+    census: str | None = None,
+    affluent: tuple[str, str] | None = None,
+    **changes: Any,
+) -> Study:
+    """Simulate a city where jobs are lost under `folder` (raw files, census, truth) and return its study.
+
+    The city is that of ``employment_scenario``, with `changes` to its parameters. `census` is text of a study file
+    with the sections [tracts], [jobs] and perhaps [demographics] and [telework], paths absolute: the
+    city is then built on those areas, and the sections become the study's. `affluent` (axis, group)
+    orders the areas by the share of a group of the demographics, see ``ground_of``.
+    """
+    ground = None
+    if census is None:
+        params = employment_scenario(n_devices, n_days, **changes)
+    else:
+        ground, shares = _read_census(tomllib.loads(census), folder, affluent)
+        params = employment_scenario(n_devices, n_days, **changes)
+        if params.employment and shares:
+            employment = params.employment.model_copy(update={"telework_shares": shares})
+            params = params.model_copy(update={"employment": employment})
+    _write_city(params, folder / "city", ground)
+    if ground is None:
+        write_tracts(params, folder / "city")
+        write_census(params, folder / "city")
+    sections = f"\n{census}\n" if census else TRACTS + CENSUS
+    return _write_study(folder, "employment", "Jobs lost and found.", params, sections + PARAMS + _lockdown(params))
+
+
+def _read_census(
+    sections: dict[str, Any], folder: Path, affluent: tuple[str, str] | None
+) -> tuple[Ground, dict[str, float]]:
+    """Return the ground that the sections of a study declare, and the share of telework of each sector."""
+    demographics, shares = None, {}
+    if affluent and "demographics" in sections:
+        demographics = read_demographics(Demographics(**sections["demographics"]), folder)
+    if "telework" in sections:
+        table = read_telework(Telework(**sections["telework"]), folder)
+        shares = dict(zip(table["sector"].to_pylist(), table["telework_share"].to_pylist(), strict=True))
+    tracts = read_areas(Areas(**sections["tracts"]), folder)
+    jobs = read_jobs(Jobs(**sections["jobs"]), folder)
+    return ground_of(tracts, jobs, demographics, affluent), shares
+
+
+def _write_city(params: CityParams, city: Path, ground: Ground | None) -> None:
+    """Write raw files and truth, several buckets at once."""
     shutil.rmtree(city, ignore_errors=True)  # an older, larger city would leave files among these
     n_buckets = suggest_n_buckets(params)
+
+    def write(bucket: int) -> dict[str, int]:
+        return write_city(params, city, bucket, n_buckets, ground)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda bucket: write_city(params, city, bucket, n_buckets), range(n_buckets)))
-    tracts = write_tracts(params, city)
-    days = raw_dates(params)
-    path = folder / "study.toml"
-    text = STUDY.format(
-        path=path, root=folder / "tables", start=days[0], end=days[-1], zone=params.zone, tracts=tracts.name
-    )
-    path.write_text(text)
+        list(pool.map(write, range(n_buckets)))
+
+
+def _lockdown(params: CityParams) -> str:
+    """Return what the study knows of the lockdown; nothing where there is none."""
+    if params.lockdown is None:
+        return ""
+    lockdown = params.lockdown
+    days = timedelta(days=max(1, round(LINGERING_MEANS * lockdown.lingering_days)))
+    spans = LOCKDOWN.format(
+        start=lockdown.start, end=lockdown.end, uptake=lockdown.telework_uptake,
+        after=lockdown.end + timedelta(days=1), until=lockdown.end + days,
+        lingering=lockdown.telework_uptake * LINGERING_SHARE,
+    )  # fmt: skip
+    eve = lockdown.start - timedelta(days=1)
+    return (BASELINE.format(start=params.start, end=eve) if eve > params.start else "") + spans
+
+
+def _write_study(folder: Path, name: str, title: str, params: CityParams, sections: str) -> Study:
+    """Return the study written to ``study.toml``."""
+    days, path = raw_dates(params), folder / "study.toml"
+    head = HEAD.format(
+        title=title, path=path, root=folder / "tables", name=name, start=days[0], end=days[-1], zone=params.zone
+    )  # fmt: skip
+    path.write_text(head + sections)
     return Study.from_toml(path)

@@ -84,7 +84,7 @@ def draw_bucket(params: CityParams, bucket: int, n_buckets: int, ground: Ground 
 
 def lives_of(drawn: DrawnBucket, ids: list[str]) -> Lives:
     """Return what the tables of truth of a bucket are made of."""
-    return Lives(*(getattr(drawn, name) for name in Lives._fields[:-1]), ids)
+    return Lives(drawn.params, drawn.clock, drawn.city, drawn.areas, drawn.people, drawn.diaries, ids)
 
 
 @kernel

@@ -36,6 +36,7 @@ class Rules(NamedTuple):
 
     first_weekday: int
     loss_chance: Floats  # (week of the study, sector)
+    loss_factor: Floats  # on it, per area
     weekly_change: float
     spell_days: float
     spell_log_spread: float
@@ -66,8 +67,8 @@ def job_rows(params: CityParams, n_people: int) -> int:
     return n_people * (1 + _JOBS_PER_WEEK * n_weeks(params)) if params.employment else n_people
 
 
-def career_rules(params: CityParams, employment: Employment) -> Rules:
-    """Return the chances of loss per week and sector, and the other rules."""
+def career_rules(params: CityParams, employment: Employment, affluence: Floats) -> Rules:
+    """Return the chances of loss per week and sector, what affluence of areas makes of them, and the other rules."""
     usual = by_sector(employment.weekly_loss, np.full(N_SECTORS, employment.usual_weekly_loss))
     stays = np.tile(1.0 - usual, (n_weeks(params), 1))
     monday = params.start - timedelta(days=params.start.weekday())
@@ -75,8 +76,9 @@ def career_rules(params: CityParams, employment: Employment) -> Rules:
         week = (shock.week - monday).days // 7
         if 0 <= week < len(stays):
             stays[week] *= 1.0 - by_sector(shock.shares, np.zeros(N_SECTORS))
-    others = [getattr(employment, name) for name in Rules._fields[2:]]
-    return Rules(params.start.weekday(), 1.0 - stays, *others)
+    factor = np.exp(-employment.loss_tilt * affluence)
+    others = [getattr(employment, name) for name in Rules._fields[3:]]
+    return Rules(params.start.weekday(), 1.0 - stays, factor, *others)
 
 
 def curfew_of(params: CityParams, lockdown: Lockdown | None) -> Curfew:
@@ -127,6 +129,7 @@ def live_career(states, rules, market, traits, habits, city, people, k, next_row
             draw_week(weeks, week)
         is_held, is_new = lost_day < 0, False
         chance = rules.loss_chance[(rules.first_weekday + day) // 7, jobs.sector[job]]
+        chance *= rules.loss_factor[people.area[k]]
         if is_held and weekday == week[1] and week[0] < chance:
             lost_day = day
             n_days, is_recalled = draw_spell(spells, rules)
@@ -184,7 +187,9 @@ def move_less(factors, people):
             people.outgoing[k, day] *= factors[day]
 
 
-def draw_careers(params: CityParams, market: Market, traits: Traits, city: City, people: "People") -> Jobs:
+def draw_careers(
+    params: CityParams, market: Market, traits: Traits, city: City, affluence: Floats, people: "People"
+) -> Jobs:
     """Fill jobs, statuses and outings of `people` day by day; return the jobs in use."""
     employment, curfew = params.employment, curfew_of(params, params.lockdown)
     n_rows = people.person.size
@@ -193,7 +198,7 @@ def draw_careers(params: CityParams, market: Market, traits: Traits, city: City,
             employment.part_time_share, employment.half_day_share, employment.night_share,
             employment.usual_telework_share,
         )  # fmt: skip
-        rules = career_rules(params, employment)
+        rules = career_rules(params, employment, affluence)
         n_rows = live_careers(np.uint64(params.seed), rules, market, traits, habits, city, people)
     stay_at_home(curfew, traits, people)
     move_less(curfew.outgoing, people)

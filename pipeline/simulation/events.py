@@ -64,12 +64,14 @@ class Employment(_Event):
     usual_telework_share: Share = 0.3
     """Share of those jobs with one or two days a week at home, lockdown or not."""
     sector_tilt: float = Field(default=0.0, ge=0.0, le=3.0)
-    """The chance of a sector grows as exp(this x its pay x affluence of the home tract); both lie in -1..1."""
+    """Weights of sectors are times exp(this x their pay x affluence of the home tract); both lie in -1..1."""
     weekly_loss: SectorShares = {}
     """Sector → chance per week that a job is lost."""
     usual_weekly_loss: Share = 0.002
     """The same for sectors not named."""
     shocks: tuple[Shock, ...] = ()
+    loss_tilt: float = Field(default=0.0, ge=0.0, le=3.0)
+    """Chances of loss, usual or by shock, are times exp(-this x affluence of the home tract), at most 1."""
     spell_days: Positive = 70.0
     """Median days without a job, lognormal, rounded up."""
     spell_log_spread: float = Field(default=0.8, ge=0.0, le=3.0)
@@ -117,7 +119,7 @@ class Phones(_Event):
     share: Share = 1.0
     """Share of people with a phone that reports, in a tract of affluence 0."""
     tilt: float = Field(default=0.0, ge=-5.0, le=5.0)
-    """The odds of having one grow as exp(this x affluence of the home tract, -1..1)."""
+    """The odds of having one are times exp(this x affluence of the home tract, -1..1)."""
     weekly_stop: Share = 0.0
     """Chance per week that somebody stops carrying the phone."""
     for_good_share: Share = 0.5

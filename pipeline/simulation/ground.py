@@ -53,18 +53,21 @@ def ground_of(
     tracts: pa.Table,
     jobs: pa.Table,
     demographics: pa.Table | None = None,
-    affluent: tuple[str, str] = ("income", "high"),
+    affluent: tuple[str, str] | None = None,
 ) -> Ground:
     """Return the ground made of rows of TRACTS, JOBS and perhaps DEMOGRAPHICS.
 
     People live in proportion to population; unknown population counts as none. Jobs of areas that
-    are not in `tracts` are left out. With demographics, areas are ordered by the share of the group
-    ``affluent`` (axis, group) and their ranks become the affluence, -1 to 1; areas without that
+    are not in `tracts` are left out. With `affluent` (axis, group), areas are ordered by the share of
+    that group of the demographics and their ranks become the affluence, -1 to 1; areas without that
     axis get 0. ValueError where nobody lives in the areas, no jobs are in them, a sector is
     unknown or the group does not occur.
     """
     tracts = tracts.sort_by("tract_geoid")
     geoid = np.array(tracts["tract_geoid"].to_pylist(), object)
+    affluence = None
+    if demographics is not None and affluent:
+        affluence = _ranked_share(geoid, demographics, *affluent)
     shapes = shapely.from_wkb(tracts["geometry"].to_numpy())
     population = np.nan_to_num(tracts["population"].to_numpy().astype(float))
     if not population.sum():
@@ -76,7 +79,7 @@ def ground_of(
         wkb=shapely.to_wkb(shapes),
         population=population,
         jobs=_jobs_of(geoid, jobs),
-        affluence=None if demographics is None else _ranked_share(geoid, demographics, *affluent),
+        affluence=affluence,
         centre_lon=lon,
         centre_lat=lat,
         plots=_plots_of(shapes, population, lon, lat),

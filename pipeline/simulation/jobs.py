@@ -23,7 +23,7 @@ _LATE_SHARE = 0.3  # of people on a rota
 _MAX_SHIFT_S = 12 * 3_600.0
 _NIGHT_S, _NIGHT_SPREAD_S = 22 * 3_600.0, 3_600.0  # a night shift starts at about ten, at most an hour off
 _HALF_DAY = 0.5
-_TRIES = 1_000  # draws of a new workplace before the old one is taken again
+_TRIES, _TRIES_IN_SECTOR = 1_000, 100  # draws of a new workplace before the old one is taken again; in one sector
 
 
 class Jobs(NamedTuple):
@@ -159,11 +159,12 @@ def draw_next_job(state, market, city, people, k, last, row):
     work = last_work
     if uniform(state) >= market.same_sector_share:
         sector = pick_sector(state, market, people.area[k])
-    for _ in range(_TRIES):
+    for number in range(_TRIES):
+        if number >= _TRIES_IN_SECTOR or city.sector_first[sector + 1] - city.sector_first[sector] == 1:
+            sector = pick_sector(state, market, people.area[k])
         work = pick_workplace(state, market, city, sector, people.home_x_m[k], people.home_y_m[k])
         if work != last_work:
             break
-        sector = pick_sector(state, market, people.area[k])  # the sector may have no other workplace
     fill_job(state, market, city, jobs, row, sector, work)
     week_starts = int(uniform(state) * 7)
     jobs.week_starts[row] = week_starts if market.has_rota[sector] else 0

@@ -135,7 +135,7 @@ def draw_people(params: CityParams, city: City, person: NDArray[np.int64], areas
     draw_first_jobs(seed, market, city, people, params.employed_share)
     draw_traits(seed, person, traits)
     _hold_first_jobs(people)
-    people = people._replace(jobs=draw_careers(params, market, traits, city, people))
+    people = people._replace(jobs=draw_careers(params, market, traits, city, areas.affluence, people))
     plan_work(seed, people, market.has_rota, params.start.weekday(), params.day_off_share)
     draw_phones(params, areas.affluence, people)
     return people

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def chance_of_phone(share: float, tilt: float, affluence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of people whose phone reports: odds of `share`, times exp(tilt x affluence)."""
     odds = share * np.exp(tilt * affluence)
-    return odds / (odds + 1.0 - share)
+    return odds / (odds + (1.0 - share))
 
 
 @kernel
@@ -28,7 +28,7 @@ def leave_phones(seed, people, chance, first_weekday, habits):
     for k in range(people.person.size):
         open_stream(state, seed, people.person[k], streams.PHONES)
         people.has_phone[k] = uniform(state) < chance[people.area[k]]
-        stop, stop_weekday, back_day = 1.0, 0.0, 0
+        stop, stop_weekday, back_day = 1.0, 0.0, np.int64(0)
         for day in range(people.carries.shape[1]):
             weekday = (first_weekday + day) % 7
             if weekday == 0 or day == 0:

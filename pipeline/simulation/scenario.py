@@ -22,23 +22,24 @@ LOST_BY_WEEK = (0.35, 0.35, 0.2, 0.1)
 
 
 def lockdown_shocks(lockdown: Lockdown) -> tuple[Shock, ...]:
-    """Return the losses of the first weeks of a lockdown, from the Monday of its first week on."""
-    monday = lockdown.start - timedelta(days=lockdown.start.weekday())
-    return tuple(
-        Shock(
-            week=monday + timedelta(weeks=number),
-            shares={naics: round(part * share, 6) for naics, share in LOST_SHARES.items()},
-        )
-        for number, part in enumerate(LOST_BY_WEEK)
-    )
+    """Return the losses of the first weeks of a lockdown, from the Monday of its first week on.
+
+    A shock takes its share of the jobs that are left, so that all weeks together take LOST_SHARES.
+    """
+    monday, before, shocks = lockdown.start - timedelta(days=lockdown.start.weekday()), 0.0, []
+    for number, part in enumerate(LOST_BY_WEEK):
+        shares = {naics: round(part * share / (1.0 - before * share), 6) for naics, share in LOST_SHARES.items()}
+        shocks.append(Shock(week=monday + timedelta(weeks=number), shares=shares))
+        before += part
+    return tuple(shocks)
 
 
 def employment_scenario(n_devices: int = 10_000, n_days: int = 273, **changes: Any) -> CityParams:
     """Return a city of `n_devices` people from 6 January 2020 on; `changes` replace any other parameter.
 
     About 50 pings a day in bursts, with silences and dark days; a lockdown from 16 March to 15 May;
-    outings that fall after a loss; tracts in eight counties, richer and poorer; phones that report more often in
-    the richer ones, and are now and then left at home for weeks or for good.
+    outings that fall after a loss; tracts in eight counties, richer and poorer. In the poorer more jobs are lost and
+    fewer phones report, so that a panel must be weighted; phones are now and then left at home for weeks or for good.
     """
     fields: dict[str, Any] = {
         "pings_per_day": 50.0,
@@ -47,6 +48,7 @@ def employment_scenario(n_devices: int = 10_000, n_days: int = 273, **changes: A
         "n_counties": 8,
         "employment": Employment(
             sector_tilt=0.6,
+            loss_tilt=0.5,
             usual_weekly_loss=0.0025,
             shocks=lockdown_shocks(LOCKDOWN),
             spell_days=84.0,
@@ -57,6 +59,6 @@ def employment_scenario(n_devices: int = 10_000, n_days: int = 273, **changes: A
             loss_outgoing_floor=0.3,
         ),
         "lockdown": LOCKDOWN,
-        "phones": Phones(share=0.7, tilt=1.0, weekly_stop=0.006),
+        "phones": Phones(share=0.7, tilt=1.5, weekly_stop=0.006),
     }
     return CityParams(n_devices=n_devices, n_days=n_days, **(fields | changes))
