@@ -11,6 +11,7 @@ BENCHMARKS = {
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
     "areas of positions beside geopandas": ["bench_area_lookup"],
     "places and visits beside trackintel": ["bench_locations"],
+    "homes and workplaces beside HoWDe on Spark": ["bench_home_work"],
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
     "effects of job loss on made-up panels": ["bench_effects"],
