@@ -26,7 +26,7 @@ def root(city, study_file):
 
 
 def sojourn(*arguments, key=KEY, cwd=None):
-    env = {**os.environ, "SOJOURN_KEY": key}
+    env = {**os.environ, "SOJOURN_KEY": key, "COLUMNS": "200"}
     if not key:
         del env["SOJOURN_KEY"]
     command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
@@ -73,7 +73,9 @@ def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root)
         "params.gyration.windows=['day']",
     )
     assert done.returncode == 0, done.stderr
-    assert {shard["table"] for shard in json.loads(done.stdout)} == {"gyration"}
+    due = {shard["table"]: (shard["path"], shard["why"]) for shard in json.loads(done.stdout)}
+    assert set(due) == {"gyration", "employment_effects"}
+    assert due["employment_effects"] == ("all.parquet", ["gyration is not current"])
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before
 
 
