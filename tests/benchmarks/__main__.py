@@ -16,6 +16,7 @@ BENCHMARKS = {
     "ingest steps": ["bench_ingest"],
     "effects of job loss on made-up panels": ["bench_effects"],
     "simulated city": ["bench_simulation"],
+    "city in which jobs are lost": ["bench_employment_city"],
     "whole run beside read, sort, write": ["bench_run", "--pings", "20000000"],
 }
 

@@ -1,4 +1,5 @@
 import collections
+import hashlib
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -182,6 +183,21 @@ def test_device_ids_are_32_hexadecimal_digits(town):
     ids = town.people["device_id"].to_pylist()
     assert len(set(ids)) == TOWN.n_devices
     assert all(len(text) == 32 and int(text, 16) >= 0 for text in ids)
+
+
+def test_the_city_of_a_seed_is_as_it_ever_was():
+    """Whatever is added to the simulation: what is not asked for changes nothing."""
+    bucket = simulate_bucket(SMALL, 0, 1)
+    pings = bucket.pings.to_pandas().dropna(subset=["timestamp", "latitude", "longitude"])
+    columns = [
+        pings.timestamp, (pings.latitude * 1e7).round(), (pings.longitude * 1e7).round(),
+        bucket.stays["started_at"].cast("int64"), bucket.stays["finished_at"].cast("int64"), bucket.stays["place_id"],
+        bucket.people["home_place_id"],
+    ]  # fmt: skip
+    digest = hashlib.blake2b(digest_size=8)
+    for column in columns:
+        digest.update(np.asarray(column).astype(np.int64).tobytes())
+    assert digest.hexdigest() == "467780165bb42425"
 
 
 # --- truth --------------------------------------------------------------------------------------------
