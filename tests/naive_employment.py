@@ -107,12 +107,6 @@ def naive_waves(excess, lead):
     return [((weeks[0] - lead, weeks[-1]), level) for weeks, level in waves]
 
 
-def naive_mean_loss(at_risk_share, telework_share, reading, factors):
-    """The formula at each factor on the share that can telework, on average."""
-    found = [naive_loss_probability(at_risk_share, min(telework_share * f, 1.0), reading) for f in factors]
-    return sum(found) / len(found)
-
-
 def naive_sector_shares(rows, weights):
     """(week, sector) → (devices, weight, share at risk) of (device, week, is at risk), those known alone.
 

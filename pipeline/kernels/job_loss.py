@@ -4,8 +4,6 @@
 `loss_probability` is reported second hand, and its two readings are reconstructions (method page 2.5, tags [S], [I]).
 """
 
-import math
-from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,9 +15,6 @@ UNSEEN, ABSENT, BACK = 0, 1, 2
 """State of a week: not observed, absent, or at work (the old or a new workplace)."""
 NO_ABSENCE, BRIEF, UNDECIDED, LASTING = 0, 1, 2, 3
 """What a week belongs to: no absence, one too short to count, one whose end or length is unknown, one long enough."""
-
-N_FACTORS = 33
-"""Points at which a lognormal factor is taken; odd, so that the median is one of them (ours)."""
 
 
 class Absences(NamedTuple):
@@ -134,46 +129,21 @@ def telework_waves(excess: NDArray[np.float64], lead_weeks: int) -> Waves:
 
 
 def loss_probability(
-    at_risk_share: NDArray[np.float64],
-    telework_share: NDArray[np.float64],
-    reading: Literal[1, 2] = 1,
-    log_sd: float = 0.0,
+    at_risk_share: NDArray[np.float64], telework_share: NDArray[np.float64], reading: Literal[1, 2] = 1
 ) -> NDArray[np.float64]:
     """Return the probability of job loss of a sector's absent workers: 1 - min(R / r, 1), and 0 where r is 0.
 
     Reading 1: r is the share at risk and R the share expected to work away. Of those at risk, all but the teleworkers
     have lost their job, so r P = max(r - R, 0). Reading 2: R is the share observed at work, 1 - at_risk_share, and r
     the share expected there, 1 - telework_share; P is then of the jobs that cannot be done away. Both are
-    reconstructions [I] of a formula known from a summary [S] (method page 2.5).
-
-    With `log_sd` the share expected to work away is known up to a factor whose logarithm is normal with this standard
-    deviation, and the mean over `N_FACTORS` equally probable factors is returned (ours); 0 is the formula itself. The
-    formula tells nobody from nobody once R reaches r, and how many can telework is never known so exactly.
-
-    Shares are in [0, 1], arrays alike in shape; ValueError otherwise or where the reading is neither.
+    reconstructions [I] of a formula known from a summary [S] (method page 2.5). Shares are in [0, 1], arrays alike in
+    shape; ValueError otherwise or where the reading is neither.
     """
     absent, away = np.asarray(at_risk_share, np.float64), np.asarray(telework_share, np.float64)
     if not all(((share >= 0) & (share <= 1)).all() for share in (absent, away)):
         raise ValueError("shares lie between 0 and 1")
     if reading not in (1, 2):
         raise ValueError(f"unknown reading {reading}: 1 or 2")
-    factors = _factors(log_sd)
-    total = np.zeros(np.broadcast(absent, away).shape)
-    for factor in factors:
-        total += _lost(absent, np.minimum(away * factor, 1.0), reading)
-    return total / len(factors)
-
-
-def _factors(log_sd: float) -> list[float]:
-    """Return the middles of `N_FACTORS` equally probable parts of a lognormal factor of median 1."""
-    if not log_sd:
-        return [1.0]
-    normal = NormalDist(0.0, log_sd)
-    return [math.exp(normal.inv_cdf((k + 0.5) / N_FACTORS)) for k in range(N_FACTORS)]
-
-
-def _lost(absent: NDArray[np.float64], away: NDArray[np.float64], reading: int) -> NDArray[np.float64]:
-    """Return 1 - min(R / r, 1) of one reading, written so that it never leaves 0 to 1."""
     expected, observed = (absent, away) if reading == 1 else (1 - away, 1 - absent)
-    missing = np.maximum(expected - observed, 0.0)
+    missing = np.maximum(expected - observed, 0.0)  # over what is expected, this never leaves 0 to 1
     return np.divide(missing, expected, out=np.zeros_like(missing), where=expected > 0)

@@ -55,9 +55,6 @@ class SectorAbsenceParams(Params):
     same as "together" without such spans); "together": any absence may be telework, the formula as documented."""
     wave_lead_weeks: int = Field(default=1, ge=0)
     """by_wave: also absences that began so many weeks before: who is seen seldom is dated too early (ours)."""
-    telework_log_sd: float = Field(default=0.5, ge=0, le=2)
-    """The share that works away is known up to a factor whose logarithm has this standard deviation (ours); 0: exactly,
-    the formula as documented."""
     prior_devices: float = Field(default=5.0, ge=0)
     """The share at risk is drawn to that of all industries in the week as if so many more devices had it (ours); 0: the
     plain share, which is noise where few devices may work in an industry."""
@@ -140,7 +137,7 @@ def _finish(
                 weight=weight,
                 at_risk_share=share,
                 telework_share=away,
-                loss_probability=loss_probability(share, away, params.reading, params.telework_log_sd),
+                loss_probability=loss_probability(share, away, params.reading),
             )
         )
     table = pd.concat(tables)[SECTOR_ABSENCE.names]

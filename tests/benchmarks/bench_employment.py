@@ -53,7 +53,7 @@ id_digits = 12
 [telework]
 path = "{data}/dingel_neiman/NAICS_workfromhome.csv"
 """
-PLAIN = {"absences": "together", "telework_log_sd": 0, "prior_devices": 0}
+PLAIN = {"absences": "together", "prior_devices": 0}
 """The formula as it is documented (method page 2.5, reading 1)."""
 RULES: dict[str, dict[str, Any]] = {
     "default, telework as the study declares it": {},
