@@ -111,13 +111,13 @@ SECTOR_ABSENCE = Table(
         ),
         c.SECTOR,
         Column(
-            "wave_started",
+            "wave_started_on",
             pa.date32(),
             "First Monday on which an absence of the wave begins; null for none",
             "local date",
             is_nullable=True,
         ),
-        Column("wave_finished", pa.date32(), "Last such Monday", "local date", is_nullable=True),
+        Column("wave_finished_on", pa.date32(), "Last such Monday", "local date", is_nullable=True),
         Column(
             "assignment",
             pa.string(),

@@ -73,10 +73,10 @@ def _loss_of_sectors(presence: pd.DataFrame, sector_absence: pd.DataFrame, names
 
 def _wave(absent_since_on: pd.Series, sector_absence: pd.DataFrame) -> pd.Series:
     """Return the name of the wave of telework that each absence began with."""
-    waves = sector_absence[["wave", "wave_started", "wave_finished"]].dropna().drop_duplicates()
+    waves = sector_absence[["wave", "wave_started_on", "wave_finished_on"]].dropna().drop_duplicates()
     names = pd.Series([NO_WAVE] * len(absent_since_on), dtype="str")
     for wave in waves.itertuples(index=False):
-        names[absent_since_on.between(wave.wave_started, wave.wave_finished)] = wave.wave
+        names[absent_since_on.between(wave.wave_started_on, wave.wave_finished_on)] = wave.wave
     return names
 
 

@@ -131,8 +131,8 @@ def _finish(
         tables.append(
             sums[["window_started", "sector", "n_devices"]].assign(
                 wave=pd.Series([name] * len(sums), dtype="str"),
-                wave_started=_monday(uptake.mondays[0], k),
-                wave_finished=_monday(uptake.mondays[1], k),
+                wave_started_on=_monday(uptake.mondays[0], k),
+                wave_finished_on=_monday(uptake.mondays[1], k),
                 assignment=pd.Series([params.assignment] * len(sums), dtype="str"),
                 weight=weight,
                 at_risk_share=share,
@@ -141,7 +141,7 @@ def _finish(
             )
         )
     table = pd.concat(tables)[SECTOR_ABSENCE.names]
-    has_begun = table["wave_started"].isna() | (table["wave_started"] <= table["window_started"])
+    has_begun = table["wave_started_on"].isna() | (table["wave_started_on"] <= table["window_started"])
     return table[has_begun].sort_values(list(SECTOR_ABSENCE.key), ignore_index=True)
 
 

@@ -172,7 +172,7 @@ def test_telework_is_taken_up_in_spans():
     # Week 1 lies in the span, of week 2 (20 to 26 January) three days do.
     expected = [0.5, 1.0, (3 + 4 * 0.5) / 7, 0.5]
     assert table.query("sector == '23'")["telework_share"].tolist() == pytest.approx([0.2 * u for u in expected])
-    assert set(table["wave"]) == {"none"} and table["wave_started"].isna().all()
+    assert set(table["wave"]) == {"none"} and table["wave_started_on"].isna().all()
     table = sectors_of(presence, JOBS, TELEWORK, **uptake)
     by_wave = table.query("sector == '23'").set_index(["wave", "window_started"])["telework_share"]
     assert by_wave["none"].tolist() == pytest.approx([0.1] * 4)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.kernels.presence import DAY_US, HOUR_US, cut_at_midnights, time_between
+from pipeline.stages.presence import PresenceParams, presence
 from tests.employment_rows import (
     HOME,
     MONDAY,
@@ -14,6 +15,8 @@ from tests.employment_rows import (
     home_work_row,
     make_coverage,
     make_home_work,
+    make_study,
+    make_visits,
     presence_of,
     week_of,
 )
@@ -237,3 +240,26 @@ def test_a_baseline_that_was_not_observed_expects_nothing():
     found = presence_of(weeks_at_work(range(6)), 6, make_coverage(range(28, 42)))
     assert not found["is_observed"].any() and not found["is_at_risk"].any()
     assert found["expected_visits"].tolist() == [0.0] * 6
+
+
+def test_devices_do_not_touch_each_other():
+    lives = {
+        1: weeks_at_work(range(4)),
+        5: weeks_at_work(range(9)) + weeks_at_work(range(5, 9), place=NEXT_DOOR),
+        9: weeks_at_work(range(4), days=[1, 2]) + weeks_at_work(range(6, 9), place=OTHER),
+        12: weeks_at_work(range(9), place=HOME),  # without a baseline workplace
+    }
+    visits = {device: make_visits(rows, device, utc_offset_s=3_600 * device) for device, rows in lives.items()}
+    coverage = {device: make_coverage(range(device, 63), device) for device in lives}
+    places = {device: make_home_work().assign(device_id=device) for device in lives}
+    places[12] = places[12][places[12]["role"] == "home"]
+
+    def found(devices):
+        frames = (
+            pd.concat([tables[d] for d in devices]).reset_index(drop=True) for tables in (visits, coverage, places)
+        )
+        return presence(*frames, make_study(9), PresenceParams())
+
+    alone = pd.concat([found([device]) for device in lives], ignore_index=True)
+    assert alone["device_id"].unique().tolist() == [1, 5, 9]
+    pd.testing.assert_frame_equal(found(list(lives)), alone, check_exact=True, check_dtype=False)
