@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -174,19 +175,32 @@ def catalog(
         sys.stdout.write(text)
 
 
+class Scenario(StrEnum):
+    """What the demo simulates."""
+
+    CITY = "city"
+    EMPLOYMENT = "employment"
+
+
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
-    devices: Annotated[int, typer.Option(min=10, help="People in the simulated city.")] = 500,
-    days: Annotated[int, typer.Option(min=2, max=366, help="Days simulated.")] = 14,
+    scenario: Annotated[
+        Scenario, typer.Option(help="city: two weeks of 500 people. employment: nine months of 1,000, jobs lost.")
+    ] = Scenario.CITY,
+    devices: Annotated[int | None, typer.Option(min=10, help="People in the simulated city, if others.")] = None,
+    days: Annotated[int | None, typer.Option(min=2, max=366, help="Days simulated, if others.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a city, run the whole pipeline on it and write the report."""
-    from pipeline.demo import make_demo_study
+    from pipeline.demo import make_demo_study, make_employment_study
     from pipeline.settings import throw_away_key
 
     with throw_away_key():
-        study = make_demo_study(folder, devices, days)
+        if scenario is Scenario.CITY:
+            study = make_demo_study(folder, devices or 500, days or 14)
+        else:
+            study = make_employment_study(folder, devices or 1_000, days or 273)
         settings = make_settings(folder / "tables", 8, None, None)
         summaries = run_stages(study, settings, "demo", study.dates(), None)
     report = folder / "report.html"
