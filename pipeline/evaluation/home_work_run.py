@@ -25,6 +25,7 @@ from pipeline.evaluation.trivial_roles import trivial_roles
 from pipeline.params import Params
 from pipeline.study import Study, StudyError
 
+
 class HomeWorkEvaluation(NamedTuple):
     """What was compared, with every row accounted for, and the scores of each answer."""
 
