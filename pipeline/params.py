@@ -12,6 +12,9 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    def check_study(self, study: Any) -> None:
+        """Raise ValueError where these parameters cannot be meant for this study; called before anything runs."""
+
 
 class NoParams(Params):
     """For a stage that has nothing to set."""

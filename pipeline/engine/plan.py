@@ -85,16 +85,21 @@ def params_of(study: Study) -> dict[str, Params]:
     unknown = sorted(set(study.params) - set(stages))
     if unknown:
         raise StudyError(f"params.{unknown[0]}: no such stage; accepted: {', '.join(stages)}")
-    return {name: _params_of_stage(stage, study.params.get(name, {})) for name, stage in stages.items()}
+    return {name: _params_of_stage(stage, study) for name, stage in stages.items()}
 
 
-def _params_of_stage(stage: Stage, values: dict[str, Any]) -> Params:
+def _params_of_stage(stage: Stage, study: Study) -> Params:
     try:
-        return stage.params(**values)
+        params = stage.params(**study.params.get(stage.name, {}))
     except ValidationError as error:
         problems = [f"params.{stage.name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         accepted = ", ".join(stage.params.model_fields) or "none"
         raise StudyError(f"{'; '.join(problems)} (fields of {stage.name}: {accepted})") from None
+    try:
+        params.check_study(study)
+    except ValueError as error:
+        raise StudyError(f"params.{stage.name}: {error}") from None
+    return params
 
 
 def work_for(stage: Stage, study: Study, settings: Settings, dates: Collection[date] | None = None) -> Work:

@@ -20,9 +20,6 @@ DAY_S = 86_400
 HOUR_S = 3_600.0
 MONDAY_OF_DAY_0 = 3
 """1970-01-01 was a Thursday."""
-UNSEEN = (2.0, 3.0, 1.0, 1.0)
-"""Days, night hours, working hours and own hours taken for unseen besides, so that little seen says little (ours)."""
-
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -47,6 +44,8 @@ class Weighing(NamedTuple):
     """Intercept, then what the log odds of home against neither gain by each of the five numbers."""
     work: Floats
     """The same of work."""
+    unseen: Floats
+    """Days, night hours, working hours and own hours taken for unseen besides, so that little seen says little."""
     min_days: int
     """Places seen on fewer days of the window have no role in it."""
 
@@ -146,15 +145,20 @@ def _blank(n: int) -> RoleRows:
 
 
 def hold_roles(
-    rows: RoleRows, reached: tuple[float, float], held: tuple[float, float]
+    rows: RoleRows, reached: tuple[float, float], held: tuple[float, float], is_past_only: bool = False
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return for every row whether the place is a home, and whether it is a workplace, in the window; never both.
+
+    With `is_past_only` what a place reaches later does not count.
 
     Where a place could be both, the more probable role is meant, home if they are equal.
     """
     is_home = rows.home >= rows.work
     home, work = np.where(is_home, rows.home, 0.0), np.where(is_home, 0.0, rows.work)
-    return _hold(rows, home, reached[0], held[0]), _hold(rows, work, reached[1], held[1])
+    return (
+        _hold(rows, home, reached[0], held[0], is_past_only),
+        _hold(rows, work, reached[1], held[1], is_past_only),
+    )
 
 
 def move_night_work(
@@ -179,23 +183,26 @@ def move_night_work(
     return is_home & ~is_moved, is_work | is_moved
 
 
-def _hold(rows: RoleRows, probability: Floats, reached: float, held: float) -> NDArray[np.bool_]:
-    """Return which rows have at least `held`, where a row of the same place has `reached`."""
-    order = np.lexsort((rows.place, rows.device))
+def _hold(rows: RoleRows, probability: Floats, reached: float, held: float, is_past_only: bool) -> NDArray[np.bool_]:
+    """Return which rows have at least `held`, where a row of the same place has `reached` (or had by then)."""
+    order = np.lexsort((rows.window, rows.place, rows.device))
     starts = _starts(rows.device[order], rows.place[order])
-    peak = np.empty(order.size)
-    if order.size:
-        peak[order] = np.repeat(np.maximum.reduceat(probability[order], starts[:-1]), np.diff(starts))
-    return (probability >= held) & (peak >= reached) & (probability > 0)
+    number = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+    has_reached = probability[order] >= reached
+    n_before = np.append(0, np.cumsum(has_reached))
+    until = np.arange(1, order.size + 1) if is_past_only else starts[1:][number]
+    was_reached = np.empty(order.size, np.bool_)
+    was_reached[order] = n_before[until] > n_before[starts[:-1][number]]
+    return (probability >= held) & was_reached & (probability > 0)
 
 
 @kernel
-def measure_place(sums, totals, numbers):
+def measure_place(unseen, sums, totals, numbers):
     """Fill the five numbers of a place from its sums and those of all places."""
-    numbers[0] = sums[0] / (totals[0] + UNSEEN[0])
-    numbers[1] = sums[2] / (totals[2] + UNSEEN[1] * HOUR_S)
-    numbers[2] = sums[3] / (totals[3] + UNSEEN[2] * HOUR_S)
-    numbers[3] = sums[3] / (sums[1] + UNSEEN[3] * HOUR_S)
+    numbers[0] = sums[0] / (totals[0] + unseen[0])
+    numbers[1] = sums[2] / (totals[2] + unseen[1] * HOUR_S)
+    numbers[2] = sums[3] / (totals[3] + unseen[2] * HOUR_S)
+    numbers[3] = sums[3] / (sums[1] + unseen[3] * HOUR_S)
     numbers[4] = np.log1p(sums[1] / HOUR_S)
 
 
@@ -259,7 +266,7 @@ def _fill_rows(starts, days, windows, weighing, least, n_places, next_row, rows,
             for place in range(last_place + 1):
                 if sums[place, 0] < weighing.min_days:
                     continue
-                measure_place(sums[place], totals, numbers)
+                measure_place(weighing.unseen, sums[place], totals, numbers)
                 home, work = role_probabilities(weighing, numbers)
                 if max(home, work) < least:
                     continue

@@ -57,9 +57,9 @@ class HowdeParams(Params):
     """Settings of HoWDe 2.0.0 under our names and with its defaults (method page 2.3, V-code)."""
 
     home_window_days: int = Field(default=28, ge=1)
-    """Days of the window of home, half on either side."""
+    """Half of them, rounded down, lie on either side of the day: 28 are 29 days."""
     work_window_days: int = Field(default=42, ge=1)
-    """Days of the window of work."""
+    """The same of work: 42 are 43 days."""
     min_hours_share: float = Field(default=0.4, ge=0, le=1)
     """C_hours: least share of a day's hours with a place, for the day to count."""
     min_home_days_share: float = Field(default=0.4, ge=0, le=1)
@@ -72,8 +72,18 @@ class HowdeParams(Params):
     """f_hours_W: least mean share of working hours at work."""
     min_work_days: float = Field(default=0.6, ge=0, le=1)
     """f_days_W: least share of days with a visit to work."""
+    home_until_hour: int = Field(default=6, ge=0, le=23)
+    """Last hour of the night's end that counts for home, closed at both ends: 0 to 6 are seven hours."""
+    home_from_hour: int = Field(default=24, ge=0, le=24)
+    """First hour of the night's beginning; 24: there is none."""
+    work_from_hour: int = Field(default=9, ge=0, le=23)
+    """First hour of work."""
+    work_until_hour: int = Field(default=17, ge=0, le=23)
+    """Last hour of work, closed at both ends."""
+    min_stop_s: int = Field(default=60, ge=0)
+    """Visits, cut at midnight, count when longer than this (s)."""
     is_past_only: bool = False
-    """Windows end with the day they are for, and are as many days long."""
+    """Windows are the whole number of days before the day, and the day: 28 are 29 days."""
 
 
 class HomeWorkParams(Params):
@@ -99,8 +109,10 @@ class HomeWorkParams(Params):
         intercept=-5.5, day_share=6.0, night_share=-8.0, working_share=3.5, own_working_share=2.5, log_hours=0.8
     )
     """logit: weights of work (ours, from the same fit)."""
-    night_work_share: float = Field(default=0.65, ge=0)
-    """logit: a second home with so much of its time at night is the workplace, if there is none (ours); 2: off."""
+    night_work_share: float | None = Field(default=0.65, ge=0, le=1)
+    """logit: a second home with so much of its time at night is the workplace, if there is none (ours)."""
+    unseen: tuple[float, float, float, float] = (2.0, 3.0, 1.0, 1.0)
+    """logit: days, night hours, working hours and own hours added as unseen, so that little seen says little (ours)."""
     home_reached: float = Field(default=0.85, ge=0, le=1)
     """logit: probability of home that a place must have in one window to be found at all (ours)."""
     home_held: float = Field(default=0.4, ge=0, le=1)
@@ -114,7 +126,7 @@ class HomeWorkParams(Params):
     baseline_start: date | None = None
     """First local date of the baseline against which absence is measured; None: the study's first date."""
     baseline_end: date | None = None
-    """Last local date of the baseline; None: eight weeks after its first (ours)."""
+    """Last local date of the baseline; None: the last of eight weeks (ours)."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -126,12 +138,18 @@ class HomeWorkParams(Params):
         return self
 
     def baseline(self, study: Study) -> tuple[date, date]:
-        """Return the first and last local date of the baseline; ValueError where it is empty."""
+        """Return the first and last local date of the baseline."""
         start = self.baseline_start or study.start
-        end = self.baseline_end or start + timedelta(days=8 * WEEK - 1)
+        return start, self.baseline_end or min(start + timedelta(days=8 * WEEK - 1), study.end)
+
+    def check_study(self, study: Study) -> None:
+        """Raise ValueError where the baseline is empty or not within the study, a day at either end apart."""
+        start, end = self.baseline(study)
         if end < start:
             raise ValueError(f"the baseline ends ({end}) before it starts ({start})")
-        return start, end
+        # Local dates may lie a day beside the study's, which are UTC.
+        if start < study.start - timedelta(days=1) or end > study.end + timedelta(days=1):
+            raise ValueError(f"the baseline ({start} to {end}) is not within the study ({study.start} to {study.end})")
 
 
 @stage(reads=(VISITS,), writes=HOME_WORK, params=HomeWorkParams, needs=("study",))
@@ -153,7 +171,10 @@ def home_work(visits: pd.DataFrame, study: Study, params: HomeWorkParams) -> pd.
 
 
 def _local(visits: pd.DataFrame) -> pd.DataFrame:
-    """Return device number, place and local clock seconds of every visit."""
+    """Return device number, place and local clock seconds of every visit, by the offset at its start to its end.
+
+    So a visit over a change of the clocks ends an hour off, once or twice a year.
+    """
     started_s, finished_s = (
         visits[name].astype("int64").to_numpy() // 1_000_000 + visits["utc_offset_s"].to_numpy()
         for name in ("started_at", "finished_at")
@@ -181,7 +202,7 @@ def _weigh(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) 
     back = params.window_weeks - 1 if params.is_past_only else (params.window_weeks - 1) // 2
     weeks = Windows(monday, n_weeks, WEEK, back * WEEK, (params.window_weeks - 1 - back) * WEEK)
     held, reached = (params.home_held, params.work_held), (params.home_reached, params.work_reached)
-    weighing = Weighing(params.home.numbers(), params.work.numbers(), params.min_days)
+    weighing = Weighing(params.home.numbers(), params.work.numbers(), np.array(params.unseen), params.min_days)
     moving = weigh_places(days, weeks, weighing, min(held))
     is_inside = (days.day >= first) & (days.day <= last)
     baseline = weigh_places(
@@ -204,7 +225,8 @@ def _roles(
     rows: RoleRows, reached: tuple[float, float], held: tuple[float, float], params: HomeWorkParams
 ) -> "tuple[np.ndarray, np.ndarray]":
     """Return which rows are homes, and which are workplaces."""
-    return move_night_work(rows, *hold_roles(rows, reached, held), params.night_work_share)
+    found = hold_roles(rows, reached, held, params.is_past_only)
+    return found if params.night_work_share is None else move_night_work(rows, *found, params.night_work_share)
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> list[np.ndarray]:
@@ -280,10 +302,10 @@ def _howde_spells(pieces: pd.DataFrame, params: HomeWorkParams) -> pd.DataFrame:
 
 def _howde_baseline(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) -> pd.DataFrame:
     """Return the place that HoWDe, given the baseline's visits alone, names on most days, per device and role."""
-    is_inside = (pieces["started_s"] < (last + 1) * DAY_S) & (pieces["finished_s"] > first * DAY_S)
-    inside = pieces[is_inside].assign(
-        started_s=pieces["started_s"].clip(lower=first * DAY_S),
-        finished_s=pieces["finished_s"].clip(upper=(last + 1) * DAY_S),
+    from_s, until_s = first * DAY_S, (last + 1) * DAY_S
+    inside = pieces[(pieces["started_s"] < until_s) & (pieces["finished_s"] > from_s)].reset_index(drop=True)
+    inside = inside.assign(
+        started_s=inside["started_s"].clip(lower=from_s), finished_s=inside["finished_s"].clip(upper=until_s)
     )
     days = _by_role(_howde(inside, params))
     places = _merge(days, days.groupby(["device", "role", "place"]).ngroup().to_numpy())

@@ -61,7 +61,7 @@ def known_places(data: Data) -> pd.DataFrame:
     n_windows = int(days.day.max()) // WEEK + 1
     nothing = np.zeros(6)
     windows = Windows(-3, n_windows // EVERY, WEEK * EVERY, half, half - WEEK * (EVERY - 1))
-    rows = weigh_places(days, windows, Weighing(nothing, nothing, params.min_days), 0.0)
+    rows = weigh_places(days, windows, Weighing(nothing, nothing, np.array(params.unseen), params.min_days), 0.0)
     names = [name for name in RoleWeights.model_fields if name != "intercept"]
     places = pd.DataFrame(rows.numbers, columns=names).assign(device_id=rows.device, location_id=rows.place)
     labels = stops.drop_duplicates(["device_id", "location_id"])[["device_id", "location_id", "label"]]

@@ -21,6 +21,7 @@ DAY_S = 86_400
 HOURS = st.integers(0, 86_400 - 1)
 NIGHT, WORKING = (0, 7 * 3600), (9 * 3600, 17 * 3600)
 WEIGHTS = HomeWorkParams().home.numbers(), HomeWorkParams().work.numbers()
+UNSEEN = np.array(HomeWorkParams().unseen)
 
 
 @st.composite
@@ -56,7 +57,7 @@ def test_days_equal_a_count_of_seconds(visits, night, working):
 def test_probabilities_equal_their_definition(visits, step, back, ahead, least, min_days):
     days = days_of(visits)
     windows = Windows(int(days.day.min()) - 2, 40, step, back, ahead)
-    rows = weigh_places(days, windows, Weighing(*WEIGHTS, min_days), least)
+    rows = weigh_places(days, windows, Weighing(*WEIGHTS, UNSEEN, min_days), least)
     found = dict(
         zip(
             zip(rows.device.tolist(), rows.window.tolist(), rows.place.tolist(), strict=True),
@@ -84,7 +85,7 @@ def test_order_of_visits_does_not_matter(visits, chance):
 @settings(max_examples=40, deadline=None)
 def test_whole_weeks_later_is_the_same(visits, weeks):
     later = [(d, p, s + weeks * 7 * DAY_S, f + weeks * 7 * DAY_S) for d, p, s, f in visits]
-    weighing = Weighing(*WEIGHTS, 1)
+    weighing = Weighing(*WEIGHTS, UNSEEN, 1)
     rows = weigh_places(days_of(visits), Windows(-3, 30, 7, 14, 14), weighing, 0.1)
     moved = weigh_places(days_of(later), Windows(-3 + 7 * weeks, 30, 7, 14, 14), weighing, 0.1)
     for one, other in zip(rows, moved, strict=True):
@@ -94,7 +95,7 @@ def test_whole_weeks_later_is_the_same(visits, weeks):
 @given(visit_lists())
 @settings(max_examples=40, deadline=None)
 def test_devices_do_not_touch_each_other(visits):
-    windows, weighing = Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, 1)
+    windows, weighing = Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, UNSEEN, 1)
     together = weigh_places(days_of(visits), windows, weighing, 0.1)
     for device in {v[0] for v in visits}:
         alone = weigh_places(days_of([v for v in visits if v[0] == device]), windows, weighing, 0.1)
@@ -106,7 +107,7 @@ def test_devices_do_not_touch_each_other(visits):
 @given(visit_lists(), st.floats(0.1, 0.5), st.floats(0.5, 0.9))
 @settings(max_examples=40, deadline=None)
 def test_a_role_is_held_only_by_places_that_reached_it(visits, held, reached):
-    rows = weigh_places(days_of(visits), Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, 1), 0.0)
+    rows = weigh_places(days_of(visits), Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, UNSEEN, 1), 0.0)
     is_home, is_work = hold_roles(rows, (reached, reached), (held, held))
     assert not (is_home & is_work).any()
     for found, p in ((is_home, rows.home), (is_work, rows.work)):
@@ -118,7 +119,7 @@ def test_a_role_is_held_only_by_places_that_reached_it(visits, held, reached):
 @given(visit_lists(), st.floats(0.2, 0.9))
 @settings(max_examples=60, deadline=None)
 def test_night_work_is_taken_from_second_homes_alone(visits, least):
-    rows = weigh_places(days_of(visits), Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, 1), 0.0)
+    rows = weigh_places(days_of(visits), Windows(0, 30, 7, 14, 14), Weighing(*WEIGHTS, UNSEEN, 1), 0.0)
     is_home, is_work = hold_roles(rows, (0.3, 0.3), (0.2, 0.2))
     homes, works = move_night_work(rows, is_home, is_work, least)
     for row in range(rows.device.size):
@@ -138,6 +139,6 @@ def test_night_work_is_taken_from_second_homes_alone(visits, least):
 
 def test_nothing_is_weighed_of_nothing():
     empty = PlaceDays(*(np.empty(0, np.int64) for _ in range(6)))
-    rows = weigh_places(empty, Windows(0, 5, 7, 0, 0), Weighing(*WEIGHTS, 1), 0.0)
+    rows = weigh_places(empty, Windows(0, 5, 7, 0, 0), Weighing(*WEIGHTS, UNSEEN, 1), 0.0)
     assert rows.device.size == 0
     assert all(found.size == 0 for found in hold_roles(rows, (0.5, 0.5), (0.1, 0.1)))

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from data_contracts import HOME_WORK, conform
-from pipeline.engine.plan import to_arrow
+from pipeline.engine.plan import params_of, to_arrow
+from pipeline.kernels.howde import HowdeRules
 from pipeline.kernels.place_roles import Weighing, Windows, place_days, weigh_places
-from pipeline.stages.home_work import HomeWorkParams, home_work
-from pipeline.study import Study
+from pipeline.stages.home_work import HomeWorkParams, HowdeParams, home_work
+from pipeline.study import Study, StudyError
 
 STUDY = Study.from_dict({"name": "x", "start": "2020-01-06", "end": "2020-06-28", "zone": "UTC", "sources": []})
 MONDAY = pd.Timestamp("2020-01-06")
@@ -129,7 +130,7 @@ def test_a_place_of_nights_alone_is_a_workplace_and_not_a_second_home():
     assert week["n_days"] == 52  # nights of 13 weeks
     nights_h = 4 * 6.5, 7 * 7 - 4 * 0.5  # spent there, and seen: half an hour is walked
     assert week["share"] == pytest.approx(nights_h[0] / nights_h[1])
-    without = run(life(7, night_nurse), night_work_share=2)
+    without = run(life(7, night_nurse), night_work_share=None)
     assert set(without["location_id"]) == {HOME, WORK}
     assert set(without["role"]) == {"home"}
 
@@ -159,10 +160,19 @@ def test_a_change_of_job_moves_the_workplace_and_not_the_baseline():
 
 
 def test_a_past_only_window_does_not_know_the_future():
-    whole = run(life(7, office), window_weeks=5, is_past_only=True)
-    cut = run(life(7, office, n_days=70), window_weeks=5, is_past_only=True)
-    one, other = (found[found["span"] == "moving"].reset_index(drop=True) for found in (whole, cut))
-    pd.testing.assert_frame_equal(one[one["window_started"] < "2020-03-16"].reset_index(drop=True), other)
+    def plan(day):  # two hours a week at what becomes the job
+        if day < 91:
+            return office(day) if day % 7 != 2 else [(HOME, 0, 8), (NEW, 9, 11), (WORK, 11, 17), (HOME, 18, 24)]
+        return [(NEW if place == WORK else place, *hours) for place, *hours in office(day)]
+
+    past = {"window_weeks": 5, "is_past_only": True}
+    whole, cut = run(life(7, plan), **past), run(life(7, plan, n_days=70), **past)
+    one, other = (found[found["span"] == "moving"] for found in (whole, cut))
+    one = one[one["window_started"] < "2020-03-16"]
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
+    around = run(life(7, plan), window_weeks=5)
+    is_early = (around["span"] == "moving") & (around["window_started"] < "2020-03-16")
+    assert NEW in set(around.loc[is_early, "location_id"])
 
 
 @pytest.mark.parametrize("method", ["logit", "howde"])
@@ -189,8 +199,37 @@ def test_params_that_contradict_themselves_are_refused():
         HomeWorkParams(home_held=0.9, home_reached=0.5)
     with pytest.raises(ValueError, match="between 0 and 24"):
         HomeWorkParams(night_hours=(20, 28))
-    with pytest.raises(ValueError, match="before it starts"):
-        HomeWorkParams(baseline_end=date(2019, 1, 1)).baseline(STUDY)
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        ({"baseline_end": "2019-01-01"}, "before it starts"),
+        ({"baseline_start": "2021-01-01", "baseline_end": "2021-03-01"}, "not within the study"),
+        ({"baseline_end": "2020-07-30"}, "not within the study"),
+    ],
+)
+def test_a_baseline_that_the_study_cannot_have_is_refused_before_anything_runs(dates, message):
+    with pytest.raises(StudyError, match=message):
+        params_of(STUDY.model_copy(update={"params": {"home_work": dates}}))
+
+
+def test_the_baseline_is_eight_weeks_or_the_study_if_that_is_shorter():
+    assert HomeWorkParams().baseline(STUDY) == (date(2020, 1, 6), date(2020, 3, 1))
+    short = STUDY.model_copy(update={"end": date(2020, 1, 19)})
+    assert HomeWorkParams().baseline(short) == (date(2020, 1, 6), date(2020, 1, 19))
+
+
+@pytest.mark.parametrize("method", ["logit", "howde"])
+def test_a_device_seen_after_the_baseline_alone_has_no_baseline(method):
+    late = [row for row in life(7, office) if row["started_at"] >= pd.Timestamp("2020-04-01", tz="UTC")]
+    alone, beside = run(late, method=method), run(late, life(9, office), method=method)
+    assert set(alone["span"]) == {"moving"}
+    pd.testing.assert_frame_equal(beside[beside["device_id"] == 7].reset_index(drop=True), alone)
+
+
+def test_settings_of_howde_have_its_defaults():
+    assert HowdeRules(**HowdeParams().model_dump()) == HowdeRules()
 
 
 def test_a_night_that_begins_in_the_evening_counts_on_both_sides_of_midnight():
@@ -204,7 +243,7 @@ def test_a_night_that_begins_in_the_evening_counts_on_both_sides_of_midnight():
 def test_windows_of_a_device_end_where_it_was_last_seen():
     visits = np.array([[0, 0, 20 * 86_400, 20 * 86_400 + 60], [0, 0, 30 * 86_400, 30 * 86_400 + 60]]).T
     days = place_days(*visits, (0, 25_200), (32_400, 61_200))
-    weighing = Weighing(np.zeros(6), np.zeros(6), 1)
+    weighing = Weighing(np.zeros(6), np.zeros(6), np.ones(4), 1)
     rows = weigh_places(days, Windows(0, 20, 7, 70, 70), weighing, 0.0)
     assert rows.window.tolist() == [2, 3, 4]
     assert rows.home == pytest.approx([1 / 3] * 3)
