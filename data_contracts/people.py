@@ -12,6 +12,11 @@ HOME_TRACT = replace(
     c.TRACT_GEOID, name="home_tract_geoid", description="Area of the baseline home; null where there is none"
 )
 IS_AT_RISK = Column("is_at_risk", pa.bool_(), "Absent from the baseline workplace for long enough, no new one found")
+IS_UNDECIDED = Column(
+    "is_undecided",
+    pa.bool_(),
+    "Absent, not for long enough, and the record ends or falls silent before the device is back",
+)
 KNOWN_ON = Column(
     "known_on",
     pa.date32(),
@@ -81,11 +86,7 @@ PRESENCE = Table(
         Column("is_absent", pa.bool_(), "Observed, and both ratios at or below their thresholds"),
         Column("has_new_work", pa.bool_(), "Another place is the workplace now"),
         IS_AT_RISK,
-        Column(
-            "is_undecided",
-            pa.bool_(),
-            "Absent, not for long enough, and the record ends or falls silent before the device is back",
-        ),
+        IS_UNDECIDED,
         Column(
             "absent_since_on",
             pa.date32(),
@@ -159,6 +160,7 @@ EMPLOYMENT = Table(
         Column("visit_ratio", pa.float64(), "As in presence", "1", 0, is_nullable=True),
         Column("hours_ratio", pa.float64(), "As in presence", "1", 0, is_nullable=True),
         IS_AT_RISK,
+        IS_UNDECIDED,
         Column(
             "loss_probability",
             pa.float64(),
@@ -186,7 +188,10 @@ EMPLOYMENT = Table(
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
     notes="Nobody without a detected workplace has a row: that is not unemployment. Sector and telework are those of "
-    "the workplace's area, not of the person.",
+    "the workplace's area, not of the person. Absences too young to judge are undecided, so among known statuses the "
+    "last weeks of the record lack new losses but not people at work: a rate over all weeks is too low there. Leave "
+    "out weeks in which somebody may still be undecided: the last `presence.persistence_weeks` - 1, or more where few "
+    "visits are expected.",
 )
 
 PANEL_WEIGHTS = Table(

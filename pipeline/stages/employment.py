@@ -54,7 +54,7 @@ def employment(
         {
             **presence[["device_id", "window_started", "home_tract_geoid"]],
             "sector": _main_sector(weights).take(of_row),
-            **presence[["visit_ratio", "hours_ratio", "is_at_risk"]],
+            **presence[["visit_ratio", "hours_ratio", "is_at_risk", "is_undecided"]],
             "loss_probability": loss,
             "status": pd.Series(status, dtype="str"),
             "lost_on": presence["absent_since_on"].where(is_lost),

@@ -231,6 +231,7 @@ def tables(seed=0, n=240):
             "visit_ratio": np.where(rng.random(row.size) < 0.95, 1.0, np.nan),
             "hours_ratio": 1.0,
             "is_at_risk": is_out,
+            "is_undecided": False,
             "loss_probability": is_out.astype(float),
             "status": np.where(is_out, "not_employed", "employed"),
             "lost_on": pd.Series(MONDAYS[[EVENT] * row.size]).where(is_out),

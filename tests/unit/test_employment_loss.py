@@ -275,6 +275,7 @@ def test_what_was_not_observed_is_unknown():
     found = employment_of(presence, JOBS, sectors_of(presence, JOBS, TELEWORK))
     assert found["status"].tolist() == ["not_employed", "unknown", "unknown"]
     assert found["loss_probability"].isna().tolist() == [False, True, True]
+    assert found["is_undecided"].tolist() == [False, False, True]
 
 
 def test_drawn_sectors_are_the_same_in_both_tables():

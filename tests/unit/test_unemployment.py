@@ -30,6 +30,7 @@ def make_employment(rows):
         "window_started": pd.Series(pd.to_datetime(list(monday))).astype("datetime64[s]"),
         "home_tract_geoid": pd.Series(home, dtype="str"),
         "is_at_risk": np.array([bool(v) for v in value], bool),
+        "is_undecided": np.array([v is None for v in value], bool),
         "loss_probability": np.array([np.nan if v is None else v for v in value], float),
         "status": pd.Series(given, dtype="str"),
     }
