@@ -177,7 +177,8 @@ def _lockdown(params: CityParams) -> str:
         after=lockdown.end + timedelta(days=1), until=lockdown.end + days,
         lingering=lockdown.telework_uptake * LINGERING_SHARE,
     )  # fmt: skip
-    eve = lockdown.start - timedelta(days=1)
+    last = params.start + timedelta(days=params.n_days - 1)  # a short study ends before the lockdown
+    eve = min(lockdown.start - timedelta(days=1), last)
     return (BASELINE.format(start=params.start, end=eve) if eve > params.start else "") + spans
 
 

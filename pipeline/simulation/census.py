@@ -73,18 +73,23 @@ def _in_block_groups(tracts: NDArray[np.object_], counts: pd.DataFrame, id_colum
 
 
 def _shares_of_sectors(params: CityParams, city: City, areas: Areas) -> Floats:
-    """Return the share of each sector's jobs in each tract: (tract, sector), columns sum to 1."""
+    """Return the share of each sector's jobs in each tract: (tract, sector), columns sum to 1.
+
+    To 0 where no workplace of the city is of the sector: its jobs are nowhere.
+    """
     size = np.diff(city.work_pull, prepend=0.0)
     area = areas_at_metres(params, areas, city.work_x_m, city.work_y_m)
     shares = np.zeros((areas.geoid.size, N_SECTORS))
     np.add.at(shares, (area, city.work_sector), size)
-    return shares / shares.sum(axis=0)
+    totals = shares.sum(axis=0)
+    return np.divide(shares, totals, out=np.zeros_like(shares), where=totals > 0)
 
 
 def simulate_jobs(params: CityParams) -> pd.DataFrame:
     """Return jobs at the workplace by block group as in LODES WAC: w_geocode, C000, CNS01 to CNS20.
 
-    As many as there are employed residents, by sector and place as the city's people find them.
+    As many as there are employed residents, by sector and place as the city's people find them; fewer where the city
+    has so few workplaces that a sector has none.
     """
     city, areas = build_city(params), areas_of(params)
     n_jobs = params.population * params.employed_share * city.sector_share / city.sector_share.sum()

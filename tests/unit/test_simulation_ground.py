@@ -1,6 +1,7 @@
 """A city on given areas has its homes where people live and its workplaces where jobs are."""
 
 import tomllib
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from pipeline.simulation import (
     write_tracts,
 )
 from pipeline.simulation.bucket import draw_bucket
+from pipeline.simulation.census import simulate_jobs
 from pipeline.simulation.city import build_city, degrees_of
 from pipeline.simulation.ground import draw_in_area
 from pipeline.simulation.random_streams import open_stream
@@ -133,6 +135,26 @@ def test_census_files_are_byte_equal(tmp_path):
     assert [path.name for path in sorted((tmp_path / "one").iterdir())] == [
         "demographics.csv", "jobs.csv", "telework.csv",
     ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sector_without_a_workplace_has_no_jobs_on_file():
+    params = employment_scenario(50, 30, n_workplaces=20)  # the fewest there may be
+    jobs = simulate_jobs(params).drop(columns="w_geocode")
+    there = {f"CNS{number + 1:02d}" for number in build_city(params).work_sector}
+    assert 0 < len(there) < N_SECTORS
+    assert set(jobs.columns[(jobs.sum() > 0).to_numpy()]) == there | {"C000"}
+    assert (jobs.to_numpy() >= 0).all() and jobs["C000"].sum() == jobs.drop(columns="C000").to_numpy().sum()
+    assert 0.5 < jobs["C000"].sum() / (params.population * params.employed_share) < 1.0
+
+
+def test_the_baseline_of_a_short_study_ends_with_it(tmp_path):
+    baseline = {}
+    for n_days in (21, 90):  # the lockdown begins on the 71st day
+        study = make_employment_study(tmp_path, 10, n_days, pings_per_day=1.0)
+        baseline[n_days] = study.params["home_work"]["baseline_end"]
+        assert study.start <= baseline[n_days] <= study.end
+    assert baseline == {21: date(2020, 1, 26), 90: date(2020, 3, 15)}
 
 
 # --- ground -----------------------------------------------------------------------------------------------
