@@ -97,13 +97,16 @@ def read_demographics(section: Demographics, folder: Path) -> pa.Table:
     Rows of one area (block groups of a tract) are added up. An area in which a figure of an axis is
     missing, or in which nobody is counted, has no rows of that axis; how many have none is in
     the metadata as ``n_areas_without_<axis>``. SourceError names the file and what is wrong: a column that is not
-    there, an id that is there twice, a figure below 0, groups that do not add up to their total.
+    there, an id that is there twice, a figure below 0, groups that do not add up to their total, shares
+    that would be added up, no axis at all.
     """
     section = fill(section)
+    if not any(section.groups.values()):
+        raise SourceError(f"{section.path}: every axis is left out; at least one has to have groups")
     assert section.id_column is not None  # a study has it, or its preset
     columns = [name for axis in section.groups for name in _columns_of_axis(section, axis)]
     areas, amounts = read_area_file(section, section.id_column, columns, folder, "demographics")
-    _check_shares(section, areas)
+    _check_shares(section, areas, amounts)
     # With skipna=False an area whose one figure is missing has no sum, instead of one that is too small.
     sums = amounts.groupby(areas.to_numpy(), sort=True).sum(skipna=False)
     parts, n_without = [], {}
@@ -143,13 +146,32 @@ def _columns_of_axis(section: Demographics, axis: Axis) -> list[str]:
     return [name for columns in declared for name in columns_of(columns)]
 
 
-def _check_shares(section: Demographics, areas: "pd.Series[str]") -> None:
-    """SourceError where shares, which cannot be added up, would be."""
+def _check_shares(section: Demographics, areas: "pd.Series[str]", amounts: pd.DataFrame) -> None:
+    """SourceError where shares, which cannot be added up, would be: what is declared to be shares or looks like it."""
+    if areas.is_unique:
+        return
     shares = [axis for axis, total in section.totals.items() if isinstance(total, float)]
-    if shares and not areas.is_unique:
+    if shares:
         raise SourceError(
             f"{section.path}: {shares[0]} is shares, and several rows are of one area: shares cannot be added up"
         )
+    n_shared = int(areas.duplicated(keep=False).sum())
+    for axis in (axis for axis, groups in section.groups.items() if groups and axis not in section.totals):
+        if _look_like_shares(amounts[list(dict.fromkeys(_columns_of_axis(section, axis)))]):
+            raise SourceError(
+                f"{section.path}: the values of {axis} look like shares, and {n_shared} of {len(areas)} rows share "
+                f"their area with another: shares cannot be added up. If they are counts, declare totals.{axis}"
+            )
+
+
+def _look_like_shares(values: pd.DataFrame) -> bool:
+    """Return whether all values are 1 or less, or every row without a gap adds up to about 1 or 100 (ours)."""
+    if not (values > 0).any(axis=None):
+        return False  # nothing to be added up
+    if values.max(axis=None) <= 1:
+        return True
+    sums = values.sum(axis=1, skipna=False).dropna()
+    return not sums.empty and any(((sums - whole).abs() <= TOTAL_TOLERANCE * whole).all() for whole in (1, 100))
 
 
 def _groups_of_axis(sums: pd.DataFrame, section: Demographics, axis: Axis) -> pd.DataFrame:

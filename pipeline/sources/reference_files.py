@@ -21,6 +21,11 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 NO_ESTIMATE = (-222222222, -333333333, -555555555, -666666666, -888888888, -999999999)
 """What the Census Bureau's ACS tables hold where there is no estimate (recalled, not looked up)."""
+TRACT_DIGITS = 11
+DIVIDED_TRACT_DIGITS = (11, 12, 15)
+"""Digits of the ids that begin with a census tract's: a tract's, a block group's, a block's."""
+BLOCK_ID_COLUMNS = ("w_geocode", "h_geocode", "bgrp")
+"""Columns in which LODES and the files made of it keep blocks and block groups, never tracts."""
 
 
 def find_reference(pattern: str, folder: Path, what: str) -> list[Path]:
@@ -151,14 +156,29 @@ def _full_ids(column: pa.ChunkedArray, section: AreaFile, path: Path) -> "pd.Ser
 
 
 def _cut(ids: "pd.Series[str]", section: AreaFile, id_column: str) -> "pd.Series[str]":
-    """Return the leading digits that are the area's; SourceError where that would cut ids at different places."""
+    """Return the leading digits that are the area's; SourceError where they may be another's, zeros having been lost.
+
+    Seen by ids of different lengths, or shorter than the area's. Where the area is a tract (11 digits), also by a
+    length that neither tracts nor block groups nor blocks have (a block's 14), and by 11 characters in a column that
+    holds blocks or block groups: those of a block group without its zero, unless ``id_digits`` says otherwise. Ids of
+    other areas that have all lost a zero and are still long enough cannot be told.
+    """
     if not section.area_digits:
         return ids
     lengths = sorted(ids.str.len().unique())
-    if len(lengths) > 1 or lengths[0] < section.area_digits:
+    if len(lengths) > 1 or not _may_begin_with_area(lengths[0], section, id_column):
         found = ", ".join(map(str, lengths))
         raise SourceError(
             f"{section.path}: {id_column} has {found} characters where the first {section.area_digits} are the area's; "
             "were leading zeros lost (id_digits)?"
         )
     return ids.str[: section.area_digits]
+
+
+def _may_begin_with_area(length: int, section: AreaFile, id_column: str) -> bool:
+    if section.area_digits != TRACT_DIGITS:
+        return length >= section.area_digits
+    is_short_block_group = (
+        length == TRACT_DIGITS and section.id_digits is None and id_column.lower() in BLOCK_ID_COLUMNS
+    )
+    return length in DIVIDED_TRACT_DIGITS and not is_short_block_group

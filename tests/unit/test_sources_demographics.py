@@ -81,6 +81,32 @@ def test_lost_zeros_are_put_back_and_texts_keep_theirs(tmp_path):
         read(tmp_path, mixed, area_digits=11)
 
 
+def test_ids_that_all_lost_their_zero_are_not_cut_to_tracts(tmp_path):
+    groups = FRAME.assign(bgrp=FRAME["id"].str[1:])  # of 12 digits, as of Connecticut
+    name = write(tmp_path, groups)
+    words = "bgrp has 11 characters where the first 11 are the area's; were leading zeros lost"
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path, name, id_column="bgrp", area_digits=11)
+    found, _ = read(tmp_path, name, id_column="bgrp", id_digits=12, area_digits=11)
+    assert {key[0] for key in found} == {"01002000100", "01002000300"}
+    # Tracts under the same name are believed when they are declared, and under another name as they are.
+    tracts = FRAME.assign(bgrp=["01002000100", "01002000200", "01002000300"]).astype({"bgrp": str})
+    name = write(tmp_path, tracts.assign(id=tracts["bgrp"]))
+    declared, _ = read(tmp_path, name, id_column="bgrp", id_digits=11, area_digits=11)
+    assert {key[0] for key in declared} == set(tracts["bgrp"])
+    assert read(tmp_path, name, area_digits=11)[0] == declared
+
+
+@pytest.mark.parametrize(("n_digits", "is_right"), [(11, True), (12, True), (13, False), (14, False), (15, True)])
+def test_tracts_are_cut_from_tracts_block_groups_and_blocks_only(tmp_path, n_digits, is_right):
+    name = write(tmp_path, FRAME.assign(id=[f"1{k}0020001001234"[:n_digits] for k in range(3)]))
+    if is_right:
+        assert {key[0] for key in read(tmp_path, name, area_digits=11)[0]} == {f"1{k}002000100" for k in range(3)}
+    else:
+        with pytest.raises(SourceError, match=f"id has {n_digits} characters where the first 11 are the area's"):
+            read(tmp_path, name, area_digits=11)
+
+
 IDS = st.lists(st.integers(0, 99_999), min_size=1, max_size=12, unique=True)
 
 
@@ -89,6 +115,7 @@ IDS = st.lists(st.integers(0, 99_999), min_size=1, max_size=12, unique=True)
 def test_sums_are_those_of_the_obvious_loop(tmp_path_factory, data, ids, area_digits, is_number):
     amounts = st.one_of(st.none(), st.integers(0, 1000))
     rows = [{name: data.draw(amounts) for name in "MFABC"} for _ in ids]
+    rows[0] |= {"M": 700, "A": 700}  # what looks like shares is not added up
     texts = ids if is_number else [f"{i:05d}" for i in ids]
     id_digits = 5 if is_number else None
     folder = tmp_path_factory.mktemp("census")
@@ -138,6 +165,45 @@ def test_shares_have_a_number_for_a_total_and_are_not_added_up(tmp_path):
     assert [found[i, "income", "not_poor"] for i in frame["id"]] == [87.5, 0.0, 100.0]
     with pytest.raises(SourceError, match="income is shares, and several rows are of one area"):
         read(tmp_path, "a.csv", area_digits=1, **fields)
+
+
+SHARES = {"groups": {"sex": {"m": "m", "f": "f"}}, "area_digits": 11}
+
+
+@pytest.mark.parametrize(
+    ("m", "f"),
+    [
+        ([0.2, 0.9, 0.5], [0.1, 0.0, None]),  # 1 or less
+        ([0.2, 0.904, 0.5], [0.8, 0.1, 0.5]),  # rounded, about 1
+        ([49.6, 10.0, None], [50.0, 90.0, 7.0]),  # about 100
+    ],
+)
+def test_what_looks_like_shares_is_not_added_up(tmp_path, m, f):
+    name = write(tmp_path, FRAME.assign(m=m, f=f))
+    words = "a.csv: the values of sex look like shares, and 2 of 3 rows share their area .* declare totals.sex"
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path, name, **SHARES)
+    assert read(tmp_path, name, **(SHARES | {"area_digits": 0}))[0]["010020001001", "sex", "m"] == m[0]
+
+
+@pytest.mark.parametrize(("m", "f"), [([1, 0, 2], [0, 1, 1]), ([50, 10, 3], [50, 90, 2]), ([0, 0, 0], [0, 0, None])])
+def test_what_may_be_counts_is_added_up(tmp_path, m, f):
+    found, _ = read(tmp_path, write(tmp_path, FRAME.assign(m=m, f=f)), **SHARES)
+    assert found.get(("01002000100", "sex", "m"), 0) == m[0] + m[1]
+
+
+def test_a_declared_total_says_that_small_numbers_are_counts(tmp_path):
+    name = write(tmp_path, FRAME.assign(m=[1, 0, 0], f=[0, 1, 1], all=1))
+    found, _ = read(tmp_path, name, totals={"sex": "all"}, **SHARES)
+    assert found["01002000100", "sex", "f"] == 1.0
+
+
+def test_demographics_without_an_axis_are_refused(tmp_path):
+    write(tmp_path, FRAME)
+    for preset in ("lodes_rac", "acs_dp05"):
+        groups = {axis: {} for axis in PRESETS[preset]["groups"]}
+        with pytest.raises(SourceError, match=r"a.csv: every axis is left out"):
+            read_demographics(Demographics(path="a.csv", preset=preset, id_column="id", groups=groups), tmp_path)
 
 
 @pytest.mark.parametrize(

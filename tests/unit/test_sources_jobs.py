@@ -42,6 +42,8 @@ def test_blocks_become_tracts_and_industries_naics(tmp_path):
     assert notes == {b"n_areas": b"3", b"n_areas_without_jobs": b"1"}
     # Read as numbers somewhere on the way: 14 digits, of which the first 11 are nobody's tract.
     frame = frame.assign(w_geocode=frame["w_geocode"].astype("int64"))
+    with pytest.raises(SourceError, match="w_geocode has 14 characters where the first 11"):
+        jobs(tmp_path, frame)
     assert jobs(tmp_path, frame, id_digits=15)[0] == found
     assert jobs(tmp_path, frame, id_digits=15, area_digits=0)[0].keys() != found.keys()
 
