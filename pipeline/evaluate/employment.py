@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.evaluate.app import evaluate_app
+from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Root, print_json
 from pipeline.settings import read_key
 from pipeline.study import StudyError, parse_date
@@ -16,7 +15,6 @@ from pipeline.study import StudyError, parse_date
 if TYPE_CHECKING:
     from datetime import date
 
-    import pandas as pd
     from rich.table import Table as Grid
 
     from pipeline.evaluation.employment import EmploymentResult, FalseLosses, Quartiles, Scored
@@ -61,8 +59,10 @@ def evaluate_employment(
 
     dates = [_parse_span(text) for text in spans or []]
     true = read_true_spells(TruthFile(truth, parse_columns(truth_columns, SPELL_ROLES)), read_key())
-    found = _load("employment", root, evaluation.EMPLOYMENT_COLUMNS)
-    result = evaluation.evaluate_employment(found, _load("presence", root, evaluation.PRESENCE_COLUMNS), true, dates)
+    found = load_or_explain("employment", root, evaluation.EMPLOYMENT_COLUMNS)
+    result = evaluation.evaluate_employment(
+        found, load_or_explain("presence", root, evaluation.PRESENCE_COLUMNS), true, dates
+    )
     rows = {"n_true_rows": true.n_rows, "n_true_unusable": true.n_unusable, "n_true_devices": _n_devices(true)}
     if as_json:
         print_json(plain({"rows": rows, **result._asdict()}))
@@ -80,15 +80,6 @@ def _parse_span(text: str) -> tuple[date, date]:
     return first, last
 
 
-def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
-    from pipeline.catalog import CatalogError, load
-
-    try:
-        return load(table, root=root, columns=columns)
-    except CatalogError as error:
-        raise StudyError(f"--root: {error}") from None
-
-
 def _n_devices(true: TrueSpells) -> int:
     return int(true.spells["device_id"].nunique())
 
@@ -97,11 +88,13 @@ def _show(rows: dict[str, int], result: EmploymentResult) -> None:
     """Print the comparison."""
     from rich.console import Console
 
+    from pipeline.evaluation.showing import share
+
     console = Console()
     console.print(
         f"{rows['n_true_rows']:,} rows of truth ({rows['n_true_unusable']:,} unusable), {rows['n_true_devices']:,} "
         f"devices; {result.n_devices:,} of them with a baseline workplace: {result.n_device_weeks:,} device-weeks, "
-        f"{result.n_known:,} of known status; {_share(result.true_share)} truly without work",
+        f"{result.n_known:,} of known status; {share(result.true_share)} truly without work",
         highlight=False,
     )
     console.print(_scores_grid(result), NOTE, sep="\n", highlight=False)
@@ -121,6 +114,8 @@ def _grid(*names: str, title: str | None = None) -> Grid:
 
 
 def _scores_grid(result: EmploymentResult) -> Grid:
+    from pipeline.evaluation.showing import figure
+
     grid = _grid("weeks", "by", "n", "AUC", "Brier")
     whole: list[tuple[str, int, Scored, dict[str, Scored]]] = [
         ("all", result.n_known, result.inferred, result.baselines)
@@ -131,15 +126,17 @@ def _scores_grid(result: EmploymentResult) -> Grid:
             is_first = by == "inferred"
             grid.add_row(
                 name if is_first else "", by.replace("_", " "), f"{n:,}" if is_first else "",
-                _figure(scored.auc), _figure(scored.brier),
+                figure(scored.auc), figure(scored.brier),
             )  # fmt: skip
     return grid
 
 
 def _reliability_grid(result: EmploymentResult) -> Grid:
+    from pipeline.evaluation.showing import figure
+
     grid = _grid("probability", "n", "mean", "true share")
     for each in result.reliability:
-        shown = (_figure(each.mean_probability), _figure(each.observed_share))
+        shown = (figure(each.mean_probability), figure(each.observed_share))
         grid.add_row(f"{each.low:.1f} to {each.high:.1f}", f"{each.n:,}", *shown)
     return grid
 
@@ -166,6 +163,8 @@ def _losses_grid(result: EmploymentResult) -> Grid:
 
 
 def _false_grid(result: EmploymentResult) -> Grid:
+    from pipeline.evaluation.showing import share
+
     grid = _grid("weeks", "by", "false", "commuting", "remote", "people", title="False losses: share of the employed")
     parts: list[tuple[str, dict[str, FalseLosses]]] = [("all", result.false_losses)]
     parts += [(f"{span['start']}:{span['end']}", span["false_losses"]) for span in result.spans]
@@ -174,16 +173,8 @@ def _false_grid(result: EmploymentResult) -> Grid:
             shares = (
                 false.share_of_device_weeks, false.share_of_commuting, false.share_of_remote, false.share_of_devices
             )  # fmt: skip
-            grid.add_row(name if by == "inferred" else "", by.replace("_", " "), *map(_share, shares))
+            grid.add_row(name if by == "inferred" else "", by.replace("_", " "), *map(share, shares))
     return grid
-
-
-def _figure(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _quartiles(errors: Quartiles) -> tuple[str, str]:

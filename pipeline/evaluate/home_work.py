@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.evaluate.app import evaluate_app
+from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, print_json, read_study
 from pipeline.settings import read_key
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipeline.evaluation.home_work_run import HomeWorkEvaluation
     from pipeline.evaluation.labelled_stops import LabelledStops, LabelTexts
     from pipeline.study import Study
@@ -180,14 +178,5 @@ def _of_root(
 
     file = TruthFile(str(truth), parse_columns(columns, TRUTH_ROLES), time_unit or "text", time_zone or "UTC")
     true = read_labelled_stops(file, TRUTH_ROLES, "--truth", texts, read_key())
-    visits = _load("visits", root, VISIT_COLUMNS)
-    return evaluate_root(visits, _load(STAGE, root, ["span", *FOUND_COLUMNS]), true)
-
-
-def _load(table: str, root: Path | None, columns: list[str]) -> pd.DataFrame:
-    from pipeline.catalog import CatalogError, load
-
-    try:
-        return load(table, root=root, columns=columns)
-    except CatalogError as error:
-        raise StudyError(f"--root: {error}") from None
+    visits = load_or_explain("visits", root, VISIT_COLUMNS)
+    return evaluate_root(visits, load_or_explain(STAGE, root, ["span", *FOUND_COLUMNS]), true)

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.evaluate.app import evaluate_app
+from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
 from pipeline.settings import read_key, throw_away_key
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipeline.evaluation.run import Asked, Evaluation
     from pipeline.params import Params
     from pipeline.study import Study
@@ -100,7 +98,7 @@ def evaluate_stays(
         table = "stays" if table is None else table
         if table not in ("stays", "visits"):
             raise StudyError(f"--table {table}: stays or visits")
-        pings, found = _load("pings", root, PING_COLUMNS), _load(table, root, STAY_COLUMNS)
+        pings, found = load_or_explain("pings", root, PING_COLUMNS), load_or_explain(table, root, STAY_COLUMNS)
         result = evaluate_root_stays(pings, found, read_key(), asked)
     else:
         if table is not None:
@@ -144,8 +142,8 @@ def evaluate_locations(
     params: dict[str, Params] = {}
     if root:
         _check_root(asked, study_file, sets, thin)
-        pings, stays = _load("pings", root, PING_COLUMNS), _load("stays", root, STAY_COLUMNS)
-        locations = _load("locations", root, LOCATION_COLUMNS)
+        pings, stays = load_or_explain("pings", root, PING_COLUMNS), load_or_explain("stays", root, STAY_COLUMNS)
+        locations = load_or_explain("locations", root, LOCATION_COLUMNS)
         result = evaluate_root_locations(pings, stays, locations, read_key(), asked)
     else:
         study, params = _read_study(study_file, sets)
@@ -218,15 +216,6 @@ def _read_study(path: Path | None, sets: list[str] | None) -> tuple[Study, dict[
 
     study = read_study(path, sets)
     return study, params_of(study)
-
-
-def _load(table: str, root: Path, columns: list[str]) -> pd.DataFrame:
-    from pipeline.catalog import CatalogError, load
-
-    try:
-        return load(table, root=root, columns=columns)
-    except CatalogError as error:
-        raise StudyError(f"--root: {error}") from None
 
 
 def _print(evaluation: Evaluation[Any], asked: Asked, params: dict[str, Params]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.evaluate.app import evaluate_app
+from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
 from pipeline.study import StudyError
 
@@ -74,8 +74,8 @@ def evaluate_unemployment(
     else:
         if root is None or study_file or sets:
             raise StudyError("name the tables with --root, or a study and --official-only")
-        ours = _load("unemployment", root, RATE_COLUMNS)
-        official = read_rates(rates) if rates else _load("official_rates", root, None)
+        ours = load_or_explain("unemployment", root, RATE_COLUMNS)
+        official = read_rates(rates) if rates else load_or_explain("official_rates", root, None)
         weighting = weighting or _last_weighting(ours)
         result = compare_rates(_choose(ours, regions), official, weighting, asked)
     if as_json:
@@ -102,15 +102,6 @@ def _last_weighting(unemployment: pd.DataFrame) -> str:
     return next((name for name in reversed(WEIGHTINGS) if name in there), WEIGHTINGS[0])
 
 
-def _load(table: str, root: Path, columns: list[str] | None) -> pd.DataFrame:
-    from pipeline.catalog import CatalogError, load
-
-    try:
-        return load(table, root=root, columns=columns)
-    except CatalogError as error:
-        raise StudyError(f"--root: {error}") from None
-
-
 def _show(result: Comparison, weighting: str | None, asked: Asked) -> None:
     """Print the comparison: for each pairing, one line a region and coefficient, one column a lag."""
     from rich.console import Console
@@ -132,6 +123,8 @@ def _grid(title: str, rows: list[Correlation]) -> Grid:
     from rich import box
     from rich.table import Table as Grid
 
+    from pipeline.evaluation.showing import figure
+
     lags = sorted({row.lag for row in rows})
     grid = Grid(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
     for k, name in enumerate(("region", "r", "pairs", *(f"{lag:+d}" if lag else "0" for lag in lags), "interval")):
@@ -140,18 +133,14 @@ def _grid(title: str, rows: list[Correlation]) -> Grid:
         by_lag = {row.lag: row for row in of_region}
         at_zero = by_lag[0]
         grid.add_row(
-            region, "Pearson", f"{at_zero.n_pairs}", *(_figure(by_lag[lag].pearson) for lag in lags),
+            region, "Pearson", f"{at_zero.n_pairs}", *(figure(by_lag[lag].pearson, 2) for lag in lags),
             _interval(at_zero.pearson_low, at_zero.pearson_high),
         )  # fmt: skip
         grid.add_row(
-            "", "Spearman", "", *(_figure(by_lag[lag].spearman) for lag in lags),
+            "", "Spearman", "", *(figure(by_lag[lag].spearman, 2) for lag in lags),
             _interval(at_zero.spearman_low, at_zero.spearman_high),
         )  # fmt: skip
     return grid
-
-
-def _figure(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
 
 
 def _interval(low: float, high: float) -> str:

@@ -60,8 +60,8 @@ def show_locations(evaluation: Evaluation[LocationsResult], min_stay_s: float, p
     grid = _grid("pings", "devices", "ARI stays", "of stays", "ARI minutes", "of minutes", "true", "found")
     for every_s, _, result in evaluation.results:
         grid.add_row(
-            _every(every_s), f"{len(result.devices):,}", _figure(result.stays.mean), _share(result.share_of_stays),
-            _figure(result.minutes.mean), _share(result.share_of_minutes),
+            _every(every_s), f"{len(result.devices):,}", figure(result.stays.mean), share(result.share_of_stays, 0),
+            figure(result.minutes.mean), share(result.share_of_minutes, 0),
             f"{result.n_places_true:,}", f"{result.n_places_found:,}",
         )  # fmt: skip
     console.print(grid)
@@ -111,10 +111,10 @@ def _figures(scored: Scored) -> list[str]:
     pooled = scored.pooled
     return [
         f"{pooled.n:,}",
-        *(_figure(value) for value in (pooled.f1_stop, pooled.f1_move, pooled.macro_f1)),
-        _figure(scored.always_stop.macro_f1),
-        _figure(pooled.mcc),
-        _figure(scored.mean_over_devices.macro_f1),
+        *(figure(value) for value in (pooled.f1_stop, pooled.f1_move, pooled.macro_f1)),
+        figure(scored.always_stop.macro_f1),
+        figure(pooled.mcc),
+        figure(scored.mean_over_devices.macro_f1),
     ]
 
 
@@ -144,20 +144,20 @@ def _devices_grid(each: Thinned[StaysResult]) -> Grid:
         stays, pings, minutes = device.stays, device.pings, device.minutes
         counts = (stays.n_true, stays.n_found, stays.n_split, stays.n_false, stays.n_merged)
         grid.add_row(
-            str(device.rank), *_of(pings), _figure(pings.mcc), *_of(minutes), *(f"{n:,}" for n in counts)
+            str(device.rank), *_of(pings), figure(pings.mcc), *_of(minutes), *(f"{n:,}" for n in counts)
         )  # fmt: skip
     return grid
 
 
 def _of(scores: Scores) -> tuple[str, str]:
-    return f"{scores.n:,}", _figure(scores.macro_f1)
+    return f"{scores.n:,}", figure(scores.macro_f1)
 
 
 def _places_grid(each: Thinned[LocationsResult]) -> Grid:
     names = ("stays", "ARI", "minutes", "ARI", "places true", "found")
     grid = _grid("device", *names, title=f"By device, {_every(each.every_s)}")
     for d in each.result.devices:
-        figures = (f"{d.n_stays:,}", _figure(d.ari_stays), f"{d.n_minutes:,}", _figure(d.ari_minutes))
+        figures = (f"{d.n_stays:,}", figure(d.ari_stays), f"{d.n_minutes:,}", figure(d.ari_minutes))
         grid.add_row(str(d.rank), *figures, f"{d.n_places_true:,}", f"{d.n_places_found:,}")
     return grid
 
@@ -166,12 +166,14 @@ def _every(every_s: float) -> str:
     return f"{every_s / 60:g} min" if every_s else "all pings"
 
 
-def _figure(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def figure(value: float, n_decimals: int = 3) -> str:
+    """Return a score or probability as text, a dash where there is none (NaN)."""
+    return "–" if math.isnan(value) else f"{value:.{n_decimals}f}"
 
 
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
+def share(value: float, n_decimals: int = 1) -> str:
+    """Return a share in percent as text, a dash where there is none (NaN)."""
+    return "–" if math.isnan(value) else f"{100 * value:.{n_decimals}f} %"
 
 
 def _seconds(errors: Quartiles) -> tuple[str, str]:

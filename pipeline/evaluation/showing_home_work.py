@@ -1,13 +1,12 @@
 """Scores of homes and workplaces for people: figures, no ids and no positions."""
 
-import math
-
 from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.evaluation.home_work import ROLES, RoleScores
 from pipeline.evaluation.home_work_run import HomeWorkEvaluation
+from pipeline.evaluation.showing import figure, share
 
 NOTE = (
     "P, R, F1 over time: hours truly in the role and in a place found in it on that day. Over places: ever truly, and "
@@ -33,17 +32,13 @@ def show_home_work(evaluation: HomeWorkEvaluation) -> None:
 
 def _grid(evaluation: HomeWorkEvaluation, role: str) -> Grid:
     first: RoleScores = getattr(next(iter(evaluation.results.values())), role)
-    seen = _share(evaluation.seen_share[role])
+    seen = share(evaluation.seen_share[role])
     title = f"{role}: {first.n_people:,} people with a true one, {first.true_h:,.0f} h there, {seen} of it seen"
     grid = Grid(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
     for k, name in enumerate(("found by", "time P", "R", "F1", "places P", "R", "F1", "none", "right", "false")):
         grid.add_column(name, justify="left" if k == 0 else "right", no_wrap=True)
     for name, scores in evaluation.results.items():
         of: RoleScores = getattr(scores, role)
-        rates = (f"{value:.3f}" if not math.isnan(value) else "–" for value in (*of.time, *of.places))
-        grid.add_row(name, *rates, _share(of.undetected_share), _share(of.right_share), f"{of.n_false_people:,}")
+        rates = (figure(value) for value in (*of.time, *of.places))
+        grid.add_row(name, *rates, share(of.undetected_share), share(of.right_share), f"{of.n_false_people:,}")
     return grid
-
-
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
