@@ -12,7 +12,7 @@ from pipeline.study import StudyError
 
 @pytest.mark.parametrize("table", ["visits", "employment", "no_such_table"])
 def test_a_table_that_cannot_be_read_is_a_wrong_root(tmp_path, table):
-    with pytest.raises(StudyError, match="^--root: "):
+    with pytest.raises(StudyError, match=r"^--root: "):
         load_or_explain(table, tmp_path)
 
 
