@@ -20,7 +20,8 @@ IS_UNDECIDED = Column(
 KNOWN_ON = Column(
     "known_on",
     pa.date32(),
-    "Monday after the week with which the absence had lasted long enough; null unless at risk",
+    "Monday after the week with which the absence had lasted long enough and after the baseline's end; all else, such "
+    "as places and workplaces, is known from the whole study; null unless at risk",
     "local date",
     is_nullable=True,
 )
@@ -83,8 +84,12 @@ PRESENCE = Table(
             0,
             is_nullable=True,
         ),
-        Column("is_absent", pa.bool_(), "Observed, and both ratios at or below their thresholds"),
-        Column("has_new_work", pa.bool_(), "Another place is the workplace now"),
+        Column(
+            "is_absent",
+            pa.bool_(),
+            "Observed, both ratios at or below their thresholds, no new work and no hours at work on other days",
+        ),
+        Column("has_new_work", pa.bool_(), "Another place is a workplace now, a new or a second one"),
         IS_AT_RISK,
         IS_UNDECIDED,
         Column(
@@ -99,7 +104,8 @@ PRESENCE = Table(
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
     notes="Every week that holds a date of the study, also those of the baseline itself. An absence that lasts long "
-    "enough puts the device at risk from its first week on: the table looks back.",
+    "enough puts the device at risk from its first week on: the table looks back, and so no date of the study could "
+    "have had it.",
 )
 
 SECTOR_ABSENCE = Table(
@@ -141,7 +147,8 @@ SECTOR_ABSENCE = Table(
     key=("window_started", "wave", "sector"),
     shard=Shard.STUDY,
     notes="1 - min(R / r, 1), zero where r is zero (reading 1); reading 2 is a switch of the stage. Over waves, r and "
-    "R add up to all absence and all telework expected. Devices whose workplace lies in no area with jobs on file are "
+    "R add up to all absence and all telework expected, but in the lead weeks of a wave, whose R is that of its first "
+    "week. Devices whose workplace lies in no area with jobs on file are "
     "of the sector unknown.",
 )
 
@@ -183,7 +190,10 @@ EMPLOYMENT = Table(
             "local date",
             is_nullable=True,
         ),
-        replace(KNOWN_ON, description="Monday from which the data could tell; null unless status is not_employed"),
+        replace(
+            KNOWN_ON,
+            description="As in presence: no date to know a loss on in real time; null unless status is not_employed",
+        ),
     ),
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,

@@ -16,6 +16,19 @@ STREAM = "sectors"
 """Name of the stream of random numbers that draws are made with."""
 
 
+def waves_of(since_on: pd.Series, started_on: np.ndarray, finished_on: np.ndarray) -> np.ndarray:
+    """Return the wave of telework that each absence began with, counted from 1; 0 for none.
+
+    `since_on`: Monday of each absence's first week, missing where there is none. A wave takes in the absences that
+    began from its `started_on` to its `finished_on`, both Mondays; waves do not overlap.
+    """
+    since = since_on.to_numpy()
+    found = np.zeros(since.size, np.int64)
+    for k, (first, last) in enumerate(zip(started_on, finished_on, strict=True)):
+        found[(first <= since) & (since <= last)] = k + 1
+    return found
+
+
 class SectorWeights(NamedTuple):
     """How probable it is that each device works in each industry."""
 

@@ -1,7 +1,7 @@
 """Windows of local dates in which measures are taken: one definition for every table of measures."""
 
 from datetime import date
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,10 @@ from pydantic import Field, field_validator
 from pipeline.params import Params
 
 WindowKind = Literal["study", "month", "week", "day"]
+Days = TypeVar("Days", int, np.ndarray)
+WEEK_DAYS = 7
+EPOCH_WEEKDAY = 3
+"""Days from a Monday to 1970-01-01, a Thursday."""
 
 
 class WindowParams(Params):
@@ -37,11 +41,25 @@ def window_starts(dates: pd.Series, kind: WindowKind, study_start: date) -> pd.S
     elif kind == "month":
         starts = days.astype("datetime64[M]").astype("datetime64[D]")
     elif kind == "week":
-        since_monday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
-        starts = days - since_monday
+        starts = monday_of(days.astype(np.int64)).astype("datetime64[D]")
     else:
         starts = days
     return pd.Series(starts.astype("datetime64[s]"), index=dates.index)
+
+
+def monday_of(day: Days) -> Days:
+    """Return the Monday of the week of each day, both in days since 1970."""
+    return day - (day + EPOCH_WEEKDAY) % WEEK_DAYS
+
+
+def to_days(dates: pd.Series) -> np.ndarray:
+    """Return local dates, none missing, as days since 1970: int64."""
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def to_dates(days: np.ndarray) -> np.ndarray:
+    """Return days since 1970 as local dates: datetime64[s], midnight."""
+    return days.astype("datetime64[D]").astype("datetime64[s]")
 
 
 def group_starts(*keys: np.ndarray) -> np.ndarray:

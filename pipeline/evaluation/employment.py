@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_contracts import EMPLOYMENT
 from pipeline.evaluation.scores import ratio
 from pipeline.evaluation.spells import (
     EMPLOYED,
@@ -22,14 +23,14 @@ from pipeline.evaluation.spells import (
     status_by_week,
 )
 from pipeline.study import StudyError
+from pipeline.windows import WEEK_DAYS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-FOUND = ("employed", "remote", "not_employed", "unknown")
+FOUND = EMPLOYMENT.column("status").values or ()
 """Statuses of EMPLOYMENT in the order of their numbers."""
 N_BINS = 10
-WEEK_DAYS = 7
 NO_DAY = -(2**31)
 SPELL_WEEKS = (2, 4, 8, 16)
 """Bounds of the classes of lengths of true spells without work, in weeks."""
@@ -113,7 +114,8 @@ class Losses(NamedTuple):
     dated: Quartiles
     """`lost_on` of that week minus the true first day."""
     told: Quartiles
-    """Delay of an observer in real time: from the true first day to when the data could tell."""
+    """From the true first day to when the absence had lasted long enough, the found week was over, and so was the
+    baseline; all else is known from the whole study, so an observer in real time would be told no earlier."""
 
 
 class EmploymentResult(NamedTuple):

@@ -30,35 +30,35 @@ class Absences(NamedTuple):
 def follow_absence(
     group_start: NDArray[np.int64],
     state: NDArray[np.int8],
-    expected_visits: NDArray[np.float64],
+    missed_visits: NDArray[np.float64],
     min_weeks: int,
-    min_expected_visits: float,
+    min_missed_visits: float,
     max_unseen_weeks: int,
 ) -> Absences:
     """Return the absence that each week belongs to, and whether that absence lasted long enough.
 
     Group g owns the consecutive weeks ``group_start[g]:group_start[g + 1]`` of `state` (UNSEEN, ABSENT, BACK) and of
-    `expected_visits`, the visits to work that would have been seen in the week had nothing changed. An absence is a
-    run of absent weeks; unseen ones neither break nor lengthen it, unless there are more than `max_unseen_weeks` in a
-    row. It is LASTING once it has `min_weeks` absent weeks and `min_expected_visits` are missing over them: a Poisson
-    number of that mean is zero with probability exp(-min_expected_visits). Shorter ones are BRIEF where the device is
-    back after them, UNDECIDED where the record ends or falls silent. The verdict holds for all weeks of the absence.
+    `missed_visits`, the visits to work expected in the week less those made. An absence is a run of absent weeks;
+    unseen ones neither break nor lengthen it, unless there are more than `max_unseen_weeks` in a row. It is LASTING
+    once it has `min_weeks` absent weeks that missed `min_missed_visits` between them: a Poisson number of that mean is
+    zero with probability exp(-min_missed_visits). Shorter ones are BRIEF where the device is back after them,
+    UNDECIDED where the record ends or falls silent. The verdict holds for all weeks of the absence.
 
     ValueError where arrays do not cover the same weeks or a threshold is below 1 week or 0 visits.
     """
-    if group_start[0] != 0 or not state.size == expected_visits.size == group_start[-1]:
-        raise ValueError("group_start, state and expected_visits must cover the same weeks")
-    if min_weeks < 1 or not min_expected_visits >= 0 or max_unseen_weeks < 0:
+    if group_start[0] != 0 or not state.size == missed_visits.size == group_start[-1]:
+        raise ValueError("group_start, state and missed_visits must cover the same weeks")
+    if min_weeks < 1 or not min_missed_visits >= 0 or max_unseen_weeks < 0:
         raise ValueError("an absence lasts at least a week and misses no fewer than 0 visits")
-    return Absences(*_follow(group_start, state, expected_visits, min_weeks, min_expected_visits, max_unseen_weeks))
+    return Absences(*_follow(group_start, state, missed_visits, min_weeks, min_missed_visits, max_unseen_weeks))
 
 
 @kernel
-def _follow(group_start, state, expected_visits, min_weeks, min_expected_visits, max_unseen_weeks):
+def _follow(group_start, state, missed_visits, min_weeks, min_missed_visits, max_unseen_weeks):
     n = state.size
     verdict, since, known = np.zeros(n, np.int8), np.full(n, -1), np.full(n, -1)
     for g in range(group_start.size - 1):
-        first, told, n_absent, n_unseen, missing = -1, -1, 0, 0, 0.0
+        first, told, n_absent, n_unseen, missed = -1, -1, 0, 0, 0.0
         for k in range(group_start[g], group_start[g + 1]):
             if state[k] == UNSEEN:
                 n_unseen += 1
@@ -71,11 +71,11 @@ def _follow(group_start, state, expected_visits, min_weeks, min_expected_visits,
             if state[k] == BACK:
                 continue
             if first < 0:
-                first, told, n_absent, missing = k, -1, 0, 0.0
+                first, told, n_absent, missed = k, -1, 0, 0.0
             since[k] = first
             n_absent += 1
-            missing += expected_visits[k]
-            if told < 0 and n_absent >= min_weeks and missing >= min_expected_visits:
+            missed += missed_visits[k]
+            if told < 0 and n_absent >= min_weeks and missed >= min_missed_visits:
                 told = k
         if first >= 0:
             _judge(verdict, known, since, first, group_start[g + 1], told, UNDECIDED)

@@ -11,10 +11,7 @@ from pipeline.kernels.capacity import count_familiar
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import group_starts, window_starts
-
-MONDAY = 4
-"""Days from 1970-01-01 to a Monday: every Monday is this many days past a multiple of seven."""
+from pipeline.windows import WEEK_DAYS, group_starts, monday_of, to_dates, to_days, window_starts
 
 
 class CapacityParams(Params):
@@ -43,11 +40,10 @@ def capacity(visits: pd.DataFrame, study: Study, params: CapacityParams) -> pd.D
     visits = visits.sort_values(["device_id", "window_started"], kind="stable", ignore_index=True)
     device = visits["device_id"].to_numpy()
     start = group_starts(device)
-    days = visits["window_started"].to_numpy().astype("datetime64[D]").astype(np.int64)
     found = count_familiar(
         start,
         visits["location_id"].to_numpy().astype(np.int64),
-        days // 7,
+        to_days(visits["window_started"]) // WEEK_DAYS,
         np.round(visits["dwell_s"].to_numpy() * 1e6).astype(np.int64),
         params.window_weeks,
         params.min_visits,
@@ -67,4 +63,4 @@ def capacity(visits: pd.DataFrame, study: Study, params: CapacityParams) -> pd.D
 
 def _mondays(week: np.ndarray) -> np.ndarray:
     """Return the Monday of each week, numbered by the days from 1970 to its Monday over 7, rounded down."""
-    return (week * 7 + MONDAY).astype("datetime64[D]").astype("datetime64[s]")
+    return to_dates(monday_of((week + 1) * WEEK_DAYS))

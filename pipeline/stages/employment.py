@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from data_contracts import EMPLOYMENT, JOBS, PRESENCE, SECTOR_ABSENCE
 from pipeline.params import Params
-from pipeline.sectors import NO_WAVE, UNKNOWN, Assignment, SectorWeights, sector_weights
+from pipeline.sectors import NO_WAVE, UNKNOWN, Assignment, SectorWeights, sector_weights, waves_of
 from pipeline.stage import stage
 
 
@@ -74,10 +74,8 @@ def _loss_of_sectors(presence: pd.DataFrame, sector_absence: pd.DataFrame, names
 def _wave(absent_since_on: pd.Series, sector_absence: pd.DataFrame) -> pd.Series:
     """Return the name of the wave of telework that each absence began with."""
     waves = sector_absence[["wave", "wave_started_on", "wave_finished_on"]].dropna().drop_duplicates()
-    names = pd.Series([NO_WAVE] * len(absent_since_on), dtype="str")
-    for wave in waves.itertuples(index=False):
-        names[absent_since_on.between(wave.wave_started_on, wave.wave_finished_on)] = wave.wave
-    return names
+    number = waves_of(absent_since_on, waves["wave_started_on"].to_numpy(), waves["wave_finished_on"].to_numpy())
+    return pd.Series([NO_WAVE, *waves["wave"]], dtype="str").take(number)
 
 
 def _status(loss: np.ndarray, is_at_risk: np.ndarray, params: EmploymentParams) -> np.ndarray:

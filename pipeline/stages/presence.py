@@ -11,7 +11,6 @@ from pipeline.kernels.job_loss import ABSENT, BACK, LASTING, UNDECIDED, UNSEEN, 
 from pipeline.kernels.presence import (
     HOUR_US,
     DayPieces,
-    DayRates,
     cut_at_midnights,
     day_rates,
     distances_m,
@@ -23,10 +22,9 @@ from pipeline.kernels.presence import (
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
+from pipeline.windows import WEEK_DAYS, monday_of, to_dates, to_days
 
-WEEK_DAYS, WORK_DAYS = 7, 5
-MONDAY = 3
-"""1970-01-01 was a Thursday, three days after a Monday."""
+WORK_DAYS = 5
 SECOND_US = 1_000_000
 
 
@@ -50,8 +48,9 @@ class PresenceParams(Params):
     that is not observed."""
     persistence_weeks: int = Field(default=3, ge=1)
     """An absence counts from so many absent weeks on, back to its first week; shorter ones are leave and illness."""
-    min_expected_visits: float = Field(default=4.6, ge=0)
-    """It must also miss so many visits: a Poisson number of mean 4.6 is zero once in a hundred times."""
+    min_missed_visits: float = Field(default=4.6, ge=0)
+    """It must also miss so many visits, those expected less those made: a Poisson number of mean 4.6 is zero once in a
+    hundred times."""
     max_unobserved_weeks: int = Field(default=4, ge=0)
     """Unobserved weeks neither break nor lengthen an absence, unless there are more than these in a row."""
     new_work_confidence: float = Field(default=0.5, ge=0, le=1)
@@ -64,7 +63,10 @@ class PresenceParams(Params):
     new_work_days: int = Field(default=2, ge=1, le=5)
     """... on so many weekdays of a week, ..."""
     new_work_weeks: int = Field(default=2, ge=1)
-    """... for so many weeks in a row."""
+    """... for so many weeks in a row, ..."""
+    new_work_baseline_share: float = Field(default=0.5, gt=0, le=1)
+    """... unless it was as regular in so large a share of the observed weeks of the baseline: then it is not new. A
+    second job of the baseline that `home_work` takes for a workplace still keeps its holder at work."""
     day_from: float = Field(default=6.0, ge=0, le=24)
     """Local clock hour from which on a stay may be work at a place that is not known as a workplace."""
     day_to: float = Field(default=20.0, ge=0, le=24)
@@ -118,6 +120,8 @@ class _Week(NamedTuple):
     hours_ratio: np.ndarray
     usual_us: np.ndarray
     """Time at work in a whole usual week; shape (n_devices, 1)."""
+    is_baseline: np.ndarray
+    """Whether the week holds a day of the baseline."""
 
 
 @stage(reads=(VISITS, COVERAGE, HOME_WORK), writes=PRESENCE, params=PresenceParams, needs=("study",))
@@ -132,7 +136,9 @@ def presence(
     visit counts on the local day it starts on; its hours are cut at local midnights. The baseline is the span of the
     baseline rows of `home_work`; its own weeks have rows like all others. Weeks at the edges of the study hold fewer
     days and are judged if enough of them were observed. The table looks back: an absence that lasts long enough puts
-    the device at risk from its first week on, `known_on` says when that could be told.
+    the device at risk from its first week on, and `known_on` says when it had lasted long enough, the earliest after
+    the baseline. No date of the study could have had the table as it is: places, workplaces and what a week usually
+    holds are known from all of it.
     """
     homes, baseline = _main_places(home_work)
     grid = _grid_of(baseline, study)
@@ -145,10 +151,12 @@ def presence(
     is_absent &= week.hours_ratio <= params.max_hours_ratio
     has_new_work = _new_work(seen, pieces, home_work, grid, week, params)
     is_back = (week.is_observed & ~is_absent) | has_new_work | (week.work_us > params.max_hours_ratio * week.usual_us)
+    is_absent &= ~is_back
     state = np.where(is_back, BACK, np.where(is_absent, ABSENT, UNSEEN)).astype(np.int8)
     start = np.arange(grid.shape[0] + 1) * grid.n_weeks
-    limits = params.persistence_weeks, params.min_expected_visits, params.max_unobserved_weeks
-    absences = follow_absence(start, state.ravel(), week.expected_visits.ravel(), *limits)
+    missed = np.where(week.is_observed, week.expected_visits * np.maximum(1 - week.visit_ratio, 0), 0.0)
+    limits = params.persistence_weeks, params.min_missed_visits, params.max_unobserved_weeks
+    absences = follow_absence(start, state.ravel(), missed.ravel(), *limits)
     return _rows(grid, homes, baseline, week, is_absent, has_new_work, absences)
 
 
@@ -160,13 +168,9 @@ def _main_places(home_work: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _grid_of(baseline: pd.DataFrame, study: Study) -> _Grid:
-    first, last = (np.datetime64(day, "D").astype(np.int64) for day in (study.start, study.end))
-    monday = first - (first + MONDAY) % WEEK_DAYS
-    return _Grid(baseline["device_id"].to_numpy(), int(monday), int((last - monday) // WEEK_DAYS + 1))
-
-
-def _days(dates: pd.Series) -> np.ndarray:
-    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
+    first, last = (int(np.datetime64(day, "D").astype(np.int64)) for day in (study.start, study.end))
+    monday = monday_of(first)
+    return _Grid(baseline["device_id"].to_numpy(), monday, (last - monday) // WEEK_DAYS + 1)
 
 
 def _roles(seen: pd.DataFrame, baseline: pd.DataFrame, home_work: pd.DataFrame, params: PresenceParams) -> np.ndarray:
@@ -208,28 +212,28 @@ def _weeks(
     row, is_work = seen["row"].to_numpy(), (seen["role"] == "work").to_numpy()
     piece_cell = grid.cell_of(row[pieces.row], pieces.day)
     length_us = pieces.finish_us - pieces.start_us
-    visits = grid.sum(grid.cell_of(row, _days(seen["date"])), is_work.astype(np.int64))
+    visits = grid.sum(grid.cell_of(row, to_days(seen["date"])), is_work.astype(np.int64))
     work_us = grid.sum(piece_cell, np.where(is_work[pieces.row], length_us, 0))
-    covered = grid.cell_of(grid.row_of(coverage["device_id"].to_numpy()), _days(coverage["date"]))
+    covered = grid.cell_of(grid.row_of(coverage["device_id"].to_numpy()), to_days(coverage["date"]))
     hours = grid.sum(covered, coverage["hours_observed"].to_numpy().astype(np.int64))
     is_seen = hours >= params.min_observed_hours
     is_seen |= grid.sum(piece_cell, length_us) >= params.min_visit_hours * HOUR_US
     kind = grid.kind if params.apart_weekends else np.zeros_like(grid.kind)
     day = np.arange(grid.shape[1]) + grid.first_day
-    first, last = (_days(baseline[name])[:, None] for name in ("window_started", "window_finished"))
-    rates = day_rates(visits, work_us, is_seen & (first <= day) & (day <= last), kind, 2)
-    return _compare(visits, work_us, is_seen, rates, kind, params)
+    first, last = (to_days(baseline[name])[:, None] for name in ("window_started", "window_finished"))
+    return _compare(visits, work_us, is_seen, (first <= day) & (day <= last), kind, params)
 
 
 def _compare(
     visits: np.ndarray,
     work_us: np.ndarray,
     is_seen: np.ndarray,
-    rates: DayRates,
+    is_baseline: np.ndarray,
     kind: np.ndarray,
     params: PresenceParams,
 ) -> _Week:
-    """Return by week what was seen beside what was to be expected."""
+    """Return by week what was seen beside what was to be expected; arrays of shape (n_devices, n_days)."""
+    rates = day_rates(visits, work_us, is_seen & is_baseline, kind, 2)
     n_observed_days = weekly(is_seen)
     due_visits, due_hours = (expected(rate, is_seen, kind) for rate in rates)
     is_observed = (n_observed_days >= params.min_observed_days) & (due_visits > 0) & (due_hours > 0)
@@ -239,9 +243,10 @@ def _compare(
     )
     usual_week = np.bincount(kind[:WEEK_DAYS], minlength=rates.hours.shape[1])
     usual_us = (rates.hours * usual_week).sum(axis=1, keepdims=True) * HOUR_US
-    n_work_visits, total_us = weekly(visits), weekly(work_us)
+    n_work_visits, total_us, in_baseline = weekly(visits), weekly(work_us), weekly(is_baseline) > 0
     return _Week(
-        n_observed_days, n_work_visits, total_us, due_visits, is_observed, visit_ratio, hours_ratio, usual_us
+        n_observed_days, n_work_visits, total_us, due_visits, is_observed, visit_ratio, hours_ratio, usual_us,
+        in_baseline,
     )  # fmt: skip
 
 
@@ -253,7 +258,7 @@ def _new_work(
     week: _Week,
     params: PresenceParams,
 ) -> np.ndarray:
-    """Return in which weeks another place is the workplace: shape (n_devices, n_weeks)."""
+    """Return in which weeks another place is a workplace, new or a second one: shape (n_devices, n_weeks)."""
     is_other = (seen["role"] == "other").to_numpy()[pieces.row]
     row = pieces.row[is_other]
     day = pieces.day[is_other] - grid.first_day
@@ -270,7 +275,10 @@ def _new_work(
     )
     days = days[(day >= 0) & (day < grid.shape[1])]
     found = np.zeros((grid.shape[0], grid.n_weeks), np.bool_)
-    for rows, weeks in (_known_workplaces(days, home_work, grid, week, params), _regular_places(days, params)):
+    for rows, weeks in (
+        _known_workplaces(days, home_work, grid, week, params),
+        _regular_places(days, grid, week, params),
+    ):
         found[rows, weeks] = True
     return found
 
@@ -290,20 +298,30 @@ def _known_workplaces(
     return spent["row"].to_numpy()[is_enough], spent["week"].to_numpy()[is_enough]
 
 
-def _regular_places(days: pd.DataFrame, params: PresenceParams) -> tuple[np.ndarray, np.ndarray]:
-    """Return (device row, week) of regular weekday presence by day at one place that is no home."""
+def _regular_places(
+    days: pd.DataFrame, grid: _Grid, week: _Week, params: PresenceParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (device row, week) of regular weekday presence by day at one place that is no home, and new."""
     by_day = days["day_us"].groupby([days["row"], days["location_id"], days["day"]]).sum().reset_index()
     by_day = by_day[by_day["day_us"] >= params.new_work_day_hours * HOUR_US]
     keys = [by_day["row"], by_day["location_id"], (by_day["day"] // WEEK_DAYS).rename("week")]
     by_week = by_day.groupby(keys).size().rename("n_days").reset_index()
     by_week = by_week[by_week["n_days"] >= params.new_work_days]
-    place = by_week[["row", "location_id"]].to_numpy()
-    week = by_week["week"].to_numpy()
+    by_week = by_week[_is_in_run(by_week, params.new_work_weeks)]
+    row, at = by_week["row"].to_numpy(), by_week["week"].to_numpy()
+    n_before = by_week.assign(n=week.is_baseline[row, at]).groupby(["row", "location_id"])["n"].transform("sum")
+    n_baseline = (week.is_baseline & week.is_observed).sum(axis=1)
+    is_old = n_before.to_numpy() >= np.maximum(params.new_work_baseline_share * n_baseline[row], 1)
+    return row[~is_old], at[~is_old]
+
+
+def _is_in_run(by_week: pd.DataFrame, min_weeks: int) -> np.ndarray:
+    """Return which rows (row, location_id, week; in this order) are part of so many weeks in a row at one place."""
+    place, week = by_week[["row", "location_id"]].to_numpy(), by_week["week"].to_numpy()
     is_next = np.zeros(week.size, np.bool_)
     is_next[1:] = (place[1:] == place[:-1]).all(axis=1) & (np.diff(week) == 1)
     run = np.cumsum(~is_next) - 1
-    is_regular = np.bincount(run, minlength=1)[run] >= params.new_work_weeks if run.size else is_next
-    return by_week["row"].to_numpy()[is_regular], week[is_regular]
+    return np.bincount(run)[run] >= min_weeks if run.size else is_next
 
 
 def _rows(
@@ -319,10 +337,11 @@ def _rows(
     device = np.repeat(np.arange(grid.shape[0]), grid.n_weeks)
     monday = grid.first_day + WEEK_DAYS * np.tile(np.arange(grid.n_weeks), grid.shape[0])
     home_tract = homes["tract_geoid"].reindex(grid.device_id)
+    baseline_over = monday_of(to_days(baseline["window_finished"])) + WEEK_DAYS
     return pd.DataFrame(
         {
             "device_id": grid.device_id[device],
-            "window_started": _dates(monday),
+            "window_started": to_dates(monday),
             "home_tract_geoid": home_tract.array.take(device),
             "work_location_id": baseline["location_id"].to_numpy()[device],
             "work_tract_geoid": baseline["tract_geoid"].array.take(device),
@@ -337,13 +356,12 @@ def _rows(
             "has_new_work": has_new_work.ravel(),
             "is_at_risk": absences.verdict == LASTING,
             "is_undecided": absences.verdict == UNDECIDED,
-            "absent_since_on": _dates(monday, absences.since),
-            "known_on": _dates(monday + WEEK_DAYS, absences.known),
+            "absent_since_on": _dates_at(monday, absences.since),
+            "known_on": np.maximum(_dates_at(monday + WEEK_DAYS, absences.known), to_dates(baseline_over)[device]),
         }
     )
 
 
-def _dates(days: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
-    """Return local dates from days since 1970; with `at`, those of the rows it names, missing where it is below 0."""
-    dates = days.astype("datetime64[D]").astype("datetime64[s]")
-    return dates if at is None else np.where(at >= 0, dates[at], np.datetime64("NaT", "s"))
+def _dates_at(days: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return local dates of the rows named by `at`, from days since 1970; missing where it is below 0."""
+    return np.where(at >= 0, to_dates(days[at]), np.datetime64("NaT", "s"))

@@ -11,13 +11,11 @@ from pydantic import Field, field_validator, model_validator
 from data_contracts import JOBS, PRESENCE, SECTOR_ABSENCE, TELEWORK
 from pipeline.kernels.job_loss import Waves, loss_probability, telework_waves
 from pipeline.params import Params
-from pipeline.sectors import NO_WAVE, Assignment, sector_weights, telework_shares
+from pipeline.sectors import NO_WAVE, Assignment, sector_weights, telework_shares, waves_of
 from pipeline.stage import stage
 from pipeline.sums import from_fixed, group_sums, to_fixed
+from pipeline.windows import WEEK_DAYS, monday_of, to_dates, to_days
 
-WEEK_DAYS = 7
-MONDAY = 3
-"""1970-01-01 was a Thursday, three days after a Monday."""
 EPOCH = date(1970, 1, 1)
 
 
@@ -39,20 +37,23 @@ class TeleworkSpan(Params):
 
 
 class SectorAbsenceParams(Params):
-    """How industries are assigned, and how many of their workers are expected to work away."""
+    """How industries are assigned, and how many of their workers are expected to work away. All defaults are ours."""
 
     assignment: Assignment = "fractional"
-    """A device's industry: "fractional", the shares of the jobs in the area of its workplace; "draw", one of them."""
+    """A device's industry: "fractional", the shares of the jobs in the area of its workplace (method page 2.5,
+    reconstruction [I]); "draw", one of them (ours)."""
     reading: Literal[1, 2] = 1
     """Of the formula (method page 2.5): 1, absent beside able to telework; 2, observed beside expected presence."""
     telework_uptake: float = Field(default=1.0, ge=0, le=1)
-    """Share of those able to work at home who do, on dates outside `telework_spans`. 1 is the formula as documented;
-    then an industry shows no loss until more of it is absent than can telework, so in ordinary times set 0."""
+    """Share of those able to work at home who do, on dates outside `telework_spans` (ours). 1 is the formula as
+    reconstructed (reading 1, method page 2.5 [I]); then an industry shows no loss until more of it is absent than can
+    telework, so in ordinary times set 0."""
     telework_spans: tuple[TeleworkSpan, ...] = ()
     """Dates with another uptake, such as a lockdown; they may not overlap. A week takes the mean over its days."""
     absences: Literal["by_wave", "together"] = "by_wave"
     """"by_wave": telework explains absences that began as its uptake rose above `telework_uptake`, no others (ours; the
-    same as "together" without such spans); "together": any absence may be telework, the formula as documented."""
+    same as "together" without such spans); "together": any absence may be telework, the formula as reconstructed
+    (reading 1, method page 2.5 [I])."""
     wave_lead_weeks: int = Field(default=1, ge=0)
     """by_wave: also absences that began so many weeks before: who is seen seldom is dated too early (ours)."""
     prior_devices: float = Field(default=5.0, ge=0)
@@ -85,7 +86,7 @@ class _Uptake(NamedTuple):
     @property
     def mondays(self) -> tuple[np.ndarray, np.ndarray]:
         """First and last Monday of each wave."""
-        return _dates(self.first + WEEK_DAYS * self.waves.first), _dates(self.first + WEEK_DAYS * self.waves.last)
+        return to_dates(self.first + WEEK_DAYS * self.waves.first), to_dates(self.first + WEEK_DAYS * self.waves.last)
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +98,7 @@ def _uptake(params: SectorAbsenceParams) -> _Uptake:
     """Return the uptake from where the first wave can begin to the week after the last span."""
     days = [day for span in params.telework_spans for day in (span.start, span.end)] or [EPOCH]
     low, high = ((day - EPOCH).days for day in (min(days), max(days)))
-    first = low - (low + MONDAY) % WEEK_DAYS - WEEK_DAYS * (1 + params.wave_lead_weeks)
+    first = monday_of(low) - WEEK_DAYS * (1 + params.wave_lead_weeks)
     n_weeks = (high - first) // WEEK_DAYS + 2
     daily = np.array([params.uptake_on(EPOCH + timedelta(days=first + k)) for k in range(n_weeks * WEEK_DAYS)])
     # The formula's second reading compares presence, which has no waves.
@@ -105,10 +106,6 @@ def _uptake(params: SectorAbsenceParams) -> _Uptake:
     rest = np.minimum(daily, params.telework_uptake) if is_by_wave else daily
     excess, other = (part.reshape(n_weeks, WEEK_DAYS).mean(axis=1) for part in (daily - rest, rest))
     return _Uptake(first, telework_waves(excess, params.wave_lead_weeks), other)
-
-
-def _dates(days: np.ndarray) -> np.ndarray:
-    return days.astype("datetime64[D]").astype("datetime64[ms]")
 
 
 def _finish(
@@ -147,21 +144,17 @@ def _finish(
 
 def _monday(mondays: np.ndarray, k: int) -> np.datetime64:
     """Return the Monday of wave k - 1; missing for what belongs to none."""
-    return mondays[k - 1] if k else np.datetime64("NaT", "ms")
+    return mondays[k - 1] if k else np.datetime64("NaT", "s")
 
 
 def _level(window_started: pd.Series, uptake: _Uptake, k: int, params: SectorAbsenceParams) -> np.ndarray:
     """Return in each row's week the uptake that wave k - 1 accounts for; k of 0: all that no wave does."""
-    week = (_days(window_started) - uptake.first) // WEEK_DAYS
+    week = (to_days(window_started) - uptake.first) // WEEK_DAYS
     is_inside = (week >= 0) & (week < uptake.rest.size)
     at = np.where(is_inside, week, 0)
     if k:
         return np.where(is_inside, uptake.waves.uptake[at, k - 1], 0.0)
     return np.where(is_inside, uptake.rest[at], params.telework_uptake)
-
-
-def _days(dates: pd.Series) -> np.ndarray:
-    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
 @stage(
@@ -178,10 +171,11 @@ def sector_absence(
 
     r of the method is the share of an industry's weight that is at risk among devices observed in the week; a device
     whose absence is undecided counts as not observed. R is the share of its jobs that can be done at home times the
-    uptake of telework in the week. P = 1 - min(R / r, 1) (method page 2.5, reported second hand [S]; definitions are
-    reconstructions [I]). Where telework spread in waves, r, R and P are of the absences that began with each wave, and
-    of all others; added up over waves, r and R are those of the method (ours). Without `jobs` all devices are of the
-    sector unknown; without `telework` R is 0, so everyone at risk has lost the job.
+    uptake of telework in the week. P = 1 - min(R / r, 1) (method page 2.5, reported second hand [S]; what r and R are
+    is reconstructed, reading 1 [I]). Where telework spread in waves, r, R and P are of the absences that began with
+    each wave, and of all others (ours). Added up over waves, they are r and R of all absences, but in the lead weeks,
+    where R of a wave is already that of its first week. Without `jobs` all devices are of the sector unknown; without
+    `telework` R is 0, so everyone at risk has lost the job.
     """
     known = presence[presence["is_observed"] & ~presence["is_undecided"]]
     devices = known.drop_duplicates("device_id")
@@ -200,18 +194,10 @@ def sector_absence(
         "n_devices": n_devices[at_week, at_sector],
         "weight": total[at_week, at_sector],
     }
-    wave = np.where(known["is_at_risk"], _wave(known["absent_since_on"], _uptake(params)), -1)
-    for k in range(len(_uptake(params).names)):
+    uptake = _uptake(params)
+    wave = np.where(known["is_at_risk"], waves_of(known["absent_since_on"], *uptake.mondays), -1)
+    for k in range(len(uptake.names)):
         at_risk = np.zeros_like(total)
         np.add.at(at_risk, week[wave == k], fixed[of_row[wave == k]])
         columns[f"at_risk_{k}"] = at_risk[at_week, at_sector]
     return pd.DataFrame(columns)
-
-
-def _wave(absent_since_on: pd.Series, uptake: _Uptake) -> np.ndarray:
-    """Return the wave that each absence began with, counted from 1; 0 for none."""
-    since = absent_since_on.to_numpy()
-    found = np.zeros(since.size, np.int64)
-    for k, (first, last) in enumerate(zip(*uptake.mondays, strict=True)):
-        found[(first <= since) & (since <= last)] = k + 1
-    return found

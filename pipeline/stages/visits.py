@@ -10,11 +10,9 @@ from pipeline.kernels.poi_lookup import LikelyPois, nearest_pois, weigh_pois
 from pipeline.kernels.visits import find_stays
 from pipeline.params import Params
 from pipeline.stage import stage
-from pipeline.windows import group_starts
+from pipeline.windows import EPOCH_WEEKDAY, group_starts
 
 SECOND_US, DAY_US, HOUR_US = 1_000_000, 86_400_000_000, 3_600_000_000
-MONDAY = 3
-"""1970-01-01 was a Thursday, three days after a Monday."""
 
 
 class VisitParams(Params):
@@ -49,7 +47,7 @@ def visits(stays: pd.DataFrame, locations: pd.DataFrame, pois: pd.DataFrame, par
         "started_at": stays["started_at"].array[first],
         "finished_at": stays["finished_at"].array[last],
         "date": (local_us // DAY_US).astype("datetime64[D]").astype("datetime64[ms]"),
-        "hour_of_week": ((local_us // HOUR_US + MONDAY * 24) % 168).astype(np.int16),
+        "hour_of_week": ((local_us // HOUR_US + EPOCH_WEEKDAY * 24) % 168).astype(np.int16),
         "utc_offset_s": stays["utc_offset_s"].to_numpy()[first],
         **_time_spent(stays, row, start),
         "location_id": locations["location_id"].to_numpy()[at],

@@ -6,6 +6,10 @@ People live and work on Washington's real tracts, with its jobs of LODES and the
 these files are at hand (SOJOURN_SHARED), else in a city of their own (`--own-city`). Their phones are simulated once
 (kept in .bench) and go through all stages up to `employment`; then the last two are run again under other rules.
 
+The study of the default knows more than a real one would: dates and uptake of telework are those the city was made
+with, and those of the years after the mean of what it was made with. Rules named "declared" say what it costs to
+declare them wrongly.
+
 Printed for each rule, over device-weeks of known truth and status: AUC and Brier score of the probability, beside
 the answers "absent = unemployed" (lasting absence, any absent week) and "never"; losses found, and how late; false
 losses, all and in the lockdown; then, of the default, reliability and the table of true and found status. The
@@ -14,6 +18,7 @@ reliability plot is written beside the city.
 
 import argparse
 import os
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +59,11 @@ id_digits = 12
 path = "{data}/dingel_neiman/NAICS_workfromhome.csv"
 """
 PLAIN = {"absences": "together", "prior_devices": 0}
-"""The formula as it is documented (method page 2.5, reading 1)."""
+"""The formula as reconstructed (method page 2.5, reading 1 [I])."""
 RULES: dict[str, dict[str, Any]] = {
-    "default, telework as the study declares it": {},
-    "formula as documented, same telework": PLAIN,
-    "formula as documented, everyone able works at home all year": {
+    "default, true dates and uptake of telework declared": {},
+    "formula as reconstructed (reading 1), same telework": PLAIN,
+    "formula as reconstructed (reading 1), everyone able works at home all year": {
         **PLAIN,
         "telework_uptake": 1.0,
         "telework_spans": [],
@@ -71,6 +76,7 @@ RULES: dict[str, dict[str, Any]] = {
     "sectors drawn": {"assignment": "draw"},
 }
 """Rule → parameters of `sector_absence` that replace the study's."""
+UPTAKE_TOO_LOW_BY, TOO_LATE_D = 0.2, 14
 LAST_STAGES = ("sector_absence", "employment")
 
 
@@ -88,6 +94,21 @@ def make_city(n_devices: int, n_days: int, census: str | None, seed: int) -> Pat
         make_employment_study(folder, n_devices, n_days, census, seed=seed)
         (folder / "done").touch()
     return folder
+
+
+def wrong_rules(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return rules under which the study declares its telework wrongly."""
+    spans = Study.from_toml(folder / "study.toml").params["sector_absence"]["telework_spans"]
+
+    def shift(day: date) -> str:
+        return str(day + timedelta(days=TOO_LATE_D))
+
+    low = [{**span, "uptake": max(span["uptake"] - UPTAKE_TOO_LOW_BY, 0.0)} for span in spans]
+    shifted = [{**span, "start": shift(span["start"]), "end": shift(span["end"])} for span in spans]
+    return {
+        f"uptake declared {UPTAKE_TOO_LOW_BY} too low, else the default": {"telework_spans": low},
+        f"dates declared {TOO_LATE_D} days too late, else the default": {"telework_spans": shifted},
+    }
 
 
 def run_stages(folder: Path, changes: dict[str, Any], only: tuple[str, ...] = ()) -> None:
@@ -208,7 +229,7 @@ def main() -> None:
     print(f"{'a city of its own' if census is None else 'on tracts of Washington'}, {asked.devices:,} people")
     run_stages(folder, {})
     results = {}
-    for name, changes in RULES.items():
+    for name, changes in (RULES | wrong_rules(folder)).items():
         run_stages(folder, changes, LAST_STAGES)
         results[name] = evaluate(folder, true)
     default = next(iter(results.values()))

@@ -18,7 +18,7 @@ from pipeline.kernels.job_loss import (
     loss_probability,
     telework_waves,
 )
-from pipeline.sectors import UNKNOWN, sector_weights, telework_shares
+from pipeline.sectors import UNKNOWN, sector_weights, telework_shares, waves_of
 from pipeline.stages.employment import EmploymentParams, employment
 from pipeline.stages.sector_absence import SectorAbsenceParams, _finish, sector_absence
 from pipeline.study import Study
@@ -93,6 +93,13 @@ def test_absences_of_one_record():
         follow_absence(np.array([0, 8]), state, np.full(9, 5.0), 3, 4.6, 4)
     with pytest.raises(ValueError, match="at least a week"):
         follow_absence(np.array([0, 9]), state, np.full(9, 5.0), 0, 4.6, 4)
+
+
+def test_the_wave_of_an_absence():
+    mondays = MONDAY + 7 * np.arange(6) * np.timedelta64(1, "D")
+    since = pd.Series([*mondays, np.datetime64("NaT")])
+    assert waves_of(since, mondays[[1, 4]], mondays[[2, 4]]).tolist() == [0, 1, 1, 0, 2, 0, 0]
+    assert waves_of(since, mondays[:0], mondays[:0]).tolist() == [0] * 7
 
 
 # --- Sectors ------------------------------------------------------------------------------------------

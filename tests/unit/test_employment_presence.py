@@ -145,6 +145,22 @@ def test_an_absence_counts_from_its_first_week_once_it_lasts():
     assert found["known_on"][:4].isna().all()
 
 
+def test_an_absence_within_the_baseline_is_known_after_it_at_the_earliest():
+    baseline = make_home_work().assign(window_finished=monday(9) + pd.Timedelta(days=2))  # a Wednesday
+    found = presence_of(weeks_at_work(range(4)), 12, home_work=baseline)
+    assert at_risk(found) == list(range(4, 12))
+    assert found["known_on"][4:].tolist() == [monday(10)] * 8
+    assert found["known_on"][:4].isna().all()
+
+
+def test_visits_made_are_not_missed():
+    rows = weeks_at_work(range(4)) + [visit for week in range(4, 8) for visit in week_of(week, days=[0])]
+    found = presence_of(rows, 8, params={"min_missed_visits": 15})
+    assert found["is_absent"].tolist() == [False] * 4 + [True] * 4
+    assert at_risk(found) == [4, 5, 6, 7]
+    assert found["known_on"][4] == monday(8)  # 16 of 20 visits are missing, after three weeks 12 of 15 were
+
+
 def test_leave_is_no_loss_and_a_young_absence_is_undecided():
     found = presence_of(weeks_at_work([0, 1, 2, 3, 6, 7]), 10)
     assert at_risk(found) == []
@@ -175,6 +191,15 @@ def test_hours_at_work_end_an_absence_even_in_a_week_not_observed():
     found = presence_of(rows, 10, make_coverage(days))
     assert not found["is_observed"][6]
     assert at_risk(found) == [7, 8, 9]
+
+
+def test_a_week_at_work_again_is_not_absent_though_its_observed_days_hold_none():
+    days = [day for day in range(70) if day not in (42, 43)]  # of week 6 Monday and Tuesday are missing
+    rows = weeks_at_work(range(4)) + week_of(6, days=[0, 1])
+    found = presence_of(rows, 10, make_coverage(days))
+    assert found["is_observed"][6] and found["visit_ratio"][6] == 0
+    assert not found["is_absent"][6]
+    assert (found["is_absent"] == found["absent_since_on"].notna()).all()
 
 
 def test_somebody_who_works_once_a_week_must_be_missed_longer():
@@ -212,6 +237,25 @@ def test_what_is_no_new_work(rows):
     found = presence_of(weeks_at_work(range(4)) + rows, 10)
     assert not found["has_new_work"].any()
     assert at_risk(found) == [4, 5, 6, 7, 8, 9]
+
+
+def test_a_place_as_regular_in_the_baseline_is_not_new():
+    partner = weeks_at_work(range(10), place=OTHER, days=[3, 4])
+    found = presence_of(weeks_at_work(range(4), days=[0, 1, 2]) + partner, 10)
+    assert not found["has_new_work"].any()
+    assert at_risk(found) == [4, 5, 6, 7, 8, 9]
+    second_job = make_home_work(home_work_row("work", OTHER, "moving", n_weeks=10, rank=2))
+    found = presence_of(weeks_at_work(range(4), days=[0, 1, 2]) + partner, 10, home_work=second_job)
+    assert found["has_new_work"].all() and not found["is_absent"].any()
+
+
+def test_new_work_that_began_late_in_the_baseline_is_new():
+    eight = make_home_work().assign(window_finished=monday(8) - pd.Timedelta(days=1))
+    rows = weeks_at_work(range(6)) + weeks_at_work(range(6, 12), place=OTHER)
+    found = presence_of(rows, 12, home_work=eight)
+    assert np.flatnonzero(found["has_new_work"]).tolist() == list(range(6, 12))
+    found = presence_of(rows, 12, home_work=eight, params={"new_work_baseline_share": 0.25})
+    assert not found["has_new_work"].any()
 
 
 def test_a_moving_workplace_counts_in_weeks_with_hours_there():
