@@ -111,11 +111,11 @@ def wrong_rules(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def run_stages(folder: Path, changes: dict[str, Any], only: tuple[str, ...] = ()) -> None:
+def run_stages(folder: Path, changes: dict[str, Any], only: tuple[str, ...] = (), first: str = "tracts") -> None:
     """Bring the tables up to `employment` up to date under changed parameters of `sector_absence`."""
     study = Study.from_toml(folder / "study.toml", {"params": {"sector_absence": changes}})
     with open_run(study, Settings(root=folder / "tables", n_buckets=8), "bench") as run:
-        needed = run.stages[: run.stages.index("employment") + 1]
+        needed = run.stages[run.stages.index(first) : run.stages.index("employment") + 1]
         for name in needed:
             if not only or name in only:
                 summary = run.execute(name)
@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=10_000, help="people; 7 in 10 have a phone that reports")
     parser.add_argument("--days", type=int, default=273)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--from-stage", default="tracts", help="earlier tables are taken as they are in .bench")
     parser.add_argument("--own-city", action="store_true", help="a city of its own, not Washington's tracts")
     asked = parser.parse_args()
     os.environ["SOJOURN_KEY"] = KEY
@@ -227,7 +228,7 @@ def main() -> None:
     truth = folder / "city" / "truth" / "employment"
     true = read_true_spells(TruthFile(str(truth), dict(zip(SPELL_ROLES, SPELL_ROLES, strict=True))), read_key())
     print(f"{'a city of its own' if census is None else 'on tracts of Washington'}, {asked.devices:,} people")
-    run_stages(folder, {})
+    run_stages(folder, {}, first=asked.from_stage)
     results = {}
     for name, changes in (RULES | wrong_rules(folder)).items():
         run_stages(folder, changes, LAST_STAGES)
