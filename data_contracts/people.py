@@ -214,8 +214,8 @@ PANEL_WEIGHTS = Table(
         Column(
             "pool_geoid",
             pa.string(),
-            "Areas weighted together: the area's id, or leading digits shared by all areas of too few devices "
-            "('': all other such areas); null where population is unknown",
+            "Areas weighted together: the area's id, or the leading digits that areas of too few devices share and a * "
+            "(*: all other such areas); null where population is unknown",
             is_nullable=True,
         ),
         Column(
@@ -264,6 +264,11 @@ UNEMPLOYMENT = Table(
         Column("rate", pa.float64(), "Mean probability of job loss of those who had a workplace", "1", 0, 1),
         Column("rate_low", pa.float64(), "Lower end of the interval, bootstrap over devices", "1", 0, 1),
         Column("rate_high", pa.float64(), "Upper end of the interval", "1", 0, 1),
+        Column(
+            "is_provisional",
+            pa.bool_(),
+            "Too many absences are too young to judge, or the month is not wholly in the study",
+        ),
     ),
     key=("region_geoid", "window", "window_started", "weighting"),
     shard=Shard.STUDY,
@@ -271,7 +276,10 @@ UNEMPLOYMENT = Table(
     min_devices=10,
     notes="A share of those with a baseline workplace: comparable over time with official rates, not equal to them. "
     "The interval covers the sample of devices, not errors of status, nor that weights are estimates. A weighting "
-    "without known weights has no rows. A month is its devices' mean over the weeks that start in it.",
+    "without known weights has no rows. A month is its devices' mean over the weeks that start in it. "
+    "Absences too young to judge are unknown and not counted, so that the last weeks of a study come out too low: "
+    "they, and the months with them, are provisional, for the whole study at once, and comparisons leave them out. Rows are "
+    "left out too where a region less what is shown of it would tell of fewer than 10 devices.",
 )
 
 EMPLOYMENT_EFFECTS = Table(
@@ -290,7 +298,13 @@ EMPLOYMENT_EFFECTS = Table(
             "Difference to the controls, less that in the month before the loss",
             "measure's unit",
         ),
-        Column("std_error", pa.float64(), "Its standard error, clustered by device", "measure's unit", 0),
+        Column(
+            "std_error",
+            pa.float64(),
+            "Its standard error, clustered by matched set and shared control",
+            "measure's unit",
+            0,
+        ),
         Column("estimate_low", pa.float64(), "Lower end of the 95 % interval", "measure's unit"),
         Column("estimate_high", pa.float64(), "Upper end of the 95 % interval", "measure's unit"),
         Column("p_value", pa.float64(), "Two-sided, of no difference", "1", 0, 1),
@@ -303,5 +317,7 @@ EMPLOYMENT_EFFECTS = Table(
     min_devices=10,
     notes="Devices with a job loss beside matched ones without, over the same weeks; the months before -1 are those "
     "matched on. Month -1 is what differences are taken from: zero, with p-values of 1. Groups are of areas, not of "
-    "persons. Rows with fewer than 10 controls are left out too.",
+    "persons. Rows with fewer than 10 controls are left out too, and those of groups that differ from everybody or "
+    "from another group by fewer than 10 devices. n_familiar looks back over ten weeks: its months share weeks, those "
+    "matched on with month -1 among them, and what a loss changes shows late.",
 )

@@ -18,6 +18,7 @@ several sets:
     V = [ n / (n - 1) sum_s (D_s - mean D)^2 + sum_c ( (sum_s e_cs)^2 - sum_s e_cs^2 ) ] / n^2
     e_cs = (change of c - mean change of the set's controls) sqrt(k_s / (k_s - 1)) / k_s
 
+(where those with an event may be controls before it, also - 2 sum_i (D_i - mean D) sum_s e_is over every i who is both)
 which is two-way clustering by set and by person (set + person - both). It is not clustering by person alone: within a
 set the person with the event and the controls share the set's mean, and taking their residuals for independent
 would give half the variance. The residual of a control is its distance to the other controls of the set, so that it
@@ -68,7 +69,8 @@ class EventStudyParams(Params):
     n_controls: int = Field(default=5, ge=2)
     """Controls of each device with the event: the nearest. A control may serve several."""
     caliper_sd: float = Field(default=0.5, gt=0)
-    """How far a control's baseline may be off, in standard deviations of devices' means of the measure."""
+    """How far a control's baseline may be off, in standard deviations of the baselines of all who are in during the
+    months that they are taken over, whatever their stratum."""
     controls: Literal["never", "not_yet"] = "never"
     """Devices that never have the event and are in during all the months compared; or whoever is in up to the event's
     own month, for as long as that lasts, those who have the event later among them."""
@@ -115,7 +117,8 @@ def estimate_effects(
     missing: none), is_control and area. ``groups`` names the areas of each group of devices: axis, group, area;
     a row "all", "all" of all devices is added. Neither the order of rows nor other devices' ids matter.
 
-    Rows of fewer than `min_devices` devices with the event, or as many controls, are left out, and `p_adjusted`
+    Rows of fewer than `min_devices` devices with the event, or as many controls, are left out, those of a group that
+    differs from everybody or a group before it by fewer (the difference would tell of them), and `p_adjusted`
     (Holm) is over the rows that stay, those of the reference month apart, which are 0 by definition.
     """
     devices = devices.sort_values("device_id", ignore_index=True)
@@ -219,17 +222,22 @@ def _effects_of(
 ) -> list[pd.DataFrame]:
     monthly = monthly_means(values, WEEKS, params.min_weeks)
     months = np.arange(-params.months_before, params.months_after + 1)
-    sets = match(monthly, values, people, seed, params)
+    sets = match(monthly, people, seed, params)
     at = people.event[sets.treated, None] + WEEKS * months
     in_only = monthly_means(np.where(people.is_out, np.nan, values), WEEKS, params.min_weeks)
     changes = compare(monthly, in_only, sets, at, params.months_before + REFERENCE)
     # The same devices before as after: those seen at least once since the event.
     is_followed = np.isfinite(changes.difference[:, months >= 0]).any(axis=1)
-    found = []
+    found: list[pd.DataFrame] = []
+    shown: list[NDArray[np.bool_]] = []
     for (axis, group), is_member in members.items():
         rows = is_followed & is_member[sets.treated]
         part = Changes(changes.difference[rows], changes.share[rows], changes.is_used[rows], changes.level[rows])
-        frame = estimate(part, sets.controls[rows], months, min_devices)
+        frame = estimate(part, Sets(sets.treated[rows], sets.controls[rows]), months, min_devices)
+        is_seen = np.isfinite(changes.difference) & rows[:, None]
+        is_shown = np.isin(months, frame["months_since_loss"]) & ~_tells_of_few(is_seen, shown, min_devices)
+        frame = frame[frame["months_since_loss"].isin(months[is_shown])]
+        shown.append(is_seen & is_shown)
         frame.insert(0, "measure", measure)
         frame.insert(1, "axis", axis)
         frame.insert(2, "group", group)
@@ -237,22 +245,34 @@ def _effects_of(
     return found
 
 
-def match(monthly: Grid, values: Grid, people: People, seed: int, params: EventStudyParams) -> Sets:
+def _tells_of_few(is_seen: NDArray[np.bool_], shown: list[NDArray[np.bool_]], min_devices: int) -> NDArray[np.bool_]:
+    """Return the months in which a group (sets × months) less one that is shown would tell of too few devices."""
+    found = np.zeros(is_seen.shape[1], np.bool_)
+    for other in shown:
+        n_apart = (is_seen ^ other).sum(axis=0)
+        found |= other.any(axis=0) & (n_apart > 0) & (n_apart < min_devices)
+    return found
+
+
+def match(monthly: Grid, people: People, seed: int, params: EventStudyParams) -> Sets:
     """Return the matched sets of at least two controls, by the column of the event and then by row.
 
     A control has the same stratum, is in for every week from the first month to the end of the last (of the event's
     own where `params.controls` is "not_yet"), and is observed in the reference month and in one of those before. Taken
     are the `n_controls` nearest by the mean of the months before the reference, within the caliper.
     """
-    spread = _spread_of_devices(values)
-    jitter = (keyed_uniform(people.device_id, STREAM, seed, TIES) - 0.5) * JITTER_SD * spread
-    n_out = np.concatenate([np.zeros((len(jitter), 1), np.int32), people.is_out.cumsum(1, dtype=np.int32)], axis=1)
+    jitter_sd = (keyed_uniform(people.device_id, STREAM, seed, TIES) - 0.5) * JITTER_SD
+    n_out = np.concatenate([np.zeros((len(jitter_sd), 1), np.int32), people.is_out.cumsum(1, dtype=np.int32)], axis=1)
     n_months_in = params.months_after if params.controls == "never" else 0
     treated, controls = [np.empty(0, np.int64)], [np.empty((0, params.n_controls), np.int64)]
     for event in np.unique(people.event[people.event >= 0]):
         first, last = event - WEEKS * params.months_before, event + WEEKS * (n_months_in + 1)
-        baseline = mean_of([monthly[:, event + WEEKS * m] for m in range(-params.months_before, REFERENCE)]) + jitter
+        baseline = mean_of([monthly[:, event + WEEKS * m] for m in range(-params.months_before, REFERENCE)])
         is_seen = np.isfinite(monthly[:, event + WEEKS * REFERENCE]) & np.isfinite(baseline)
+        # Nothing that follows an event widens the caliper: not even those of others, earlier.
+        is_usual = is_seen & (n_out[:, event + WEEKS * REFERENCE] == n_out[:, first])
+        spread = baseline[is_usual].std() if is_usual.any() else 0.0
+        baseline += jitter_sd * spread
         free = np.flatnonzero(is_seen & people.is_control & (n_out[:, last] == n_out[:, first]))
         asked = np.flatnonzero(is_seen & (people.event == event))
         free, asked = (rows[np.argsort(people.stratum[rows], kind="stable")] for rows in (free, asked))
@@ -265,13 +285,6 @@ def match(monthly: Grid, values: Grid, people: People, seed: int, params: EventS
     return Sets(*(array[(sets.controls >= 0).sum(axis=1) >= 2] for array in sets))
 
 
-def _spread_of_devices(values: Grid) -> float:
-    """Return the standard deviation of the devices' means; 0 where there are none."""
-    means = mean_of(list(values.T))
-    means = means[np.isfinite(means)]
-    return float(means.std()) if means.size else 0.0
-
-
 def _runs(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
     """Return (key, its rows) of each run of equal keys."""
     if not keys.size:
@@ -280,13 +293,11 @@ def _runs(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> list[tuple[int, N
     return list(zip(keys[starts].tolist(), np.split(rows, starts[1:]), strict=True))
 
 
-def estimate(
-    changes: Changes, controls: NDArray[np.int64], months: NDArray[np.int64], min_devices: int
-) -> pd.DataFrame:
+def estimate(changes: Changes, sets: Sets, months: NDArray[np.int64], min_devices: int) -> pd.DataFrame:
     """Return mean difference, standard error, interval and p-value per month, for months with enough behind them."""
     n_devices = np.isfinite(changes.difference).sum(axis=0)
-    n_controls = np.array([np.unique(controls[changes.is_used[:, :, m]]).size for m in range(months.size)])
-    shared = shared_squares(changes.share, controls)
+    n_controls = np.array([np.unique(sets.controls[changes.is_used[:, :, m]]).size for m in range(months.size)])
+    shared = shared_squares(changes, sets)
     is_enough = (n_devices >= min_devices) & (n_controls >= min_devices)
     fitted = np.zeros((months.size, len(FITTED)))
     fitted[:, -1] = 1.0

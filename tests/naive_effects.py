@@ -14,29 +14,53 @@ def naive_month(values, start, min_weeks):
 
 
 def naive_baseline(person, event, months_before, min_weeks):
+    """Mean of the months before the reference, None where one or the other is not known."""
     months = [naive_month(person["values"], event + WEEKS * m, min_weeks) for m in range(-months_before, REFERENCE)]
     known = [mean for mean in months if mean is not None]
     if not known or naive_month(person["values"], event + WEEKS * REFERENCE, min_weeks) is None:
         return None
-    return statistics.fmean(known) + person["jitter"]
+    return statistics.fmean(known)
 
 
-def naive_sets(people, months_before, months_after, min_weeks, n_controls, caliper):
+def is_out(person, week, last):
+    """Whether somebody may not serve as a control in a week; with an event outside the panel's weeks in none."""
+    event = person["event"]
+    return week in person["out"] or (event is not None and (week >= event or not 0 <= event <= last))
+
+
+def naive_sets(people, months_before, months_after, min_weeks, n_controls, caliper_sd):
     """(treated, controls) of everybody with an event for whom two controls are found; nearest first."""
-    sets = []
+    sets, last = [], max(week for person in people for week in [*person["values"], *person["out"], 0])
     for person in people:
         event = person["event"]
-        baseline = None if event is None else naive_baseline(person, event, months_before, min_weeks)
-        if baseline is None:
+        if event is None:
             continue
         window = range(event - WEEKS * months_before, event + WEEKS * (months_after + 1))
+        before = range(event - WEEKS * months_before, event + WEEKS * REFERENCE)
+        baselines = {p["device_id"]: naive_baseline(p, event, months_before, min_weeks) for p in people}
+        if baselines[person["device_id"]] is None:
+            continue
+        usual = [p for p in people if not any(is_out(p, week, last) for week in before)]
+        usual = [baselines[p["device_id"]] for p in usual if baselines[p["device_id"]] is not None]
+        spread = statistics.pstdev(usual) if usual else 0.0
+        # Ties are broken by `jitter`, in standard deviations.
+        moved = {
+            p["device_id"]: baselines[p["device_id"]] + p["jitter"] * spread
+            for p in people
+            if baselines[p["device_id"]] is not None
+        }
         near = []
         for other in people:
-            is_in = other["event"] is None and not other["out"] & set(window)
-            theirs = naive_baseline(other, event, months_before, min_weeks)
-            if is_in and other["stratum"] == person["stratum"] and theirs is not None:
-                near.append((abs(theirs - baseline), other["device_id"], other))
-        near = [other for away, _, other in sorted(near, key=lambda entry: entry[:2])[:n_controls] if away <= caliper]
+            is_in = other["event"] is None and not any(is_out(other, week, last) for week in window)
+            is_there = is_in and other["device_id"] in moved
+            if is_there and other["stratum"] == person["stratum"]:
+                away = abs(moved[other["device_id"]] - moved[person["device_id"]])
+                near.append((away, other["device_id"], other))
+        near = [
+            other
+            for away, _, other in sorted(near, key=lambda entry: entry[:2])[:n_controls]
+            if away <= caliper_sd * spread
+        ]
         if len(near) >= 2:
             sets.append((person, near))
     return sets
@@ -66,10 +90,10 @@ def naive_differences(sets, months, min_weeks):
     return [of_month for of_month in found if any(month >= 0 for month in of_month)]
 
 
-def naive_effects(people, months_before, months_after, min_weeks, n_controls, caliper, min_devices):
+def naive_effects(people, months_before, months_after, min_weeks, n_controls, caliper_sd, min_devices):
     """Month → (n_devices, n_controls, estimate, std_error, control_mean) of everybody."""
     months = range(-months_before, months_after + 1)
-    sets = naive_sets(people, months_before, months_after, min_weeks, n_controls, caliper)
+    sets = naive_sets(people, months_before, months_after, min_weeks, n_controls, caliper_sd)
     found = naive_differences(sets, months, min_weeks)
     rows = {}
     for month in months:

@@ -47,7 +47,7 @@ def naive_pools(n_devices, min_devices, digits):
         size = {}
         for area, name in pool.items():
             size[name] = size.get(name, 0) + n_devices[area]
-        pool = {area: name if size[name] >= min_devices else area[:length] for area, name in pool.items()}
+        pool = {area: name if size[name] >= min_devices else area[:length] + "*" for area, name in pool.items()}
     return pool
 
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.unemployment import Asked, Comparison, Correlation
     from pipeline.study import Study
 
-WEIGHTINGS = ("none", "area", "raked")
-RATE_COLUMNS = ["region_geoid", "window", "window_started", "weighting", "rate"]
+RATE_COLUMNS = ["region_geoid", "window", "window_started", "weighting", "rate", "is_provisional"]
 NOTE = (
     "Lag: windows by which the official value is later. Interval at lag 0: circular block bootstrap, {block} at a time "
     "and all regions together; – with fewer than three blocks. It is approximate. P-values are not given: windows that "
@@ -98,8 +97,11 @@ def _choose(series: pd.DataFrame, regions: list[str] | None) -> pd.DataFrame:
 
 def _last_weighting(unemployment: pd.DataFrame) -> str:
     """Return the weighting that does most among those that the table has."""
+    from data_contracts import UNEMPLOYMENT
+
+    weightings = UNEMPLOYMENT.column("weighting").values or ()
     there = set(unemployment["weighting"])
-    return next((name for name in reversed(WEIGHTINGS) if name in there), WEIGHTINGS[0])
+    return next((name for name in reversed(weightings) if name in there), weightings[0])
 
 
 def _show(result: Comparison, weighting: str | None, asked: Asked) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.kernels.raking import effective_size
-from pipeline.stages.panel_weights import shares_of_areas, shares_of_population
+from pipeline.shares import shares_of_areas, shares_of_population
 
 WEIGHTS = {"unweighted": None, "area": "area_weight", "raked": "raked_weight"}
 """Share of the sample → column of PANEL_WEIGHTS it is weighted by."""

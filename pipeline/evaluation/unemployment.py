@@ -127,12 +127,16 @@ def compare_rates(unemployment: pd.DataFrame, official: pd.DataFrame, weighting:
     """Return how UNEMPLOYMENT's rates under a weighting go with OFFICIAL_RATES, by region and lag.
 
     Rate with LAUS's rate by month, rate with continued claims by week, and the change of the rate with initial claims
-    by week. StudyError where there is no such weighting or no region with both.
+    by week. Provisional rates are left out: they are too low. StudyError where there is no such weighting, nothing but
+    provisional rates or no region with both.
     """
     ours = unemployment[unemployment["weighting"] == weighting].rename(columns={"rate": "value"})
     if ours.empty:
         there = ", ".join(sorted(unemployment["weighting"].unique())) or "none: the table has no rows"
         raise StudyError(f"unemployment has no rows of the weighting {weighting}; there are {there}")
+    ours = ours[~ours["is_provisional"]]
+    if ours.empty:
+        raise StudyError(f"all rates of the weighting {weighting} are provisional")
     return _compare({"rate": ours}, official, OF_RATE, asked)
 
 

@@ -92,16 +92,23 @@ def compare(treated: Grid, controls: Grid, sets: Sets, at: NDArray[np.int64], re
     return Changes(difference, np.where(is_used, share, 0), is_used, np.where(is_known, level, np.nan))
 
 
-def shared_squares(share: Grid, controls: NDArray[np.int64]) -> Grid:
-    """Return per month what controls in several sets add to the squared sum of differences: sum_c (sum e)^2 - sum e^2.
+def shared_squares(changes: Changes, sets: Sets) -> Grid:
+    """Return per month what people in several sets add to the squared sum of differences.
 
-    ``share`` is that of `compare`, ``controls`` the rows it was made from. Zero where every control is in one set.
+    ``sum_c (sum e)^2 - sum e^2`` over the shares e of each control, less twice ``(D - mean D) sum e`` for each treated
+    device that is a control in other sets: it raises its own difference D and lowers theirs. ``changes`` are those of
+    ``sets``. Zero where everybody is in one set.
     """
-    is_there = controls >= 0
-    person = controls[is_there]
-    found = np.zeros(share.shape[2])
+    is_there = sets.controls >= 0
+    person = sets.controls[is_there]
+    found = np.zeros(changes.share.shape[2])
+    n_rows = max(person.max(initial=-1), sets.treated.max(initial=-1)) + 1
     for m in range(found.size):
-        of_month = share[:, :, m][is_there]
-        together = np.bincount(person, of_month) if person.size else np.zeros(0)
-        found[m] = (together**2).sum() - (of_month**2).sum()
+        of_month = changes.share[:, :, m][is_there]
+        together = np.bincount(person, of_month, n_rows)
+        is_known = np.isfinite(changes.difference[:, m])
+        difference = changes.difference[is_known, m]
+        own = difference - difference.mean() if difference.size else difference
+        across = (own * together[sets.treated[is_known]]).sum()
+        found[m] = (together**2).sum() - (of_month**2).sum() - 2 * across
     return found

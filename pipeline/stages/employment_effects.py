@@ -16,6 +16,7 @@ from data_contracts import (
 )
 from pipeline.event_study import EventStudyParams, estimate_effects
 from pipeline.kernels.keyed_random import keyed_uniform
+from pipeline.shares import shares_of_areas
 from pipeline.stage import stage
 
 MEASURES = ("gyration_m", "entropy_bits", "n_familiar", "n_locations", "n_new_locations")
@@ -36,8 +37,9 @@ class EmploymentEffectsParams(EventStudyParams):
     """Devices in a group: those whose home area is among the areas with the highest share of it, in which this share of
     the panel lives. Of areas and not of persons: a device in the group need not belong to somebody of it."""
     max_devices: int = Field(default=100_000, ge=1)
-    """Devices looked at: of a larger panel a random part, keyed by device, of about this size. Known from the panel's
-    home areas, so that in a study without areas every device is looked at."""
+    """Devices of the panel looked at: of a larger one a random part, keyed by device, of about this size. Counted are
+    the devices with a home area, of which those with a workplace are then looked at: fewer than this. In a study
+    without areas every device is looked at."""
 
 
 def _finish(
@@ -92,9 +94,12 @@ def employment_effects(
     device = employment["device_id"].to_numpy()
     rows = employment[keyed_uniform(device, EMPLOYMENT_EFFECTS.name, seed) < share]
     remote = rows["status"] == "remote"
+    is_out = (rows["is_at_risk"] & ~remote) | (remote & (not params.is_remote_employed))
+    # Observed and unknown: absent, and too young to say whether for good. Nobody to compare with.
+    is_out |= (rows["status"] == "unknown") & rows["visit_ratio"].notna()
     part = rows[[*KEY, "home_tract_geoid", "sector"]].assign(
         event_on=rows.groupby("device_id")["lost_on"].transform("min"),
-        is_out=(rows["is_at_risk"] & ~remote) | (remote & (not params.is_remote_employed)),
+        is_out=is_out,
         is_back=rows["status"] == "employed",
     )
     for table in (gyration, exploration, entropy, capacity):
@@ -124,18 +129,20 @@ def high_areas(demographics: pd.DataFrame, panel_weights: pd.DataFrame, top_shar
 
     Areas are ordered by the group's share of the axis; those at the top are taken until `top_share` of the panel's
     devices live in them, areas with equal shares together. An area with the lowest share of all is never high, so that
-    a group that is spread evenly, or found in a few areas only, does not come out as everybody.
+    a group that is spread evenly, or found in a few areas only, does not come out as everybody. A group that an area
+    with figures of the axis does not list has a share of 0 there.
     """
-    areas = panel_weights.rename(columns={"home_tract_geoid": "tract_geoid"})[["tract_geoid", "n_devices"]]
-    rows = demographics.merge(areas, on="tract_geoid")
-    rows["share"] = rows["n_persons"] / rows.groupby(["tract_geoid", "axis"])["n_persons"].transform("sum")
-    found = [_top(part, top_share) for _, part in rows.groupby(["axis", "group"], sort=True)]
-    high = pd.concat(found) if found else rows
-    return high.rename(columns={"tract_geoid": "area"})[["axis", "group", "area"]].reset_index(drop=True)
+    n_devices = panel_weights.set_index("home_tract_geoid")["n_devices"].rename_axis("area")
+    shares = shares_of_areas(demographics).reindex(n_devices.index)
+    found = [pd.DataFrame({"axis": [], "group": [], "area": []}, dtype="str")]
+    for axis, group in shares.columns:
+        rows = pd.DataFrame({"share": shares[axis, group], "n_devices": n_devices}).dropna().reset_index()
+        found.append(_top(rows, top_share).assign(axis=axis, group=group) if len(rows) else found[0])
+    return pd.concat(found, ignore_index=True)[["axis", "group", "area"]]
 
 
 def _top(rows: pd.DataFrame, top_share: float) -> pd.DataFrame:
-    rows = rows.sort_values(["share", "tract_geoid"], ascending=[False, True])
+    rows = rows.sort_values(["share", "area"], ascending=[False, True])
     n_above = rows["n_devices"].cumsum().to_numpy()
     last = np.searchsorted(n_above, top_share * n_above[-1])
     return rows[(rows["share"] >= rows["share"].iloc[last]) & (rows["share"] > rows["share"].min())]

@@ -14,6 +14,7 @@ from pydantic import Field
 from data_contracts import DEMOGRAPHICS, HOME_WORK, PANEL_WEIGHTS, TRACTS
 from pipeline.kernels.raking import bounded, rake, weighted_excess
 from pipeline.params import Params
+from pipeline.shares import shares_of_areas, shares_of_population
 from pipeline.stage import stage
 
 Axis = Literal["sex", "age", "income", "race", "education"]
@@ -102,16 +103,17 @@ def _area_weights(
 
 
 def pool_areas(n_devices: pd.Series, min_devices: int, digits: tuple[int, ...]) -> pd.Series:
-    """Return for each area (index of `n_devices`) the pool it is weighted in: its own id, or leading digits of it.
+    """Return for each area (index of `n_devices`) the pool it is weighted in: its own id, or leading digits and a *.
 
     Areas of fewer than `min_devices` are put together by the longest `digits` first; pools still too small go on to
-    the next, and what is left at the end is one pool, "", however small.
+    the next, and what is left at the end is one pool, "*", however small. The * keeps a pool apart from an area whose
+    whole id is those digits.
     """
     ids = pd.Series(n_devices.index, index=n_devices.index, dtype="str")
     pool = ids
     for length in (*sorted(digits, reverse=True), 0):
         is_small = n_devices.groupby(pool).transform("sum") < min_devices
-        pool = pool.where(~is_small, ids.str[:length])
+        pool = pool.where(~is_small, ids.str[:length] + "*")
     return pool
 
 
@@ -133,28 +135,3 @@ def _raked_weights(
     raked = rake(n_devices.to_numpy(), weight.to_numpy(), excess, *bounds, params.raking_slack)
     gap = float(np.abs(weighted_excess(n_devices.to_numpy(), raked, excess)).max())
     return (nothing if gap > params.max_raked_gap else pd.Series(raked, index=n_devices.index)), gap
-
-
-def shares_of_areas(demographics: pd.DataFrame) -> pd.DataFrame:
-    """Return each group's share of its axis by area: one row an area, columns (axis, group), NaN where unknown.
-
-    A group that an area with figures of the axis does not list has a share of 0; an axis that adds up to nothing
-    there is unknown.
-    """
-    persons = demographics.set_index(["tract_geoid", "axis", "group"])["n_persons"].unstack(["axis", "group"])
-    persons = persons.sort_index(axis=1)
-    total = persons.T.groupby(level="axis").sum().T.reindex(columns=persons.columns.get_level_values("axis"))
-    total.columns = persons.columns
-    return persons.fillna(0.0) / total.where(total > 0)
-
-
-def shares_of_population(shares: pd.DataFrame, population: pd.Series) -> pd.Series:
-    """Return each group's share in the population: the areas' shares, weighted by their residents.
-
-    `shares` as of `shares_of_areas`, `population` by area. An axis is averaged over the areas where it and the number
-    of residents are known; NaN where there is none. Residents weigh, not the persons of the axis, so that education,
-    counted for adults alone, says what is expected of a device, like every other axis.
-    """
-    weight = shares.notna().mul(population.reindex(shares.index).fillna(0.0), axis=0)
-    total = weight.sum()
-    return (shares.fillna(0.0) * weight).sum() / total.where(total > 0)

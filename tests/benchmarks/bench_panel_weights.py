@@ -24,7 +24,7 @@ from pipeline.stages.panel_weights import PanelWeightParams, panel_weights
 from pipeline.stages.panel_weights import _finish as finish_weights
 from pipeline.stages.unemployment import WEIGHTINGS, UnemploymentParams, unemployment
 from pipeline.stages.unemployment import _finish as finish_rates
-from pipeline.study import Areas, Demographics
+from pipeline.study import Areas, Demographics, Study
 from tests.stay_rows import empty
 
 FILE = "dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"
@@ -39,6 +39,7 @@ SCENARIOS = {
 LOSS = (0.05, 0.25)
 """Chance of job loss of the others and of the group."""
 GROUP = "black"
+STUDY = Study(name="weights", start="2020-04-01", end="2020-04-30", zone="UTC", sources=())
 
 
 def read_washington(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,9 +78,9 @@ def tables(chance, tracts, demographics, home, lost):
     parts = panel_weights(pd.DataFrame(rows), tracts, demographics, params)
     weights = finish_weights(parts, tracts, demographics, params)
     week = {"device_id": device_id, "window_started": MONDAY, "home_tract_geoid": ids, "loss_probability": lost * 1.0}
-    work = empty("employment").reindex(range(home.size)).assign(**week, status="employed")
+    work = empty("employment").reindex(range(home.size)).assign(**week, status="employed", is_undecided=False)
     chosen = UnemploymentParams(region_digits=())
-    rates = finish_rates(unemployment(work, weights, 0, chosen), weights, 0, chosen)
+    rates = finish_rates(unemployment(work, weights, STUDY, 0, chosen), weights, STUDY, 0, chosen)
     return weights, rates[rates["window"] == "week"].set_index("weighting")
 
 

@@ -81,7 +81,7 @@ def make_panel():
         weeks.append(
             empty("employment").reindex(range(area.size)).assign(
                 device_id=device_id, window_started=monday, home_tract_geoid=home,
-                is_at_risk=loss == 1, loss_probability=loss, status=pd.Series(status, dtype="str"),
+                is_at_risk=loss == 1, is_undecided=False, loss_probability=loss, status=pd.Series(status, dtype="str"),
             )
         )  # fmt: skip
     work = pd.concat(weeks).sort_values(["device_id", "window_started"], ignore_index=True)

@@ -55,10 +55,9 @@ def effects(panel, devices, chosen, min_devices=2, groups=NO_GROUPS):
 
 
 def people_of(panel, devices):
-    """The devices as the twin takes them, and the spread of their means."""
+    """The devices as the twin takes them."""
     first = panel["window_started"].min()
-    spread = panel.groupby("device_id")["n_locations"].mean().std(ddof=0)
-    jitter = (keyed_uniform(devices["device_id"].to_numpy(), STREAM, 3, TIES) - 0.5) * JITTER_SD * spread
+    jitter = (keyed_uniform(devices["device_id"].to_numpy(), STREAM, 3, TIES) - 0.5) * JITTER_SD
     people = []
     for device, moved in zip(devices.itertuples(), jitter, strict=True):
         rows = panel[panel["device_id"] == device.device_id]
@@ -68,7 +67,7 @@ def people_of(panel, devices):
         values = dict(zip(week, rows["n_locations"].tolist(), strict=True))
         one = {"device_id": device.device_id, "stratum": device.stratum, "event": event, "values": values, "out": out}
         people.append({**one, "jitter": moved})
-    return people, spread
+    return people
 
 
 @given(panels(), params)
@@ -76,14 +75,13 @@ def people_of(panel, devices):
 def test_effects_equal_the_naive_twin(made, chosen):
     panel, devices = made
     found = effects(panel, devices, chosen).set_index("months_since_loss")
-    people, spread = people_of(panel, devices)
     of_twin = naive_effects(
-        people,
+        people_of(panel, devices),
         chosen.months_before,
         chosen.months_after,
         chosen.min_weeks,
         chosen.n_controls,
-        chosen.caliper_sd * spread,
+        chosen.caliper_sd,
         2,
     )
     assert found.index.tolist() == sorted(of_twin)

@@ -156,6 +156,59 @@ def test_groups_are_those_whose_home_is_in_their_areas():
     assert found.loc[("all", 1), "n_devices"] == 4
 
 
+def flat_town(n_treated, n_controls, area="a", first=0):
+    """Devices of one stratum and area with whom nothing happens."""
+    ids = range(first, first + n_treated + n_controls)
+    panel, devices = people(*[(k, EVENT if k < first + n_treated else None, area, flat(5)) for k in ids])
+    return panel, devices.assign(area=area)
+
+
+def test_no_difference_of_groups_tells_of_few():
+    """Everybody less a group, and a group less another, are no small groups either."""
+    towns = [flat_town(n, 12, area, 100 * k) for k, (area, n) in enumerate({"a": 12, "b": 4, "c": 11}.items())]
+    made = tuple(pd.concat(frames) for frames in zip(*towns, strict=True))
+    areas = {"all but four": "ac", "two": "ab", "one": "a", "other": "c"}
+    rows = [("age", group, area) for group, names in areas.items() for area in names]
+    groups = pd.DataFrame(rows, columns=["axis", "group", "area"])
+    params = PARAMS.model_copy(update={"n_controls": 12})
+    found = effects(made, params, groups, min_devices=10)
+    # 27 less the 23 of a and c are b's four; so are a and b less a, of which the first by name is shown
+    assert set(found.index.get_level_values(0)) == {"all", "one", "other"}
+    assert set(effects(made, params, groups, min_devices=4).index.get_level_values(0)) == {"all", *areas}
+
+
+def test_what_follows_an_event_does_not_widen_the_caliper():
+    """A device whose event came long before moves wildly since: others are as near as they were."""
+    treated = [(k, EVENT, "s", flat(5)) for k in (1, 2)]
+    controls = [(k, None, "s", flat(5.0 + 0.1 * (k % 3))) for k in range(10, 16)]
+    far = [(k, None, "s", flat(6.0)) for k in (20, 21)]
+    wild = [(k, 2, "t", flat(5, 500.0, 2)) for k in range(30, 34)]
+    params = PARAMS.model_copy(update={"n_controls": 8})
+    usual, moved = effects(people(*treated, *controls, *far), params), None
+    moved = effects(people(*treated, *controls, *far, *wild), params)
+    assert usual.loc[0, "n_controls"] == moved.loc[0, "n_controls"] < 8
+
+
+def make_staggered(rng, n):
+    """One stratum in which everybody has the event, week after week, and nothing comes of it."""
+    values = rng.normal(0, 1, (n, 32)) + rng.normal(0, 2, 32)
+    row, week = (index.ravel() for index in np.indices(values.shape))
+    panel = pd.DataFrame({"device_id": row, "window_started": MONDAYS[week], "y": values.ravel()})
+    event_on = pd.Series(MONDAYS[13 + 4 * (np.arange(n) % 4)])
+    devices = pd.DataFrame({"device_id": np.arange(n), "stratum": "s", "event_on": event_on})
+    return panel.assign(is_out=False, is_back=False), devices.assign(is_control=True, area="a")
+
+
+def test_standard_errors_know_of_controls_who_have_the_event_later():
+    rng = np.random.default_rng(2)
+    params = PARAMS.model_copy(update={"months_after": 0, "caliper_sd": 100.0, "controls": "not_yet", "n_controls": 2})
+    found = pd.concat([effects(make_staggered(rng, 40), params).loc[[0]] for _ in range(150)])
+    variance, claimed = found["estimate"].var(), (found["std_error"] ** 2).mean()
+    assert 0.75 * variance < claimed < 1.4 * variance
+    is_covered = (found["estimate_low"] <= 0) & (found["estimate_high"] >= 0)
+    assert is_covered.mean() >= 0.9
+
+
 def make_noisy(rng, n_treated, n_controls):
     """One stratum with shocks of its own: people's weeks are noise, nothing happens at the event."""
     n = n_treated + n_controls
@@ -206,6 +259,8 @@ def test_high_areas():
     assert chosen["female"] == ["2", "3"]
     # Nobody of `few` but in one area; where all are alike nobody is high.
     assert chosen["few"] == ["4"]
+    # An area where nobody is of a group may be listed or not.
+    pd.testing.assert_frame_equal(high_areas(demographics[demographics["n_persons"] > 0], weights, 0.25), found)
     alike = demographics.assign(n_persons=10)
     assert high_areas(alike, weights, 0.25).empty
     assert list(high_areas(demographics[:0], weights, 0.25).columns) == ["axis", "group", "area"]
@@ -341,3 +396,13 @@ def test_weeks_not_observed_do_not_count_and_remote_work_is_a_choice():
     assert strict["is_out"].sum() == kept["is_out"].sum() + is_remote.sum()
     assert strict["is_back"].sum() == kept["is_back"].sum()
     assert run(made).num_rows > run(made, is_remote_employed=False).num_rows
+
+
+def test_absences_too_young_to_judge_are_no_controls():
+    made = tables()
+    usual = employment_effects(*made.values(), 7, employment_effects.params())
+    is_young = (made["employment"]["status"] == "employed") & (np.arange(len(made["employment"])) % 5 == 0)
+    made["employment"].loc[is_young, ["status", "loss_probability", "is_undecided"]] = ["unknown", np.nan, True]
+    part = employment_effects(*made.values(), 7, employment_effects.params())
+    is_seen = made["employment"]["visit_ratio"].notna()
+    assert part["is_out"].sum() == usual["is_out"].sum() + (is_young & is_seen).sum()

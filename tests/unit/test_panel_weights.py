@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation.representativeness import compare_groups, panel_size
 from pipeline.kernels.raking import RakingError, bounded, effective_size, rake
+from pipeline.shares import shares_of_areas
 from pipeline.stages import panel_weights as module
-from pipeline.stages.panel_weights import PanelWeightParams, _finish, panel_weights, shares_of_areas
+from pipeline.stages.panel_weights import PanelWeightParams, _finish, panel_weights, pool_areas
 from tests.naive_weights import naive_area_weights
 from tests.stay_rows import empty, through_contract
 
@@ -73,18 +74,26 @@ def test_areas_of_few_devices_are_pooled_by_county_then_state_then_altogether():
     population = {**dict.fromkeys(n_devices, 1000), "01001000300": 1000, "02003000100": 1000}
     table = weigh(n_devices, population, min_area_devices=10)
     assert table["pool_geoid"].to_dict() == {
-        "01001000100": "01001", "01001000200": "01001", "01003000100": "", "02001000100": "02001000100"
+        "01001000100": "01001*", "01001000200": "01001*", "01003000100": "*", "02001000100": "02001000100"
     }  # fmt: skip
     # pools: county 01001 of 3,000 people and 12 devices (one area has none); the rest of 2,000 and 3; 1,000 and 20
     plain = np.array([3000 / 12, 2000 / 3, 1000 / 20]) * 35 / 6000
     assert plain == pytest.approx([1.4583, 3.8889, 0.2917], abs=1e-4)
     assert table["area_weight"].tolist() == pytest.approx(plain[[0, 0, 1, 2]].tolist())
     assert weigh(n_devices, population, pool_digits=(), min_area_devices=10)["pool_geoid"].tolist() == [
-        "",
-        "",
-        "",
+        "*",
+        "*",
+        "*",
         "02001000100",
     ]
+
+
+def test_an_area_whose_id_is_the_leading_digits_of_others_is_no_pool_of_theirs():
+    # "12" is large enough by itself; the two others of state 12 are too few even together
+    pool = pool_areas(pd.Series({"12": 20, "12001": 3, "12003": 4, "13001": 2}), 10, (2,))
+    assert pool.to_dict() == {"12": "12", "12001": "*", "12003": "*", "13001": "*"}
+    pool = pool_areas(pd.Series({"12": 20, "12001": 6, "12003": 4}), 10, (2,))
+    assert pool.to_dict() == {"12": "12", "12001": "12*", "12003": "12*"}
 
 
 def test_what_trimming_cuts_is_shared_out_in_proportion():

@@ -11,6 +11,7 @@ from scipy.stats import binom
 
 from data_contracts import TABLES
 from pipeline.stages.unemployment import UnemploymentParams, _finish, unemployment
+from pipeline.study import Study
 from tests.naive_weights import naive_unemployment
 from tests.stay_rows import empty, through_contract
 
@@ -30,9 +31,9 @@ def make_employment(rows):
         "window_started": pd.Series(pd.to_datetime(list(monday))).astype("datetime64[s]"),
         "home_tract_geoid": pd.Series(home, dtype="str"),
         "is_at_risk": np.array([bool(v) for v in value], bool),
-        "is_undecided": np.array([v is None for v in value], bool),
+        "is_undecided": np.array([s == "undecided" for s in given], bool),
         "loss_probability": np.array([np.nan if v is None else v for v in value], float),
-        "status": pd.Series(given, dtype="str"),
+        "status": pd.Series(given, dtype="str").replace("undecided", "unknown"),
     }
     frame = frame.reindex(range(len(rows)))
     return through_contract(frame.assign(**columns), "employment")
@@ -48,13 +49,17 @@ def make_weights(weights):
     return through_contract(empty("panel_weights").reindex(range(len(frame))).assign(**frame), "panel_weights")
 
 
-def rates(employment, weights=None, n_buckets=1, seed=0, **params):
+STUDY = Study(name="rates", start="2020-03-01", end="2020-04-30", zone="UTC", sources=())
+
+
+def rates(employment, weights=None, n_buckets=1, seed=0, study=STUDY, **params):
     """The table that the engine would make of some buckets, before small rows are removed."""
     chosen = UnemploymentParams(**params)
     weights = empty("panel_weights") if weights is None else weights
     bucket = employment["device_id"] % n_buckets
-    parts = [unemployment(employment[bucket == b], weights, seed, chosen) for b in range(n_buckets)]
-    return _finish(pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True), weights, seed, chosen)
+    parts = [unemployment(employment[bucket == b], weights, study, seed, chosen) for b in range(n_buckets)]
+    together = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+    return _finish(together, weights, study, seed, chosen)
 
 
 def rate_of(table, region, window, start, weighting="none"):
@@ -130,6 +135,110 @@ def test_digits_that_name_no_regions_are_refused(digits):
         UnemploymentParams(region_digits=digits)
 
 
+def crowd(homes, first=0, monday=MONDAYS[0], value=0.0):
+    """Rows of so many devices by home area."""
+    return [(first + k, monday, home, value) for k, home in enumerate(h for h, n in homes.items() for _ in range(n))]
+
+
+def published(employment, weights=None, **params):
+    """Regions and their devices in the first week under each weighting, as the store lets them out."""
+    table = rates(employment, weights, **params)
+    table = table[(table["n_devices"] >= 10) & (table["window"] == "week") & (table["window_started"] == "2020-03-23")]
+    return {w: dict(rows[["region_geoid", "n_devices"]].to_numpy()) for w, rows in table.groupby("weighting")}
+
+
+def test_no_difference_tells_of_a_county_that_is_hidden():
+    # 36 less its counties 36001 and 36003 would be the four of 36005: the smaller county is hidden with it
+    found = published(make_employment(crowd({"36001": 30, "36003": 20, "36005": 4, "04001": 40})))
+    assert found == {"none": {"all": 94, "36": 54, "04": 40, "36001": 30, "04001": 40}}
+    # of two states one is small: the other would give it away, and so would the counties inside it
+    assert published(make_employment(crowd({"36001": 30, "36003": 20, "04001": 3}))) == {"none": {"all": 53}}
+    # two hidden counties of ten devices together tell nothing
+    found = published(make_employment(crowd({"36001": 30, "36003": 5, "36005": 5})))
+    assert found["none"] == {"all": 40, "36": 40, "36001": 30}
+
+
+def test_no_difference_tells_of_devices_without_a_home_area():
+    weights = make_weights({"36001": (1.0, 2.0), "04001": (1.0, 0.5)})
+    rows = crowd({"36001": 30, "04001": 20, None: 5})
+    # five do not count in "all" ...
+    regions = {"all": 50, "36": 30, "04": 20, "36001": 30, "04001": 20}
+    assert published(make_employment(rows), weights) == {"none": regions, "area": regions, "raked": regions}
+    # ... ten do; without regions "all" by equal weights would tell of the five
+    more = published(make_employment(crowd({"36001": 30, "04001": 20, None: 10})), weights)
+    assert (more["none"]["all"], more["area"]["all"]) == (60, 50)
+    assert published(make_employment(rows), weights, region_digits=()) == {"none": {"all": 55}, "raked": {"all": 50}}
+
+
+def test_a_region_hidden_under_one_weighting_is_hidden_under_all():
+    # six of 36003 lie in an area without a weight: what is left of it under weights is small
+    weights = make_weights({"36001": (1.0, None), "360031": (2.0, None), "36005": (1.0, None), "360030": (None, None)})
+    rows = crowd({"36001": 30, "36005": 20, "360030": 6, "360031": 6})
+    found = published(make_employment(rows), weights)
+    assert found["none"] == {"all": 62, "36": 62, "36001": 30, "36003": 12}
+    assert found["area"] == {"all": 56, "36": 56, "36001": 30}
+
+
+def apart(rows, digits):
+    """Devices that rows of one weighting tell of: each shown region less all that is shown inside it, at any level."""
+    for region, n in rows.items():
+        inside = [r for r in rows if r != "all" and r != region and (region == "all" or r.startswith(region))]
+        nearest = [r for r in inside if not any(r != other and r.startswith(other) for other in inside)]
+        yield n - sum(rows[r] for r in nearest)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["01001", "01003", "01005", "02001", "02003", "03001", "7", None]),
+        st.integers(0, 16),
+        max_size=8,
+    ),
+    st.booleans(),
+    st.sampled_from([(2, 5), (5, 2), (5,), (2,)]),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_published_tells_of_nobody(homes, is_weighted, digits):
+    weights = make_weights({home: (1.0, None) for home in homes if home}) if is_weighted else None
+    rows = crowd(homes)
+    for regions in published(make_employment(rows), weights, region_digits=digits, n_replicates=20).values():
+        assert all(n == 0 or n >= 10 for n in apart(regions, digits))
+
+
+def test_weeks_whose_absences_are_too_young_to_judge_are_provisional():
+    # true share without work: 10, 10 and 20 % of 100; the last ten are undecided in the third week
+    rows = [
+        (device, monday, "36001", *((1.0, "not_employed") if device < 10 else (0.0, "employed")))
+        for device in range(90)
+        for monday in MONDAYS
+    ]
+    rows += [(d, m, "36001", 0.0, "employed") for d in range(90, 100) for m in MONDAYS[:2]]
+    rows += [(d, MONDAYS[2], "36001", None, "undecided") for d in range(90, 100)]
+    table = rates(make_employment(rows))
+    last = rate_of(table, "all", "week", MONDAYS[2])
+    assert (last["n_devices"], last["rate"]) == (90, pytest.approx(1 / 9))
+    states = table[table["region_geoid"] == "36"].set_index(["window", "window_started"])["is_provisional"]
+    assert states["week"].tolist() == [False, False, True]
+    # March is whole and known; April begins with the week that is not
+    assert states["month"].tolist() == [False, True]
+    assert not rates(make_employment(rows), max_undecided_share=0.1)["is_provisional"].any()
+
+
+def test_months_not_wholly_in_the_study_are_provisional():
+    days = [date(2020, 2, 24), *MONDAYS, date(2020, 5, 25)]
+    employment = make_employment([(d, monday, "36001", 0.0) for d in range(12) for monday in days])
+
+    def provisional(**span):
+        table = rates(employment, study=STUDY.model_copy(update=span))
+        rows = table[(table["region_geoid"] == "all") & (table["window"] == "month")]
+        assert not table.loc[table["window"] == "week", "is_provisional"].any()
+        return dict(zip(rows["window_started"].dt.month, rows["is_provisional"], strict=True))
+
+    whole = {2: False, 3: False, 4: False, 5: False}
+    assert provisional(start=date(2020, 2, 1), end=date(2020, 5, 31)) == whole
+    # a study from the 1st of March: its first Sunday is of the week of a Monday in February
+    assert provisional(start=date(2020, 3, 1), end=date(2020, 5, 30)) == {**whole, 2: True, 5: True}
+
+
 homes = st.sampled_from(["01001", "01003", "02001", "7", None])
 values = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
 
@@ -189,3 +298,4 @@ def test_rows_pass_the_contract_once_small_ones_are_gone():
     table = rates(make_employment(rows), make_weights({"36061000100": (1.0, 1.0)}))
     checked = through_contract(table[table["n_devices"] >= TABLES["unemployment"].min_devices], "unemployment")
     assert len(checked) == 3 * 2 * 3
+    assert not checked["is_provisional"].any()

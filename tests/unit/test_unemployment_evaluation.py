@@ -45,7 +45,7 @@ def official(*series):
 def ours(*series):
     """Unemployment from (region, window, starts, values), unweighted."""
     rows = [(r, w, at, "none", v) for r, w, starts, values in series for at, v in zip(starts, values, strict=True)]
-    return frame(rows, ["region_geoid", "window", "window_started", "weighting", "rate"])
+    return frame(rows, ["region_geoid", "window", "window_started", "weighting", "rate"]).assign(is_provisional=False)
 
 
 def one(result, region, official, lag):
@@ -99,6 +99,17 @@ def test_a_week_that_is_missing_makes_no_change_over_two():
     )
     # nine weeks, of which the first and the one after the gap have no week before
     assert one(result, "04", "initial_claims", 0).n_pairs == 7
+
+
+def test_provisional_rates_are_left_out():
+    at, values = weeks(10), [*RATE[:7], 0.01, 0.0, 0.0]
+    table = ours(("04", "week", at, values))
+    table["is_provisional"] = [False] * 7 + [True] * 3
+    claims = official(("04", "continued_claims", "week", at, RATE))
+    found = one(compare_rates(table, claims, "none", Asked()), "04", "continued_claims", 0)
+    assert (found.n_pairs, found.pearson) == (7, pytest.approx(1))
+    with pytest.raises(StudyError, match="all rates of the weighting none are provisional"):
+        compare_rates(table.assign(is_provisional=True), claims, "none", Asked())
 
 
 def test_pooled_pairs_are_those_of_all_regions_and_months_go_with_laus():
