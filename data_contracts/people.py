@@ -278,8 +278,8 @@ UNEMPLOYMENT = Table(
     "The interval covers the sample of devices, not errors of status, nor that weights are estimates. A weighting "
     "without known weights has no rows. A month is its devices' mean over the weeks that start in it. "
     "Absences too young to judge are unknown and not counted, so that the last weeks of a study come out too low: "
-    "they, and the months with them, are provisional, for the whole study at once, and comparisons leave them out. Rows are "
-    "left out too where a region less what is shown of it would tell of fewer than 10 devices.",
+    "they, and the months with them, are provisional, for the whole study at once, and comparisons leave them out. "
+    "Rows are left out too where a region less what is shown of it would tell of fewer than 10 devices.",
 )
 
 EMPLOYMENT_EFFECTS = Table(
