@@ -97,7 +97,8 @@ def draw_groups(effects: pd.DataFrame, measure: str, month: int, alt: str) -> Im
         axes.axvline(0, color=DARK, linewidth=0.8)
         axes.errorbar(estimate, place, xerr=[estimate - low, high - estimate], fmt="o", color=BLUE, markersize=4)
         axes.set_yticks(place, rows["label"])
-        axes.invert_yaxis()
+        axes.set_ylim(place[-1] + 0.6, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.grid(axis="y", visible=False)
         axes.tick_params(left=False)
         axes.set_title(f"{shown.title}, month {month}", loc="left")
@@ -110,5 +111,5 @@ def group_rows(effects: pd.DataFrame, measure: str, month: int) -> pd.DataFrame:
     rows = effects[(effects["measure"] == measure) & (effects["months_since_loss"] == month)]
     rows = rows.assign(is_group=rows["axis"] != ALL).sort_values(["is_group", "axis", "group"], ignore_index=True)
     is_new_axis = rows["axis"] != rows["axis"].shift()
-    label = np.where(rows["is_group"], rows["axis"] + ": " + rows["group"], "everybody")
+    label = np.where(rows["is_group"], rows["axis"] + ": " + rows["group"].str.replace("_", " "), "everybody")
     return rows.assign(label=label, place=np.arange(len(rows)) + 0.6 * (is_new_axis.cumsum() - 1))

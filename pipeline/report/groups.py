@@ -97,6 +97,21 @@ def quantiles(
     ]
 
 
+def hide_small(counts: Sequence[float], min_devices: int = MIN_DEVICES) -> NDArray[np.float64]:
+    """Return counts of devices that make up a known total: NaN where they must not be told.
+
+    Groups of 1 to `min_devices` - 1 are hidden, and the next smallest with them until together they are no small
+    group, which the total would otherwise give away.
+    """
+    shown = np.asarray(counts, float).copy()
+    n_hidden = 0.0
+    for k in np.argsort(shown, kind="stable"):
+        if 0 < shown[k] < min_devices or 0 < n_hidden < min_devices:
+            n_hidden += shown[k]
+            shown[k] = np.nan
+    return shown
+
+
 def log_edges(lowest: float, highest: float, per_decade: int) -> NDArray[np.float64]:
     """Return borders at equal ratios, `per_decade` in a factor of ten, from `lowest` to beyond `highest`."""
     n = int(np.ceil(np.log10(highest / lowest) * per_decade))

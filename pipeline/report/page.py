@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data_contracts import LOCATIONS, STAYS, VISITS
+from pipeline.engine.plan import params_of
 from pipeline.engine.run import count_pings
 from pipeline.engine.store import Store, atomic_file
 from pipeline.report import figures
@@ -27,14 +27,17 @@ from pipeline.report.measures import (
     measure_seen,
     measure_stays,
 )
+from pipeline.report.people import People, draw_people, measure_people, people_words
 from pipeline.report.provenance import describe_params, last_run, list_params, package_versions, study_digest
 from pipeline.report.quality import Quality, measure_quality
 from pipeline.report.reading import count_rows
 from pipeline.report.words import (
     format_km,
+    format_known,
     format_number,
     format_part,
     format_percent,
+    format_percent1,
     format_seconds,
     fullest_bar,
 )
@@ -49,6 +52,7 @@ class Results(NamedTuple):
     radii: Radii
     curve: Curve
     stays: Stays
+    people: People
 
 
 def write_report(study: Study, root: Path, path: Path) -> Path:
@@ -69,21 +73,30 @@ def render(study: Study, root: Path) -> str:
     store = Store(root)
     results = measure(study, store)
     params = list_params(study)
-    template = files("pipeline.report").joinpath("report.html").read_text()
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("pipeline", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "number": format_number,
+        "known": format_known,
         "percent": format_percent,
+        "percent1": format_percent1,
         "km": format_km,
         "part": format_part,
     }
-    return environment.from_string(template).render(
+    return environment.get_template("report.html").render(
         study=study,
         run=last_run(root, study),
         counts=count_pings(store),
         rows={table.name: count_rows(store, table) for table in (STAYS, LOCATIONS, VISITS)},
         **results._asdict(),
         images=draw(results),
+        chosen=params_of(study),
+        **people_words(results.people),
         params=params,
         used={stage: describe_params(params, stage) for stage in ("stays", "locations", "gyration")},
         packages=package_versions(),
@@ -101,12 +114,14 @@ def measure(study: Study, store: Store) -> Results:
         measure_radii(store),
         measure_exploration(store, study.seed),
         measure_stays(store),
+        measure_people(store, study),
     )
 
 
 def draw(results: Results) -> dict[str, Image]:
     """Return the images by name; one that would show too few devices is not among them."""
-    return {**_draw_quality(results.quality), **_draw_measures(results), **_draw_seen(results.seen)}
+    parts = (_draw_quality(results.quality), _draw_measures(results), _draw_seen(results.seen))
+    return {name: image for part in (*parts, draw_people(results.people)) for name, image in part.items()}
 
 
 def _draw_quality(quality: Quality) -> dict[str, Image]:

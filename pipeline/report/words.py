@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.params import Params
 from pipeline.report.groups import MIN_DEVICES, Bars
 
 LEAST_SHARE = 1e-5
@@ -22,6 +23,16 @@ def format_percent(value: float | None) -> str:
     if 0 < value < LEAST_SHARE:
         return f"< {format_percent(LEAST_SHARE)}"
     return f"{100 * value:.3g}\N{NO-BREAK SPACE}%"
+
+
+def format_percent1(value: float) -> str:
+    """Return a share as a percentage with one decimal, for columns; a dash for one that does not exist."""
+    return "–" if value != value else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def format_known(value: float, digits: int) -> str:
+    """Return a number with its sign; a dash for one that does not exist."""
+    return "–" if value != value else f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def format_part(n: int, total: int) -> str:
@@ -52,6 +63,8 @@ def format_param(value: object) -> str:
     """Return the value of a parameter: collections without brackets, whole floats without a point."""
     if isinstance(value, list | tuple):
         return ", ".join(format_param(item) for item in value)
+    if isinstance(value, Params):
+        return "(" + ", ".join(f"{name} {format_param(part)}" for name, part in value) + ")"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:

@@ -18,17 +18,22 @@ import pytest
 from data_contracts import COVERAGE, LOCATIONS, STAYS, TRACTS
 from pipeline.engine.run import count_pings
 from pipeline.engine.store import ALL, ShardKey, Store
+from pipeline.evaluation.representativeness import compare_groups, panel_size
 from pipeline.report import write_report
 from pipeline.report.measures import measure_exploration, measure_radii, measure_seen, measure_stays
 from pipeline.report.page import draw
 from pipeline.report.page import measure as measure_all
+from pipeline.report.people import measure_people
 from pipeline.report.quality import measure_quality
 from pipeline.settings import KEY_VARIABLE
 from pipeline.stages.stays import StayParams
+from tests import people_root
 from tests.conftest import CITY, KEY, all_rows, run_all
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 IMAGES = ("pings", "hours", "periods", "radii", "exploration", "dwell", "week", "map")
+OF_PEOPLE = ("places", "confidence", "statuses", "rates")
+"""Images of people that a study without a census has."""
 
 
 class Page(HTMLParser):
@@ -118,9 +123,9 @@ def test_headings_are_in_order_and_tables_have_headers(page):
 
 
 def test_every_image_is_svg_with_a_text_for_who_cannot_see_it(study, root, page):
-    assert set(draw(measure_all(study, Store(root)))) == set(IMAGES)
+    assert set(draw(measure_all(study, Store(root)))) == {*IMAGES, *OF_PEOPLE}
     alts = [image["alt"] for image in page.of("img")]
-    assert len(alts) == len(set(alts)) == len(IMAGES)
+    assert len(alts) == len(set(alts)) == len(IMAGES) + len(OF_PEOPLE)
     assert all(len(alt) > 30 and alt.endswith(".") for alt in alts)
     for svg in page.images:
         ET.fromstring(svg)
@@ -284,6 +289,132 @@ def test_a_study_without_areas_has_hexagons_of_ten_devices(study, root, tmp_path
     assert page.of("img")[0]["alt"].startswith("Map, 1 hexagon shaded")
 
 
+# --- People -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """The page of a root with every table of people."""
+    folder = tmp_path_factory.mktemp("people")
+    people_root.write_people(folder / "tables")
+    return write_report(people_root.study_of(), folder / "tables", folder / "r.html").read_text()
+
+
+def rows_of(page, part):
+    """The cells of each row of one part of the page, by the words of its header cell; of rows alike the last."""
+    rows = {}
+    page = page.partition(f'<h2 id="{part}">')[2].partition("<h2")[0]
+    for row in re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.S):
+        head, *cells = (re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S))
+        rows[head] = [cell.strip() for cell in cells]
+    return rows
+
+
+def test_parts_of_people_have_their_numbers_and_assumptions(people):
+    words, rows = Page(people).text, rows_of(people, "homes")
+    assert rows["Home, in the baseline"] == ["12", "not shown", "not shown", "0"]
+    assert rows["Workplace, in any week"] == ["20", "40", "0", "0"]
+    size, rows = panel_size(people_root.panel_weights(), people_root.tracts()), rows_of(people, "panel")
+    assert [rows[name][0] for name in ("Unweighted", "By area", "Raked")] == [
+        f"{size.effective[name]:.0f}" for name in ("unweighted", "area", "raked")
+    ]
+    groups = compare_groups(people_root.panel_weights(), people_root.tracts(), people_root.demographics())
+    for row in groups[groups["axis"] != "education"].itertuples():
+        shares = [f"{100 * share:.1f}\N{NO-BREAK SPACE}%" for share in row[3:]]
+        assert rows[f"{row.axis}: {row.group.replace('_', ' ')}"] == shares
+    assert "education" not in " ".join(rows)
+    table = people_root.unemployment()
+    may = table[(table["window_started"] == "2020-05-01") & (table["region_geoid"] == "all")].set_index("weighting")
+    none, raked = (
+        f"{100 * row.rate:.1f} ({100 * row.rate_low:.1f} to {100 * row.rate_high:.1f})"
+        for row in may.loc[["none", "raked"]].itertuples()
+    )
+    assert rows_of(people, "unemployment")["2020-05"] == ["38", none, raked]
+    hotels = rows_of(people, "employment")["72 Hotels and restaurants"]
+    assert hotels[4:] == ["20", *(f"{x}\N{NO-BREAK SPACE}%" for x in ("25.0", "10.0", "60.0"))]
+    assert rows_of(people, "effects")["everybody"][:2] == ["30", "−1.20 ± 0.39*"]
+    for told in (
+        "is not one without a home or a job",
+        "groups are of areas, not of persons",
+        "40 of the 60 devices have a baseline workplace",
+        "P = 1 − min(R / r, 1), of somebody at risk (reading 1)",
+        "Uptake of telework by those who can: 0.1, 0.9 from 2020-03-16 to 2020-05-15",
+        "Levels cannot be compared",
+        "The comparison group: for each loss the",
+        "after correction for all of them (Holm)",
+    ):
+        assert told in words
+    assert not re.search("Nothing to show|No comparison|No industries", words)
+
+
+def test_no_device_and_no_area_is_in_the_parts_of_people(people):
+    page = Page(people)
+    everything = "\n".join([people, *page.images])
+    for device in people_root.DEVICES:
+        for written in (str(device), str(abs(device)), format(int(device) & (2**64 - 1), "016x")):
+            assert written not in everything
+    for area in (*people_root.AREAS, "36061"):
+        assert area not in everything
+    # Seven devices have two homes, nine live in the third area, two and a half work in agriculture.
+    assert "Agriculture" not in everything
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert {a["href"].removeprefix("#") for a in page.of("a")} == set(ids)
+    assert all("scope" in th for th in page.of("th"))
+    assert not re.search(r"\bnan\b|\bNone\b(?! found)|\bNaT\b", page.text)
+
+
+def test_assumptions_follow_the_parameters(tmp_path):
+    people_root.write_people(tmp_path / "tables")
+    params = {
+        "home_work": {"method": "howde"},
+        "sector_absence": {"reading": 2, "assignment": "draw"},
+        "unemployment": {"count": "status"},
+        "employment_effects": {"placebo": "before_event", "controls": "not_yet", "region_digits": 0},
+    }
+    told = people_root.study_of(params=params, telework=None)
+    words = Page(write_report(told, tmp_path / "tables", tmp_path / "r.html").read_text()).text
+    for sentence in (
+        "The method is HoWDe 2.0.0",
+        "HoWDe gives no probability: this is the score that it compares with its threshold",
+        "(one drawn)",
+        "Reading 2: P compares observed presence with that expected",
+        "No [telework] in the study: nobody at risk is expected to work away",
+        "The share with status “job lost” of devices that had a baseline workplace",
+        "A placebo: dates of job loss are shuffled (before event), so there is no effect to find",
+        "devices that have not lost the job yet (working away counts as having it), of the same industry, whose",
+    ):
+        assert sentence in words
+
+
+def test_a_study_without_a_census_says_what_is_not_there(city, root, tmp_path):
+    plain = city.study(tracts=None)
+    words = Page(write_report(plain, root, tmp_path / "r.html").read_text()).text
+    assert "Nothing to show: no [tracts] in the study" in words
+    assert "No industries: no [jobs] in the study" in words
+    assert "No comparison: no [official_rates] in the study" in words
+    assert "Nothing to show: fewer than 10 devices with a job loss" in words
+    with_areas = Page(write_report(city.study(), root, tmp_path / "r.html").read_text()).text
+    assert "Nothing to show: no [demographics] in the study" in with_areas
+
+
+def test_numbers_of_people_are_those_of_the_tables(study, root):
+    found = measure_people(Store(root), study)
+    homes = all_rows(root, "home_work").to_pandas()
+    main = homes[(homes["span"] == "baseline") & (homes["rank"] == 1)]
+    for role, bars in found.homes.confidence.items():
+        n_devices = (main["role"] == role).sum()
+        assert (bars.n_rows.sum() if bars else n_devices) == n_devices
+    assert found.homes.n_devices == all_rows(root, "coverage").to_pandas()["device_id"].nunique()
+    employment = all_rows(root, "employment").to_pandas()
+    assert found.working.n_devices == employment["device_id"].nunique()
+    known = employment[employment["status"] != "unknown"]
+    for week in found.working.weeks.itertuples():
+        statuses = known.loc[known["window_started"] == week.started.date(), "status"]
+        assert week.n_known == len(statuses) or (np.isnan(week.n_known) and len(statuses) < 10)
+        if len(statuses) >= 10 and not np.isnan(week.employed):
+            assert week.employed == (statuses == "employed").mean()
+
+
 # --- Roots that are not whole -------------------------------------------------------------------
 
 
@@ -297,7 +428,7 @@ def test_an_empty_root_has_a_report_that_says_so(study, tmp_path):
 
 def test_missing_and_empty_tables_leave_out_only_what_needs_them(study, root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "tables")
-    for table in ("visits", "gyration", "exploration", "locations"):
+    for table in ("visits", "gyration", "exploration", "locations", "home_work", "employment", "unemployment"):
         shutil.rmtree(copy / table)
     store = Store(copy)
     for key in store.keys(STAYS):

@@ -35,12 +35,15 @@ from pipeline.report.measures import (
 from pipeline.report.quality import count_gaps, describe_devices, find_gaps, join_periods, period_kind
 from pipeline.report.words import (
     format_km,
+    format_known,
     format_number,
     format_param,
     format_part,
     format_percent,
+    format_percent1,
     format_seconds,
 )
+from pipeline.stages.sector_absence import TeleworkSpan
 from pipeline.study import Study
 
 
@@ -361,6 +364,14 @@ def test_numbers_read_as_people_write_them():
     assert format_km(182_345.0) == "180 km"
     assert [format_seconds(s) for s in (30, 300, 7200, 864_000)] == ["30 s", "5 min", "2 h", "10 days"]
     assert [format_param(v) for v in (True, 1, 65.0, None, ("a", "b"))] == ["yes", "1", "65", "none", "a, b"]
+    span = TeleworkSpan(start=date(2020, 3, 16), end=date(2020, 5, 15), uptake=0.9)
+    assert format_param((span,)) == "(start 2020-03-16, end 2020-05-15, uptake 0.9)"
+    assert [format_percent1(v) for v in (0.12345, 0.0, float("nan"))] == [
+        "12.3\N{NO-BREAK SPACE}%",
+        "0.0\N{NO-BREAK SPACE}%",
+        "–",
+    ]
+    assert [format_known(v, 2) for v in (-0.5, 1234.0, float("nan"))] == ["−0.50", "1,234.00", "–"]
 
 
 def test_neither_a_part_nor_the_rest_is_told_when_small():
