@@ -7,6 +7,7 @@ import pytest
 
 from data_contracts import EMPLOYMENT_EFFECTS, TABLES, conform
 from pipeline.event_study import EventStudyParams, estimate_effects
+from pipeline.kernels.matched_sets import Changes, Sets, shared_squares
 from pipeline.stages.employment_effects import MEASURES, employment_effects, high_areas
 from tests.benchmarks.bench_effects import trials
 from tests.stay_rows import empty, through_contract
@@ -83,7 +84,7 @@ def test_holm_is_over_all_rows_but_the_reference():
     groups = pd.DataFrame({"axis": ["sex"], "group": ["female"], "area": ["a"]})
     panel, devices = eight()
     panel = panel.assign(y=panel["y"] + np.random.default_rng(0).normal(0, 0.1, len(panel)))
-    found = effects((panel, devices), groups=groups)
+    found = effects((panel, devices), PARAMS.model_copy(update={"caliper_sd": 100.0}), groups)
     tested = found[found.index.get_level_values(1) != -1]
     smallest = tested["p_value"].min()
     assert tested.loc[tested["p_value"] == smallest, "p_adjusted"].tolist() == pytest.approx(
@@ -406,3 +407,14 @@ def test_absences_too_young_to_judge_are_no_controls():
     part = employment_effects(*made.values(), 7, employment_effects.params())
     is_seen = made["employment"]["visit_ratio"].notna()
     assert part["is_out"].sum() == usual["is_out"].sum() + (is_young & is_seen).sum()
+
+
+def test_who_is_treated_in_one_set_and_a_control_in_another_counts_in_both():
+    """Differences 3 and 1, shares by hand: device 1 adds (1 - 2) to its own set and takes 0.5 from the other's."""
+    sets = Sets(np.array([0, 1]), np.array([[1, 2], [2, 3]]))
+    share = np.array([[0.5, -0.5], [0.25, -0.25]])[:, :, None]
+    changes = Changes(np.array([[3.0], [1.0]]), share, np.ones((2, 2, 1), bool), np.zeros((2, 1)))
+    # Device 2 is a control of both: twice -0.5 times 0.25. Device 1: twice (1 - 2) times -0.5.
+    assert shared_squares(changes, sets).tolist() == pytest.approx([2 * -0.5 * 0.25 + 2 * (1 - 2) * -0.5])
+    never = Sets(np.array([0, 4]), sets.controls)
+    assert shared_squares(changes, never).tolist() == pytest.approx([2 * -0.5 * 0.25])
