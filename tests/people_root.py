@@ -184,7 +184,10 @@ def panel_weights() -> pd.DataFrame:
 
 
 def unemployment() -> pd.DataFrame:
-    """The whole study, a state and a county, by week and month, unweighted and raked; raked rates are a half higher."""
+    """The whole study, a state and a county, by week and month, unweighted and raked.
+
+    Raked rates are a half higher; those of the last month are provisional.
+    """
     rows = []
     for window, starts in (("week", MONDAYS), ("month", MONTHS)):
         for k, day in enumerate(starts):
@@ -194,7 +197,8 @@ def unemployment() -> pd.DataFrame:
                     value = rate * factor
                     rows.append((region, window, day, weighting, 38, 33.3, value, 0.8 * value, 1.2 * value))
     names = ["region_geoid", "window", "window_started", "weighting", "n_devices", "n_effective"]
-    return pd.DataFrame(rows, columns=[*names, "rate", "rate_low", "rate_high"]).assign(is_provisional=False)
+    frame = pd.DataFrame(rows, columns=[*names, "rate", "rate_low", "rate_high"])
+    return frame.assign(is_provisional=(frame["window"] == "month") & (frame["window_started"] == MONTHS[4]))
 
 
 def official_rates() -> pd.DataFrame:

@@ -150,6 +150,7 @@ def _draw_rates(rates: Rates) -> dict[str, Image]:
             words.append(
                 f"{title.lower()} {format_percent(rows['rate'].iloc[0])} in the first month and at most "
                 f"{format_percent(top['rate'])}, in {top['window_started']:%B %Y}"
+                f"{' (provisional)' if top['is_provisional'] else ''}"
             )
     alt = f"Unemployment by month with intervals: {'; '.join(words)}."
     images = {"rates": figures.draw_rates(months, WEIGHTINGS, alt)}

@@ -155,7 +155,7 @@ def draw_differences(gaps: pd.DataFrame, labels: pd.Series, names: Mapping[str, 
 
 
 def draw_rates(months: pd.DataFrame, names: Mapping[str, str], alt: str) -> Image:
-    """Return monthly rates with their intervals, one mark a weighting, side by side within a month."""
+    """Return monthly rates with their intervals, one mark a weighting, side by side; hollow where provisional."""
     with styled():
         figure, axes = new_axes()
         there = [name for name in names if (months["weighting"] == name).any()]
@@ -167,6 +167,11 @@ def draw_rates(months: pd.DataFrame, names: Mapping[str, str], alt: str) -> Imag
             axes.errorbar(
                 at, rows["rate"], ends, label=names[name], color=look.color, marker=look.marker, linestyle="none",
                 markersize=4, linewidth=1.2,
+            )  # fmt: skip
+            hollow = rows["is_provisional"].to_numpy(bool)
+            axes.plot(
+                at[hollow], rows["rate"][hollow], color="white", markeredgecolor=look.color, marker=look.marker,
+                linestyle="none", markersize=4, zorder=3,
             )  # fmt: skip
         _month_axis(axes, months["window_started"])
         _share_axis(axes, "Share of devices\nwith a workplace")
@@ -194,9 +199,11 @@ def _draw_region(axes: Axes, rows: pd.DataFrame, started: pd.Series, names: Mapp
     for look, (name, words) in zip(LOOKS, names.items(), strict=False):
         one = rows[rows["series"] == name]
         at = _months_since(one["started"], started.min())
-        if name == "rate" and len(one):
-            axes.fill_between(at, one["low"], one["high"], color=BLUE, alpha=0.2, linewidth=0)
-        _plot(axes, at, one["value"], look, words)
+        # A month that is not there is a gap in the line.
+        one = one.set_axis(at).reindex(np.arange(at.min(), at.max() + 1)) if len(one) else one.set_axis(at)
+        if name == "rate":
+            axes.fill_between(one.index, one["low"], one["high"], color=BLUE, alpha=0.2, linewidth=0)
+        _plot(axes, one.index, one["value"], look, words)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     _month_axis(axes, started, most=4)

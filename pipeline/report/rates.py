@@ -63,7 +63,7 @@ def measure_rates(store: Store, study: Study) -> Rates | Missing:
 
 
 def tabulate_months(months: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one row a month: ``month``, ``n_devices``, and under each weighting the rate with its interval."""
+    """Return one row a month: ``month``, ``n_devices``, ``is_provisional``, and by weighting the rate in words."""
     rows = []
     for started, of_month in months.groupby("window_started", sort=True):
         words = {
@@ -72,7 +72,9 @@ def tabulate_months(months: pd.DataFrame) -> list[dict[str, Any]]:
         }
         empty = dict.fromkeys(WEIGHTINGS)
         n_devices = int(of_month["n_devices"].max())
-        rows.append({"month": f"{started:%Y-%m}", "n_devices": n_devices, **empty, **words})
+        is_provisional = bool(of_month["is_provisional"].any())
+        month = {"month": f"{started:%Y-%m}", "n_devices": n_devices, "is_provisional": is_provisional}
+        rows.append(month | empty | words)
     return rows
 
 
@@ -109,10 +111,12 @@ def index_series(rates: pd.DataFrame, official: pd.DataFrame, max_regions: int =
     """Return the months of rates and of official stocks in the regions that have both, each by its own mean.
 
     `rates` are UNEMPLOYMENT under one weighting; weeks of official series count as the mean over those that start in a
-    month. Shown, and averaged over, are the months that all series of a region have. Regions with most devices first.
+    month. Shown, and averaged over, are the months that all series of a region have, provisional rates left out.
+    Regions with most devices first.
     """
     theirs = _monthly(official)
-    ours = rates[(rates["window"] == "month") & rates["region_geoid"].isin(theirs["region"])]
+    is_final = (rates["window"] == "month") & ~rates["is_provisional"]
+    ours = rates[is_final & rates["region_geoid"].isin(theirs["region"])]
     ours = ours.rename(columns={"region_geoid": "region", "window_started": "started", "rate": "value"})
     ours = ours.rename(columns={"rate_low": "low", "rate_high": "high"}).assign(series="rate")
     n_devices = ours.groupby("region")["n_devices"].max().sort_values(ascending=False, kind="stable")

@@ -329,7 +329,7 @@ def test_parts_of_people_have_their_numbers_and_assumptions(people):
         f"{100 * row.rate:.1f} ({100 * row.rate_low:.1f} to {100 * row.rate_high:.1f})"
         for row in may.loc[["none", "raked"]].itertuples()
     )
-    assert rows_of(people, "unemployment")["2020-05"] == ["38", none, raked]
+    assert rows_of(people, "unemployment")["2020-05, provisional"] == ["38", none, raked]
     hotels = rows_of(people, "employment")["72 Hotels and restaurants"]
     assert hotels[4:] == ["20", *(f"{x}\N{NO-BREAK SPACE}%" for x in ("25.0", "10.0", "60.0"))]
     assert rows_of(people, "effects")["everybody"][:2] == ["30", "−1.20 ± 0.39*"]
