@@ -89,6 +89,9 @@ def employment_effects(
     A device's event is the Monday on which its first job loss began. Measures are those of weeks, of the weeks that
     were observed enough to judge presence at work; a measure whose table has no weeks has no effects. Devices
     without a home area, or without an industry, are matched with one another. The method is `pipeline.event_study`.
+
+    The effects are those of losses as `employment` infers them. Whoever stays away from work without having lost it is
+    among them, in a lockdown many, and moves less for that very reason: what is estimated is then a mixture.
     """
     share = params.max_devices / max(int(panel_weights["n_devices"].sum()), params.max_devices)
     device = employment["device_id"].to_numpy()

@@ -3,6 +3,7 @@
     python -m tests.benchmarks.bench_effects --seeds 100
     python -m tests.benchmarks.bench_effects --root tables                       # a computed root and its placebos
     python -m tests.benchmarks.bench_effects --root tables --without other       # beside the same city without losses
+    python -m tests.benchmarks.bench_effects --root tables --without other --truth city/truth/employment
 
 A panel is made of weekly outcomes directly: no pings. People differ in level, noise is autocorrelated, weeks and
 people go missing, every region and industry has shocks of its own, and a lockdown takes more from those who
@@ -12,7 +13,8 @@ the mean error, the spread of the estimates beside the mean standard error, for 
 zero) and for the change of those who lost their job with nobody beside them.
 
 `--without` names the root of a city simulated with the same seed and nobody's job lost: the truth is then what the
-same devices did there.
+same devices did there. Some of the losses that `employment` infers are none, in a lockdown many; with `--truth`, where
+the simulation wrote who had a job, their devices are left out (SOJOURN_KEY must be that of the roots).
 """
 
 import argparse
@@ -24,6 +26,8 @@ import pandas as pd
 
 from pipeline.catalog import load
 from pipeline.event_study import REFERENCE, WEEKS, EventStudyParams, estimate_effects
+from pipeline.settings import read_key
+from pipeline.sources.hashing import hash_id
 from pipeline.stages.employment_effects import MEASURES
 from pipeline.stages.employment_effects import employment_effects as STAGE  # noqa: N812
 
@@ -135,13 +139,14 @@ def summary(frames):
     return table[table["seeds"] >= len(frames) / 2]
 
 
-def study_of_root(root, placebo):
-    """Return the effects on everybody, and the devices' weeks, from the tables of a root."""
-    reads = [load(table.name, root=root) for table in STAGE.reads]
-    params = STAGE.params(placebo=placebo)
-    parts = STAGE(*reads, 0, params)
-    found = STAGE.finish(parts, *reads[-2:], 0, params)
-    return found[found["axis"] == "all"].set_index(["measure", "months_since_loss"]), parts
+def tables_of(root):
+    return [load(table.name, root=root) for table in STAGE.reads]
+
+
+def effects_of(parts, tables, placebo="none"):
+    """Return the effects on everybody from the devices' weeks and the tables they are from."""
+    found = STAGE.finish(parts, *tables[-2:], 0, STAGE.params(placebo=placebo))
+    return found[found["axis"] == "all"].set_index(["measure", "months_since_loss"]).drop(columns=["axis", "group"])
 
 
 def true_of_roots(parts, other):
@@ -154,16 +159,36 @@ def true_of_roots(parts, other):
     return table.groupby(level=0).mean().rename_axis(columns="measure").unstack().rename("truth")
 
 
-def main_root(root, without):
+def without_false_losses(parts, folder):
+    """Return the weeks of devices without an inferred loss, and of those with a true one within four weeks of it."""
+    spells = pd.read_parquet(folder)
+    spells = spells[(spells["status"] != "employed") & (spells["started_on"] > spells["started_on"].min())]
+    device_id = [hash_id(text.encode(), read_key()) for text in spells["device_id"]]
+    true_on = pd.to_datetime(spells["started_on"]).groupby(device_id).min()
+    inferred = parts.drop_duplicates("device_id").set_index("device_id")["event_on"].dropna()
+    away = (inferred - true_on.reindex(inferred.index)).abs()
+    is_false = ~(away <= pd.Timedelta(weeks=WEEKS))
+    print(
+        f"{len(inferred)} devices with an inferred loss, {is_false.sum()} of them without a true one near it: left out"
+    )
+    return parts[~parts["device_id"].isin(inferred.index[is_false])]
+
+
+def main_root(root, without, truth):
     """Print the effects of a root beside the truth, where that is known, and how many placebos cover zero."""
-    found, parts = study_of_root(root, "none")
+    tables = tables_of(root)
+    parts = STAGE(*tables, 0, STAGE.params())
+    if truth:
+        parts = without_false_losses(parts, truth)
+    found = effects_of(parts, tables)
     if without:
-        other = STAGE(*[load(table.name, root=without) for table in STAGE.reads], 0, STAGE.params())
-        found = found.join(true_of_roots(parts, other))
-    print(found.drop(columns=["axis", "group"]).to_string(float_format="%.4g"))
+        found = found.join(true_of_roots(parts, STAGE(*tables_of(without), 0, STAGE.params())))
+        found["covered"] = found["truth"].between(found["estimate_low"], found["estimate_high"])
+    print(found.to_string(float_format="%.4g"))
+    if without:
+        print(f"{found.drop(index=REFERENCE, level=1)['covered'].mean():.0%} of the intervals hold the truth")
     for placebo in ("before_event", "not_affected"):
-        rows, _ = study_of_root(root, placebo)
-        rows = rows.drop(index=REFERENCE, level=1)
+        rows = effects_of(parts, tables, placebo).drop(index=REFERENCE, level=1)
         is_covered = (rows["estimate_low"] <= 0) & (rows["estimate_high"] >= 0)
         print(f"placebo {placebo}: {is_covered.sum()} of {len(rows)} intervals cover zero")
 
@@ -174,9 +199,10 @@ def main():
     parser.add_argument("--level-gap", type=float, default=0.5, help="SD by which those at high risk move less")
     parser.add_argument("--root", type=Path)
     parser.add_argument("--without", type=Path)
+    parser.add_argument("--truth", type=Path)
     args = parser.parse_args()
     if args.root:
-        main_root(args.root, args.without)
+        main_root(args.root, args.without, args.truth)
         return
     started = time.perf_counter()
     found = [trials(seed, args.level_gap) for seed in range(args.seeds)]
