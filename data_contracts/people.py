@@ -46,11 +46,19 @@ HOME_WORK = Table(
         c.TRACT_GEOID,
         Column("n_days", pa.int64(), "Days with the device at the place in the hours of the role", "days", 0),
         Column("share", pa.float64(), "Share of the role's observed hours that were spent there", "1", 0, 1),
-        Column("confidence", pa.float64(), "How probable it is that the place has the role", "1", 0, 1),
+        Column(
+            "confidence",
+            pa.float64(),
+            "How probable the role is by the logit; of HoWDe, the score it compares with its threshold",
+            "1",
+            0,
+            1,
+        ),
     ),
     key=("device_id", "span", "role", "window_started", "rank"),
     shard=Shard.BUCKET,
     notes="A device without rows of a role has no place found for it: that is not the same as having none. "
+    "n_days and share are of the days a row was judged from; of HoWDe's spells, the best of their days. "
     "The baseline rows are one span for the whole study; absence from work is measured against them.",
 )
 

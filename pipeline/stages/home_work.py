@@ -22,12 +22,10 @@ from pipeline.kernels.place_roles import (
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import group_starts
+from pipeline.windows import WEEK_DAYS, group_starts, monday_of, to_dates
 
 HOUR_S = 3_600
 DAY_S = 86_400
-WEEK = 7
-MONDAY_OF_DAY_0 = 3
 EPOCH = date(1970, 1, 1)
 ROLES = ("home", "work")
 
@@ -140,7 +138,7 @@ class HomeWorkParams(Params):
     def baseline(self, study: Study) -> tuple[date, date]:
         """Return the first and last local date of the baseline."""
         start = self.baseline_start or study.start
-        return start, self.baseline_end or min(start + timedelta(days=8 * WEEK - 1), study.end)
+        return start, self.baseline_end or min(start + timedelta(days=8 * WEEK_DAYS - 1), study.end)
 
     def check_study(self, study: Study) -> None:
         """Raise ValueError where the baseline is empty or not within the study, a day at either end apart."""
@@ -197,10 +195,10 @@ def _weigh(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) 
     days = place_days(device, place, started_s, finished_s, night, working)
     if not days.day.size:
         return _nothing()
-    monday = int(days.day.min() - (days.day.min() + MONDAY_OF_DAY_0) % WEEK)
-    n_weeks = int(days.day.max() - monday) // WEEK + 1
+    monday = int(monday_of(days.day.min()))
+    n_weeks = int(days.day.max() - monday) // WEEK_DAYS + 1
     back = params.window_weeks - 1 if params.is_past_only else (params.window_weeks - 1) // 2
-    weeks = Windows(monday, n_weeks, WEEK, back * WEEK, (params.window_weeks - 1 - back) * WEEK)
+    weeks = Windows(monday, n_weeks, WEEK_DAYS, back * WEEK_DAYS, (params.window_weeks - 1 - back) * WEEK_DAYS)
     held, reached = (params.home_held, params.work_held), (params.home_reached, params.work_reached)
     weighing = Weighing(params.home.numbers(), params.work.numbers(), np.array(params.unseen), params.min_days)
     moving = weigh_places(days, weeks, weighing, min(held))
@@ -211,11 +209,11 @@ def _weigh(pieces: pd.DataFrame, first: int, last: int, params: HomeWorkParams) 
         weighing,
         min(reached),
     )
-    start = monday + moving.window * WEEK
+    start = monday + moving.window * WEEK_DAYS
     begin, end = (np.full(baseline.window.size, day) for day in (first, last))
     return pd.concat(
         [
-            _found("moving", start, start + WEEK - 1, moving, _roles(moving, reached, held, params)),
+            _found("moving", start, start + WEEK_DAYS - 1, moving, _roles(moving, reached, held, params)),
             _found("baseline", begin, end, baseline, _roles(baseline, reached, reached, params)),
         ]
     )
@@ -335,8 +333,8 @@ def _rows(found: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
         {
             "device_id": visits["device_id"].unique()[found["device"].to_numpy(np.int64)],
             "span": found["span"].astype("str"),
-            "window_started": _dates(found["start"]),
-            "window_finished": _dates(found["end"]),
+            "window_started": to_dates(found["start"].to_numpy(np.int64)),
+            "window_finished": to_dates(found["end"].to_numpy(np.int64)),
             "role": found["role"].astype("str"),
             "rank": (np.arange(len(found)) - np.repeat(span[:-1], np.diff(span)) + 1).astype(np.int16),
             "location_id": found["place"].to_numpy().astype(np.int32),
@@ -347,7 +345,3 @@ def _rows(found: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     )
     rows = rows.merge(places[["device_id", "location_id", "tract_geoid"]], "left", ["device_id", "location_id"])
     return rows[HOME_WORK.names]
-
-
-def _dates(days: pd.Series) -> np.ndarray:
-    return days.to_numpy(np.int64).astype("datetime64[D]").astype("datetime64[s]")
