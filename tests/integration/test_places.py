@@ -68,7 +68,8 @@ def test_a_run_with_places_of_interest(city, tmp_path):
     assert set(states(study, root).values()) == {"current"}
     write_pois(path, homes.iloc[:9])
     changed = {table for table, state in states(study, root).items() if state != "current"}
-    assert changed == {"pois", "visits", "gyration", "exploration"}
+    assert {"pois", "visits", "gyration", "exploration", "entropy", "capacity", "home_work"} <= changed
+    assert not {"pings", "coverage", "stays", "locations"} & changed
     # A study that does not declare them does not see them.
     run_all(city.study(), root)
     assert all_rows(root, "visits").equals(without)
