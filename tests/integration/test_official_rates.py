@@ -118,7 +118,9 @@ def root(tmp_path):
     official.append(("40", "laus_rate", "month", MONTHS[0], 0.05))
     store = Store(tmp_path / "tables")
     rates = pd.DataFrame(ours, columns=["region_geoid", "window", "window_started", "weighting", "rate"])
-    rates = rates.assign(n_devices=100, n_effective=100.0, rate_low=rates["rate"], rate_high=rates["rate"])
+    rates = rates.assign(
+        n_devices=100, n_effective=100.0, rate_low=rates["rate"], rate_high=rates["rate"], is_provisional=False
+    )
     write(store, "unemployment", rates)
     names = ["region_geoid", "series", "window", "window_started", "value"]
     write(store, "official_rates", pd.DataFrame(official, columns=names))

@@ -20,6 +20,7 @@ from data_contracts import (
     TABLES,
     TRACTS,
     VISITS,
+    Shard,
 )
 from pipeline.catalog import CatalogError, find_table, load, render
 from pipeline.engine.store import ALL, ShardKey, Store
@@ -339,8 +340,13 @@ def test_every_table_column_unit_and_meaning_is_on_the_page():
 
 def test_lineage_is_that_of_the_registry():
     diagram = render().split("```mermaid\n")[1].split("```")[0].splitlines()
-    arrows = {line.strip() for line in diagram if "-->" in line and "refused" not in line}
-    assert arrows == {f"{read.name} --> {stage.name}" for stage in STAGES.values() for read in stage.reads}
+    arrows = {line.strip() for line in diagram if ("-->" in line or "==>" in line) and "refused" not in line}
+    expected = set()
+    for stage in STAGES.values():
+        for read in stage.reads:
+            is_gathered = stage.writes.shard is Shard.STUDY and not read.shard.is_single
+            expected.add(f"{read.name} {'==>' if is_gathered else '-->'} {stage.name}")
+    assert arrows == expected
     assert "  stays -. next date .-> open_stays" in diagram
     assert "  raw_pings -- refused --> rejected_pings" in diagram
     assert "  raw_pings[/raw_pings/]" in diagram
