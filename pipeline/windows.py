@@ -1,19 +1,18 @@
 """Windows of local dates in which measures are taken: one definition for every table of measures."""
 
 from datetime import date
-from typing import Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.weekdays import EPOCH_WEEKDAY, WEEK_DAYS
 from pipeline.params import Params
 
 WindowKind = Literal["study", "month", "week", "day"]
 Days = TypeVar("Days", int, np.ndarray)
-WEEK_DAYS = 7
-EPOCH_WEEKDAY = 3
-"""Days from a Monday to 1970-01-01, a Thursday."""
 
 
 class WindowParams(Params):
@@ -62,11 +61,31 @@ def to_dates(days: np.ndarray) -> np.ndarray:
     return days.astype("datetime64[D]").astype("datetime64[s]")
 
 
-def group_starts(*keys: np.ndarray) -> np.ndarray:
-    """Return where runs of equal keys begin, and the number of rows last: int64 of length runs + 1."""
-    n = keys[0].size
-    is_first = np.zeros(n, dtype=bool)
-    is_first[:1] = True
-    for key in keys:
-        is_first[1:] |= key[1:] != key[:-1]
-    return np.append(np.flatnonzero(is_first), n).astype(np.int64)
+class VisitWindows(NamedTuple):
+    """Visits in order of device, window and place, and what tables of measures say of each device × window."""
+
+    visits: pd.DataFrame
+    start: np.ndarray
+    """Where each device × window begins, and the number of visits last."""
+    place: np.ndarray
+    """Location of each visit, int64."""
+    columns: dict[str, Any]
+    """device_id, window, window_started, n_visits, n_locations."""
+
+
+def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study_start: date) -> VisitWindows:
+    """Return the visits by device and window of one kind; a visit belongs whole to the window in which it starts."""
+    visits = visits.assign(window_started=window_starts(visits["date"], kind, study_start))
+    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
+    device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
+    place = visits["location_id"].to_numpy().astype(np.int64)
+    start = group_starts(device, window)
+    place_start = group_starts(device, window, place)[:-1]
+    columns = {
+        "device_id": device[start[:-1]],
+        "window": pd.Series([kind] * (start.size - 1), dtype="str"),
+        "window_started": window[start[:-1]],
+        "n_visits": np.diff(start),
+        "n_locations": np.diff(np.searchsorted(place_start, start)),
+    }
+    return VisitWindows(visits, start, place, columns)

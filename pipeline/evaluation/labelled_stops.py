@@ -15,6 +15,7 @@ from data_contracts import HOME_WORK, VISITS
 from pipeline.evaluation.columns import read_columns, to_texts
 from pipeline.evaluation.detection import frame_of
 from pipeline.evaluation.tables import TruthFile, table_sources
+from pipeline.kernels.weekdays import EPOCH_WEEKDAY
 from pipeline.params import Params
 from pipeline.sources import SourceError
 from pipeline.sources.hashing import IdHasher
@@ -29,7 +30,6 @@ NO_PLACE = "-1"
 """What stop detectors (Infostop) call the place of a stop that belongs to none."""
 HOUR_US = 3_600_000_000
 HOURS_PER_WEEK = 168
-MONDAY_OF_DAY_0 = 3
 US_PER_S = 1_000_000
 
 
@@ -161,7 +161,7 @@ def visits_of_stops(stops: pd.DataFrame) -> pd.DataFrame:
         "started_at": at["started"],
         "finished_at": at["finished"],
         "date": at["started"].tz_localize(None).floor("D"),
-        "hour_of_week": (started_us // HOUR_US + MONDAY_OF_DAY_0 * 24) % HOURS_PER_WEEK,
+        "hour_of_week": (started_us // HOUR_US + EPOCH_WEEKDAY * 24) % HOURS_PER_WEEK,
         "dwell_s": (kept["finished_us"].to_numpy() - started_us) / US_PER_S,
         "location_id": kept["location_id"].to_numpy(),
         "is_new": ~kept.duplicated(["device_id", "location_id"]).to_numpy(),

@@ -5,7 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.evaluation.home_work import FOUND_COLUMNS, ROLES, cut_by_day
-from pipeline.kernels.howde import DAY_S, FIRST_DAY_WEEKDAY, HOUR_S, SATURDAY
+from pipeline.kernels.howde import DAY_S, HOUR_S
+from pipeline.kernels.weekdays import is_weekday
 
 NIGHT = (0, 7)
 """Clock hours of HoWDe's bins of home."""
@@ -44,14 +45,13 @@ def _seconds_by_place(stops: pd.DataFrame) -> pd.DataFrame:
     """Return total, night and office seconds of each device and location."""
     started_s, finished_s = (stops[name].to_numpy(np.int64) for name in ("started_s", "finished_s"))
     stop, day, seconds = cut_by_day(started_s, finished_s)
-    is_weekday = (day + FIRST_DAY_WEEKDAY) % 7 < SATURDAY
     parts = (
         stops[["device_id", "location_id"]]
         .iloc[stop]
         .assign(
             total_s=seconds,
             night_s=_seconds_within(started_s[stop], finished_s[stop], day, NIGHT),
-            office_s=_seconds_within(started_s[stop], finished_s[stop], day, OFFICE) * is_weekday,
+            office_s=_seconds_within(started_s[stop], finished_s[stop], day, OFFICE) * is_weekday(day),
         )
     )
     return parts.groupby(["device_id", "location_id"], as_index=False).sum()

@@ -22,13 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
+from pipeline.kernels.weekdays import is_weekday
 
 DAY_S = 86_400
 HOUR_S = 3_600
 NONE = -1
-FIRST_DAY_WEEKDAY = 3
-"""1970-01-01 was a Thursday; Monday is 0."""
-SATURDAY = 5
 
 
 class HowdeRules(NamedTuple):
@@ -257,15 +255,15 @@ def _find_work(days, bins, hours, sums, is_home, has_home, rules, found):
     top, top_hours, n_days, n_valid_days = found
     share_sum, n_with, seen = sums
     entries = _share_days(bins, hours, n_with, is_home, rules.min_hours_share)
-    is_weekday = (days + FIRST_DAY_WEEKDAY) % 7 < SATURDAY
+    is_working = is_weekday(days)
     _, _, n_entries = entries
-    n_entries[~is_weekday] = 0
+    n_entries[~is_working] = 0
     back, ahead = _reach(rules.work_window_days, rules.is_past_only)
     first = stop = 0
     for row in range(days.size):
         first, stop = _move_window(days, row, first, stop, back, ahead)
         n_valid, n_seen = _sum_window(first, stop, entries, sums)
-        missing = (is_weekday[first:stop].sum() - n_valid) / (stop - first)
+        missing = (is_working[first:stop].sum() - n_valid) / (stop - first)
         best = NONE
         if has_home and n_valid > 0 and missing < 1 - rules.min_work_days_share:
             best = _top(n_with, share_sum, n_valid, seen[:n_seen], rules.min_work_days)

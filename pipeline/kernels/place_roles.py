@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
+from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.weekdays import is_weekday
 
 DAY_S = 86_400
 HOUR_S = 3_600.0
-MONDAY_OF_DAY_0 = 3
-"""1970-01-01 was a Thursday."""
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -98,11 +98,10 @@ def place_days(
     day = started_s[row] // DAY_S + np.arange(row.size) - np.repeat(np.cumsum(n_days) - n_days, n_days)
     begin_s = np.maximum(started_s[row] - day * DAY_S, 0)
     end_s = np.minimum(finished_s[row] - day * DAY_S, DAY_S)
-    is_weekday = (day + MONDAY_OF_DAY_0) % 7 < 5
-    values = (end_s - begin_s, _within(begin_s, end_s, night), _within(begin_s, end_s, working) * is_weekday)
+    values = (end_s - begin_s, _within(begin_s, end_s, night), _within(begin_s, end_s, working) * is_weekday(day))
     order = np.lexsort((place[row], day, device[row]))
     keys = [key[order] for key in (device[row], day, place[row])]
-    first = _starts(*keys)[:-1]
+    first = group_starts(*keys)[:-1]
     sums = [np.add.reduceat(value[order], first) if first.size else value for value in values]
     return PlaceDays(*(key[first] for key in keys), *sums)
 
@@ -120,7 +119,7 @@ def weigh_places(days: PlaceDays, windows: Windows, weighing: Weighing, least: f
 
     The windows of a device are those from the first to the last that holds for a day on which it was seen.
     """
-    starts = _starts(days.device)
+    starts = group_starts(days.device)
     n_places = int(days.place.max()) + 1 if days.place.size else 0
     counts = np.zeros(starts.size, np.int64)
     _fill_rows(starts, days, windows, weighing, least, n_places, counts, _blank(0), True)
@@ -128,13 +127,6 @@ def weigh_places(days: PlaceDays, windows: Windows, weighing: Weighing, least: f
     rows = _blank(int(first[-1]))
     _fill_rows(starts, days, windows, weighing, least, n_places, first, rows, False)
     return rows
-
-
-def _starts(*keys: Integers) -> Integers:
-    """Return where runs of equal keys begin, and the number of rows last."""
-    n = keys[0].size
-    is_first = np.any([np.append(True, key[1:] != key[:-1])[:n] for key in keys], axis=0)
-    return np.append(np.flatnonzero(is_first), n).astype(np.int64)
 
 
 def _blank(n: int) -> RoleRows:
@@ -171,7 +163,7 @@ def move_night_work(
     there in the evening or the morning too. Ours; the people the weights were fitted to do not work at night.
     """
     order = np.lexsort((rows.place, -np.where(is_home, rows.days, -1), rows.window, rows.device))
-    starts = _starts(rows.device[order], rows.window[order])
+    starts = group_starts(rows.device[order], rows.window[order])
     length = np.diff(starts)
     has_work = np.zeros(length.size, np.bool_)
     np.logical_or.at(has_work, np.repeat(np.arange(length.size), length), is_work[order])
@@ -186,7 +178,7 @@ def move_night_work(
 def _hold(rows: RoleRows, probability: Floats, reached: float, held: float, is_past_only: bool) -> NDArray[np.bool_]:
     """Return which rows have at least `held`, where a row of the same place has `reached` (or had by then)."""
     order = np.lexsort((rows.window, rows.place, rows.device))
-    starts = _starts(rows.device[order], rows.place[order])
+    starts = group_starts(rows.device[order], rows.place[order])
     number = np.repeat(np.arange(starts.size - 1), np.diff(starts))
     has_reached = probability[order] >= reached
     n_before = np.append(0, np.cumsum(has_reached))

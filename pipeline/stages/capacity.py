@@ -8,10 +8,12 @@ from pydantic import Field
 
 from data_contracts import CAPACITY, VISITS
 from pipeline.kernels.capacity import count_familiar
+from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WEEK_DAYS, group_starts, monday_of, to_dates, to_days, window_starts
+from pipeline.windows import monday_of, to_dates, to_days, window_starts
 
 
 class CapacityParams(Params):

@@ -1,13 +1,12 @@
 """`entropy`: how unevenly a device's visits, and its time, fall on its locations, per window."""
 
-import numpy as np
 import pandas as pd
 
 from data_contracts import ENTROPY, VISITS
 from pipeline.kernels.entropy import location_entropy
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowKind, WindowParams, group_starts, window_starts
+from pipeline.windows import WindowKind, WindowParams, visits_by_window
 
 
 @stage(reads=(VISITS,), writes=ENTROPY, params=WindowParams, needs=("study",))
@@ -23,20 +22,11 @@ def entropy(visits: pd.DataFrame, study: Study, params: WindowParams) -> pd.Data
 
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study) -> pd.DataFrame:
-    visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
-    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
-    device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
-    place = visits["location_id"].to_numpy().astype(np.int64)
-    start = group_starts(device, window)
-    place_start = group_starts(device, window, place)[:-1]
+    found = visits_by_window(visits, kind, study.start)
     return pd.DataFrame(
         {
-            "device_id": device[start[:-1]],
-            "window": pd.Series([kind] * (start.size - 1), dtype="str"),
-            "window_started": window[start[:-1]],
-            "n_visits": np.diff(start),
-            "n_locations": np.diff(np.searchsorted(place_start, start)),
-            "entropy_bits": location_entropy(start, place),
-            "entropy_dwell_bits": location_entropy(start, place, visits["dwell_s"].to_numpy()),
+            **found.columns,
+            "entropy_bits": location_entropy(found.start, found.place),
+            "entropy_dwell_bits": location_entropy(found.start, found.place, found.visits["dwell_s"].to_numpy()),
         }
     )

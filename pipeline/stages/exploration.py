@@ -5,9 +5,10 @@ import pandas as pd
 
 from data_contracts import EXPLORATION, VISITS
 from pipeline.kernels.exploration import explore
+from pipeline.kernels.grouping import group_starts
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowKind, WindowParams, group_starts, window_starts
+from pipeline.windows import WindowKind, WindowParams, window_starts
 
 
 @stage(reads=(VISITS,), writes=EXPLORATION, params=WindowParams, needs=("study",))

@@ -9,7 +9,7 @@ from data_contracts import GYRATION, VISITS
 from pipeline.kernels.gyration import radius_of_gyration
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowKind, WindowParams, group_starts, window_starts
+from pipeline.windows import WindowKind, WindowParams, visits_by_window
 
 
 class GyrationParams(WindowParams):
@@ -34,25 +34,18 @@ def gyration(visits: pd.DataFrame, study: Study, params: GyrationParams) -> pd.D
 
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: GyrationParams) -> pd.DataFrame:
-    visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
-    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
-    device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
-    place = visits["location_id"].to_numpy().astype(np.int64)
-    start = group_starts(device, window)
-    place_start = group_starts(device, window, place)[:-1]
+    found = visits_by_window(visits, kind, study.start)
 
     def radius(weight: np.ndarray | None) -> np.ndarray:
-        lon, lat = visits["lon"].to_numpy(), visits["lat"].to_numpy()
-        return radius_of_gyration(start, lon, lat, weight, params.centre_weights, params.centre_space, place)
+        lon, lat = found.visits["lon"].to_numpy(), found.visits["lat"].to_numpy()
+        return radius_of_gyration(
+            found.start, lon, lat, weight, params.centre_weights, params.centre_space, found.place
+        )
 
     return pd.DataFrame(
         {
-            "device_id": device[start[:-1]],
-            "window": pd.Series([kind] * (start.size - 1), dtype="str"),
-            "window_started": window[start[:-1]],
-            "n_visits": np.diff(start),
-            "n_locations": np.diff(np.searchsorted(place_start, start)),
+            **found.columns,
             "gyration_m": radius(None),
-            "gyration_dwell_m": radius(visits["dwell_s"].to_numpy()),
+            "gyration_dwell_m": radius(found.visits["dwell_s"].to_numpy()),
         }
     )

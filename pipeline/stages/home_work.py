@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from data_contracts import HOME_WORK, VISITS
+from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.howde import HowdeDays, HowdeRules, howde_days
 from pipeline.kernels.place_roles import (
     PlaceDays,
@@ -19,10 +20,11 @@ from pipeline.kernels.place_roles import (
     place_days,
     weigh_places,
 )
+from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WEEK_DAYS, group_starts, monday_of, to_dates
+from pipeline.windows import monday_of, to_dates
 
 HOUR_S = 3_600
 DAY_S = 86_400

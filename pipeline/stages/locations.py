@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from data_contracts import LOCATIONS, STAYS, TRACTS
 from pipeline.geography import areas_at
 from pipeline.kernels.clustering import PlaceMembers, cluster_places, members_by_place, summarise_places
+from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.place_network import network_places
 from pipeline.kernels.sphere_cubes import NOISE
 from pipeline.kernels.visits import begins_visit
 from pipeline.params import Params
 from pipeline.stage import stage
-from pipeline.windows import group_starts
 
 SECOND_US = 1_000_000
 

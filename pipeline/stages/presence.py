@@ -19,10 +19,11 @@ from pipeline.kernels.presence import (
     time_between,
     weekly,
 )
+from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WEEK_DAYS, monday_of, to_dates, to_days
+from pipeline.windows import monday_of, to_dates, to_days
 
 WORK_DAYS = 5
 SECOND_US = 1_000_000

@@ -10,11 +10,12 @@ from pydantic import Field, field_validator, model_validator
 
 from data_contracts import JOBS, PRESENCE, SECTOR_ABSENCE, TELEWORK
 from pipeline.kernels.job_loss import Waves, loss_probability, telework_waves
+from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.params import Params
 from pipeline.sectors import NO_WAVE, Assignment, sector_weights, telework_shares, waves_of
 from pipeline.stage import stage
 from pipeline.sums import from_fixed, group_sums, to_fixed
-from pipeline.windows import WEEK_DAYS, monday_of, to_dates, to_days
+from pipeline.windows import monday_of, to_dates, to_days
 
 EPOCH = date(1970, 1, 1)
 

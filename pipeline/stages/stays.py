@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from data_contracts import OPEN_STAYS, PINGS, STAYS
+from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.silences import midpoints, still_silences
 from pipeline.kernels.stay_centroid import CentroidRules
 from pipeline.kernels.stay_centroid_sweep import centroid_stays
@@ -30,7 +31,6 @@ from pipeline.open_stays import (
 )
 from pipeline.params import Params
 from pipeline.stage import stage
-from pipeline.windows import group_starts
 
 DAY_US = 86_400_000_000
 US_PER_S = 1_000_000

@@ -6,11 +6,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from data_contracts import LOCATIONS, POIS, STAYS, VISITS
+from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.poi_lookup import LikelyPois, nearest_pois, weigh_pois
 from pipeline.kernels.visits import find_stays
+from pipeline.kernels.weekdays import EPOCH_WEEKDAY
 from pipeline.params import Params
 from pipeline.stage import stage
-from pipeline.windows import EPOCH_WEEKDAY, group_starts
 
 SECOND_US, DAY_US, HOUR_US = 1_000_000, 86_400_000_000, 3_600_000_000
 

@@ -41,23 +41,10 @@ from pipeline.evaluation.tables import TruthFile
 from pipeline.settings import Settings, read_key
 from pipeline.simulation.scenario import LOCKDOWN
 from pipeline.study import Study
+from tests.dc_census import DC_JOBS
 
 BENCH = Path(".bench")
 KEY = "a key for benchmarks of good length"
-CENSUS = """
-[tracts]
-path = "{data}/dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"
-id_column = "GEOID"
-population_column = "DP05_0001E"
-
-[jobs]
-path = "{data}/lodes_wac_bg/47900_all2023.csv.gz"
-id_column = "bgrp"
-id_digits = 12
-
-[telework]
-path = "{data}/dingel_neiman/NAICS_workfromhome.csv"
-"""
 PLAIN = {"absences": "together", "prior_devices": 0}
 """The formula as reconstructed (method page 2.5, reading 1 [I])."""
 RULES: dict[str, dict[str, Any]] = {
@@ -84,7 +71,7 @@ def census_text(is_own_city: bool) -> str | None:
     """Return the sections of a study on Washington's tracts; None where its files are not at hand."""
     data = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared")).resolve() / "data"
     is_there = all((data / name).is_dir() for name in ("dc_tracts_acs", "lodes_wac_bg", "dingel_neiman"))
-    return CENSUS.format(data=data) if is_there and not is_own_city else None
+    return DC_JOBS.format(data=data) if is_there and not is_own_city else None
 
 
 def make_city(n_devices: int, n_days: int, census: str | None, seed: int) -> Path:

@@ -20,9 +20,9 @@ import shapely
 import trackintel
 
 from pipeline.kernels.clustering import cluster_places, members_by_place, summarise_places
+from pipeline.kernels.grouping import group_starts
 from pipeline.stages.locations import LocationParams, locations
 from pipeline.stages.visits import VisitParams, visits
-from pipeline.windows import group_starts
 from tests.benchmarks.bench_area_lookup import seconds_of
 from tests.stay_rows import as_times, empty, through_contract
 

@@ -34,6 +34,7 @@ from pipeline.sources.demographics import read_demographics
 from pipeline.sources.jobs import read_jobs
 from pipeline.sources.telework import read_telework
 from pipeline.study import Areas, Demographics, Jobs, Telework
+from tests.dc_census import DC_DEMOGRAPHICS, DC_JOBS
 
 NAICS = [sector.naics for sector in SECTORS]
 OWN = CityParams(n_devices=1_500, n_days=3, pings_per_day=1.0, n_counties=3, employment=Employment())
@@ -43,24 +44,6 @@ SECTIONS = {
     "demographics": Demographics(path="demographics.csv", preset="lodes_rac", area_digits=11),
     "telework": Telework(path="telework.csv"),
 }
-DC_CENSUS = """
-[tracts]
-path = "{data}/dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"
-id_column = "GEOID"
-population_column = "DP05_0001E"
-
-[jobs]
-path = "{data}/lodes_wac_bg/47900_all2023.csv.gz"
-id_column = "bgrp"
-id_digits = 12
-
-[demographics]
-path = "{data}/dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"
-preset = "acs_dp05"
-
-[telework]
-path = "{data}/dingel_neiman/NAICS_workfromhome.csv"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +228,7 @@ def test_a_city_on_its_own_tracts_and_jobs_is_like_itself(census):
 
 
 def test_washington_is_a_ground(shared_data):
-    census = DC_CENSUS.format(data=shared_data)
+    census = (DC_JOBS + DC_DEMOGRAPHICS).format(data=shared_data)
     sections = tomllib.loads(census)
     tracts = read_areas(Areas(**sections["tracts"]), shared_data)
     jobs = read_jobs(Jobs(**sections["jobs"]), shared_data)
@@ -290,7 +273,7 @@ def test_the_employment_study_declares_what_it_wrote(tmp_path):
 
 def test_the_employment_study_can_stand_on_washington(tmp_path, shared_data):
     study = make_employment_study(
-        tmp_path, 20, 3, DC_CENSUS.format(data=shared_data), ("race", "white"), pings_per_day=5.0
+        tmp_path, 20, 3, (DC_JOBS + DC_DEMOGRAPHICS).format(data=shared_data), ("race", "white"), pings_per_day=5.0
     )
     assert study.jobs.id_column == "bgrp" and not (tmp_path / "city" / "jobs.csv").exists()
     people = pd.read_parquet(tmp_path / "city" / "truth" / "people")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.windows import group_starts, window_starts
+from pipeline.kernels.grouping import group_starts
+from pipeline.windows import window_starts
 
 
 @pytest.mark.parametrize(
