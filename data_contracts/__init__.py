@@ -1,7 +1,17 @@
 """Every table of Sojourn, declared once. `TABLES` maps each name to its declaration."""
 
 from data_contracts.check import ContractError, conform, suppress_small
-from data_contracts.external import DEMOGRAPHICS, JOBS, OFFICIAL_RATES, POIS, TELEWORK, TRACTS
+from data_contracts.external import (
+    DEMOGRAPHICS,
+    EPIDEMIC,
+    JOBS,
+    NPI_ORDERS,
+    NPI_POLICIES,
+    OFFICIAL_RATES,
+    POIS,
+    TELEWORK,
+    TRACTS,
+)
 from data_contracts.metrics import CAPACITY, ENTROPY, EXPLORATION, GYRATION
 from data_contracts.movement import (
     COVERAGE,
@@ -24,6 +34,17 @@ from data_contracts.people import (
     SECTOR_ABSENCE,
     UNEMPLOYMENT,
 )
+from data_contracts.response import (
+    CONTACTS,
+    DEVICE_DAYS,
+    NPI_EVENTS,
+    NPI_FITS,
+    NPI_RESPONSE,
+    REGION_CHANGES,
+    REGION_DAY,
+    ROUTINES,
+    VENUES,
+)
 from data_contracts.spec import Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -42,6 +63,9 @@ TABLES: dict[str, Table] = {
         JOBS,
         TELEWORK,
         OFFICIAL_RATES,
+        NPI_POLICIES,
+        NPI_ORDERS,
+        EPIDEMIC,
         LOCATIONS,
         VISITS,
         GYRATION,
@@ -55,21 +79,38 @@ TABLES: dict[str, Table] = {
         PANEL_WEIGHTS,
         UNEMPLOYMENT,
         EMPLOYMENT_EFFECTS,
+        DEVICE_DAYS,
+        VENUES,
+        CONTACTS,
+        ROUTINES,
+        REGION_DAY,
+        REGION_CHANGES,
+        NPI_FITS,
+        NPI_RESPONSE,
+        NPI_EVENTS,
     )
 }
 
 __all__ = [
     "CAPACITY",
+    "CONTACTS",
     "COVERAGE",
     "DEMOGRAPHICS",
+    "DEVICE_DAYS",
     "EMPLOYMENT",
     "EMPLOYMENT_EFFECTS",
     "ENTROPY",
+    "EPIDEMIC",
     "EXPLORATION",
     "GYRATION",
     "HOME_WORK",
     "JOBS",
     "LOCATIONS",
+    "NPI_EVENTS",
+    "NPI_FITS",
+    "NPI_ORDERS",
+    "NPI_POLICIES",
+    "NPI_RESPONSE",
     "OFFICIAL_RATES",
     "OPEN_DAYS",
     "OPEN_STAYS",
@@ -79,13 +120,17 @@ __all__ = [
     "PRESENCE",
     "RAW_PINGS",
     "REASONS",
+    "REGION_CHANGES",
+    "REGION_DAY",
     "REJECTED_PINGS",
+    "ROUTINES",
     "SECTOR_ABSENCE",
     "STAYS",
     "TABLES",
     "TELEWORK",
     "TRACTS",
     "UNEMPLOYMENT",
+    "VENUES",
     "VISITS",
     "Column",
     "ContractError",

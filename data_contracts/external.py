@@ -102,3 +102,42 @@ OFFICIAL_RATES = Table(
     key=("region_geoid", "series", "window_started"),
     shard=Shard.STATIC,
 )
+
+NPI_POLICIES = Table(
+    name="npi_policies",
+    row="region × date",
+    columns=(
+        replace(c.REGION_GEOID, description="Leading digits of the ids of the areas that the policies hold for"),
+        replace(c.DATE, description="Date"),
+        Column("stringency", pa.float64(), "Stringency of policies", "0 to 100", 0, 100),
+    ),
+    key=("region_geoid", "date"),
+    shard=Shard.STATIC,
+    notes="An area has the policies of the region with the longest id that begins its own.",
+)
+
+NPI_ORDERS = Table(
+    name="npi_orders",
+    row="region × kind of order",
+    columns=(
+        replace(c.REGION_GEOID, description="Leading digits of the ids of the areas that the order holds for"),
+        Column("order", pa.string(), "Kind of order, in the words of its source"),
+        Column("ordered_on", pa.date32(), "Date from which it holds; null: never ordered", "date", is_nullable=True),
+    ),
+    key=("region_geoid", "order"),
+    shard=Shard.STATIC,
+)
+
+EPIDEMIC = Table(
+    name="epidemic",
+    row="region × date",
+    columns=(
+        replace(c.REGION_GEOID, description="Leading digits of the ids of the areas that the counts are of"),
+        replace(c.DATE, description="Date"),
+        Column("n_cases", pa.float64(), "New cases reported on the date; negative: a correction", "persons"),
+        Column("n_deaths", pa.float64(), "New deaths reported on the date; negative: a correction", "persons"),
+        Column("population", pa.float64(), "Residents of the region", "persons", 1),
+    ),
+    key=("region_geoid", "date"),
+    shard=Shard.STATIC,
+)
