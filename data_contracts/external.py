@@ -134,8 +134,8 @@ EPIDEMIC = Table(
     columns=(
         replace(c.REGION_GEOID, description="Leading digits of the ids of the areas that the counts are of"),
         replace(c.DATE, description="Date"),
-        Column("n_cases", pa.float64(), "New cases reported on the date; negative: a correction", "persons"),
-        Column("n_deaths", pa.float64(), "New deaths reported on the date; negative: a correction", "persons"),
+        Column("new_cases", pa.float64(), "New cases reported on the date; negative: a correction", "persons"),
+        Column("new_deaths", pa.float64(), "New deaths reported on the date; negative: a correction", "persons"),
         Column("population", pa.float64(), "Residents of the region", "persons", 1),
     ),
     key=("region_geoid", "date"),

@@ -19,8 +19,8 @@ GROUP = Column("group", pa.string(), "Devices whose home area is high in this gr
 MEASURE = Column("measure", pa.string(), "What is measured, see region_day")
 N_REGIONS = Column("n_regions", pa.int64(), "Regions behind the row", "regions", 1)
 N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
-ESTIMATE_LOW = Column("estimate_low", pa.float64(), "Lower end of the 95 % interval", "log", is_nullable=True)
-ESTIMATE_HIGH = Column("estimate_high", pa.float64(), "Upper end of the 95 % interval", "log", is_nullable=True)
+EFFECT_LOW = Column("log_effect_low", pa.float64(), "Lower end of the 95 % interval", "log", is_nullable=True)
+EFFECT_HIGH = Column("log_effect_high", pa.float64(), "Upper end of the 95 % interval", "log", is_nullable=True)
 
 DEVICE_DAYS = Table(
     name="device_days",
@@ -73,19 +73,21 @@ CONTACTS = Table(
         c.DEVICE_ID,
         DAY,
         PLACE_KIND,
-        Column("n_people", pa.int64(), "People of other households met, once for each of the device's places", "", 0),
         Column(
-            "n_people_weighted",
+            "n_people", pa.int64(), "People of other households met, once for each of the device's places", "persons", 0
+        ),
+        Column(
+            "people_weighted",
             pa.float64(),
             "The same, each device standing for its share of the population; null where that is unknown",
             "persons",
             0,
             is_nullable=True,
         ),
-        Column("n_repeated", pa.int64(), "Those of them met there in the days before, too", "", 0),
-        Column("contact_s", pa.float64(), "Time spent with them, summed over people", "person s", 0),
-        Column("n_household", pa.int64(), "People of the same household met", "", 0),
-        Column("household_s", pa.float64(), "Time spent with them, summed over people", "person s", 0),
+        Column("n_repeated", pa.int64(), "Those of them met there in the days before, too", "persons", 0),
+        Column("contact_s", pa.float64(), "Time spent with them, summed over people", "s", 0),
+        Column("n_household", pa.int64(), "People of the same household met", "persons", 0),
+        Column("household_s", pa.float64(), "Time spent with them, summed over people", "s", 0),
     ),
     key=("device_id", "date", "place_kind"),
     shard=Shard.BUCKET,
@@ -102,7 +104,13 @@ ROUTINES = Table(
         c.WINDOW_STARTED,
         c.N_VISITS,
         c.N_LOCATIONS,
-        Column("n_routines", pa.int64(), "Significant routines: sequences of places that recur beyond chance", "", 0),
+        Column(
+            "n_routines",
+            pa.int64(),
+            "Significant routines: sequences of places that recur beyond chance",
+            "routines",
+            0,
+        ),
         Column("routine_share", pa.float64(), "Share of the visits that they cover", "1", 0, 1),
         Column(
             "routine_length",
@@ -168,18 +176,18 @@ REGION_CHANGES = Table(
         DAY,
         MEASURE,
         N_DEVICES,
-        Column("value", pa.float64(), "Mean over devices", "measure's unit"),
+        Column("mean", pa.float64(), "Mean over devices", "measure's unit"),
         Column(
             "baseline",
             pa.float64(),
-            "Median of the region's values on the same weekdays of the baseline; null where there are too few",
+            "Median of the region's means on the same weekdays of the baseline; null where there are too few",
             "measure's unit",
             is_nullable=True,
         ),
         Column(
             "log_change",
             pa.float64(),
-            "Natural logarithm of value by baseline; null where either is unknown or 0",
+            "Natural logarithm of mean by baseline; null where either is unknown or 0",
             "log",
             is_nullable=True,
         ),
@@ -206,7 +214,7 @@ NPI_FITS = Table(
         ),
         N_REGIONS,
         N_DEVICES,
-        Column("n_observations", pa.int64(), "Region × period rows fitted to", "", 1),
+        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1),
         Column("r2", pa.float64(), "Share of variance explained, region effects included", "1", is_nullable=True),
         Column("within_r2", pa.float64(), "The same of variance within regions", "1", is_nullable=True),
         Column(
@@ -253,22 +261,22 @@ NPI_RESPONSE = Table(
         Column("term", pa.string(), "stringency, severity, adaptation"),
         N_REGIONS,
         N_DEVICES,
-        Column("n_observations", pa.int64(), "Region × period rows fitted to", "", 1),
+        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1),
         Column("lag_days", pa.int16(), "Days between the driver and the answer", "days", 0),
-        Column("estimate", pa.float64(), "Log change from baseline for one unit of the term", "log"),
+        Column("log_effect", pa.float64(), "Log change from baseline for one unit of the term", "log"),
         Column(
-            "std_error",
+            "log_std_error",
             pa.float64(),
             "Its standard error, clustered by the regions in which policies differ; null of fewer than two",
             "log",
             0,
             is_nullable=True,
         ),
-        ESTIMATE_LOW,
-        ESTIMATE_HIGH,
+        EFFECT_LOW,
+        EFFECT_HIGH,
         Column("p_value", pa.float64(), "Two-sided, of no effect", "1", 0, 1, is_nullable=True),
         Column("p_adjusted", pa.float64(), "The same, corrected for all rows (Holm)", "1", 0, 1, is_nullable=True),
-        Column("n_clusters", pa.int64(), "Clusters behind the standard error", "", 1),
+        Column("n_clusters", pa.int64(), "Clusters behind the standard error", "clusters", 1),
     ),
     key=("measure", "axis", "group", "estimator", "term"),
     shard=Shard.STUDY,
@@ -285,12 +293,12 @@ NPI_EVENTS = Table(
         Column("order", pa.string(), "Kind of order, see npi_orders"),
         Column("weeks_since", pa.int16(), "Weeks since the order; negative before it", "weeks"),
         replace(N_REGIONS, description="Regions with the order that are seen then"),
-        Column("n_controls", pa.int64(), "Regions without the order (yet), seen then", "regions", 0),
+        Column("n_control_regions", pa.int64(), "Regions without the order (yet), seen then", "regions", 0),
         N_DEVICES,
-        Column("estimate", pa.float64(), "Difference to regions without it, less that in the week before", "log"),
-        Column("std_error", pa.float64(), "Its standard error, clustered by region", "log", 0, is_nullable=True),
-        ESTIMATE_LOW,
-        ESTIMATE_HIGH,
+        Column("log_effect", pa.float64(), "Difference to regions without it, less that in the week before", "log"),
+        Column("log_std_error", pa.float64(), "Its standard error, clustered by region", "log", 0, is_nullable=True),
+        EFFECT_LOW,
+        EFFECT_HIGH,
         Column(
             "pretrend_p_value",
             pa.float64(),
