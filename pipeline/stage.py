@@ -36,9 +36,14 @@ class Stage:
     needs: tuple[str, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the stage makes one table of the whole study from tables that are whole themselves."""
+        return self.writes.shard is Shard.STUDY and all(table.shard.is_single for table in self.reads)
+
+    @property
     def is_gather(self) -> bool:
         """Whether the stage makes one table of the whole study from all device buckets."""
-        return self.writes.shard is Shard.STUDY
+        return self.writes.shard is Shard.STUDY and not self.is_whole
 
     @property
     def name(self) -> str:
@@ -85,6 +90,9 @@ def stage(
     and returns the frame of `writes`. Its result must not depend on how devices are spread over
     buckets: sum fixed point numbers (`pipeline.sums`), or sort by device before adding floats.
 
+    *Whole*, when all tables it reads are static or of the study as well: the function is called once and returns
+    the frame of `writes`. Without its first table there is nothing to do.
+
     TypeError where the declaration and the function disagree.
     """
 
@@ -111,6 +119,8 @@ def _check(declared: Stage) -> None:
     _check_arguments(f"stage {name}", function, [*(t.name for t in declared.reads), *carried, *declared.needs])
     if declared.is_gather:
         _check_gather(declared)
+    if declared.is_whole and (declared.finish or declared.carries or declared.rejects):
+        raise TypeError(f"stage {name} reads whole tables only: it has neither finish nor carries nor rejects")
     if declared.carries and not declared.writes.shard == declared.carries.shard == Shard.DATE_BUCKET:
         raise TypeError(f"stage {name} carries {declared.carries.name}, so both must be kept by {Shard.DATE_BUCKET}")
 
@@ -126,8 +136,6 @@ def _check_gather(declared: Stage) -> None:
     if declared.finish is None or declared.carries or declared.rejects:
         raise TypeError(f"stage {name} gathers: it needs a finish, and neither carries nor rejects")
     wholes = [table.name for table in declared.reads if table.shard.is_single]
-    if len(wholes) == len(declared.reads):
-        raise TypeError(f"stage {name} gathers: it must read a table kept per device bucket")
     _check_arguments(f"finish of stage {name}", declared.finish, ["parts", *wholes, *declared.needs])
 
 

@@ -37,6 +37,9 @@ def visit_table(work: Work, run_map: RunMap) -> Iterator[ShardReport]:
     if work.stage.is_gather:
         yield from visit_whole(work, ALL, partial(_gather, run_map))
         return
+    if work.stage.is_whole:
+        yield from visit_whole(work, ALL)
+        return
     for reports in run_map(partial(visit_shards, work), range(work.settings.n_buckets)):
         yield from reports
 

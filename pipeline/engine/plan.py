@@ -156,7 +156,8 @@ Compute = Callable[["Work", ShardKey, Sequence[Input], ShardKey | None, dict[str
 def visit_whole(work: Work, key: ShardKey, compute: Compute | None = None) -> list[ShardReport]:
     """Bring the one shard of a bucket up to date, or (`ALL`) that of the study, by `compute`."""
     inputs = inputs_of(work, key)
-    if all(table.shard.is_single for table, _ in inputs):
+    first, is_whole = work.stage.reads[0], work.stage.is_whole
+    if not any(table is first if is_whole else not table.shard.is_single for table, _ in inputs):
         return _remove(work, key) if work.store.path(work.stage.writes, key).exists() else []
     return [_visit(work, key, inputs, compute=compute)]
 

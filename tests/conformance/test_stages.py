@@ -87,7 +87,7 @@ def declare_gather(reads, function, finish, **fields):
     ("reads", "function", "finish", "message"),
     [
         ((PRESENCE,), lambda presence, params: None, None, "needs a finish"),
-        ((JOBS,), lambda jobs, params: None, lambda parts, jobs, params: None, "must read a table kept per device"),
+        ((JOBS,), lambda jobs, params: None, lambda parts, jobs, params: None, "whole tables only"),
         (
             (PRESENCE, JOBS, TELEWORK),
             lambda presence, jobs, telework, params: None,

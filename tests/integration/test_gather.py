@@ -32,11 +32,12 @@ from tests.toy_stages import (
     TOY_RELEASE,
     TOY_SHARES,
     TOY_TABLES,
+    TOY_TOTALS,
     make_hours,
     write_hours,
 )
 
-TOYS = ("toy_kinds", "toy_shares", "toy_release")
+TOYS = ("toy_kinds", "toy_shares", "toy_release", "toy_totals")
 N_BUCKETS = 3
 
 
@@ -120,11 +121,11 @@ def test_worker_processes_give_the_bytes_of_threads(done, tmp_path):
 
 def test_a_run_reports_one_shard_and_a_second_computes_nothing(root):
     first, before = run(root), shard_bytes(root)
-    assert [first[name].shards for name in TOYS] == [{"computed": 1}, {"computed": 3}, {"computed": 1}]
+    assert [first[name].shards for name in TOYS] == [{"computed": 1}, {"computed": 3}, {"computed": 1}, {"computed": 1}]
     assert (first["toy_kinds"].n_rows, first["toy_kinds"].details) == (4, {})
     assert [s["stage"] for s in read_runs(root)[-1]["stages"]] == list(TOYS)
     again = run(root)
-    assert [again[name].shards for name in TOYS] == [{"current": 1}, {"current": 3}, {"current": 1}]
+    assert [again[name].shards for name in TOYS] == [{"current": 1}, {"current": 3}, {"current": 1}, {"current": 1}]
     assert shard_bytes(root) == before
     assert {state for state, _ in states(root).values()} == {"current"}
 
@@ -152,7 +153,12 @@ def test_one_changed_bucket_makes_stale_the_study_and_all_that_read_it(done):
         ("toy_kinds is not current",),
     ]
     assert found["toy_release/all.parquet"][1] == ("toy_kinds is not current", "toy_shares is not current")
-    assert [s.shards for s in run(done).values()] == [{"computed": 1}, {"computed": 3}, {"computed": 1}]
+    assert [s.shards for s in run(done).values()] == [
+        {"computed": 1},
+        {"computed": 3},
+        {"computed": 1},
+        {"computed": 1},
+    ]
 
 
 def test_a_change_that_sums_to_the_same_stops_at_the_study(done):
@@ -163,7 +169,9 @@ def test_a_change_that_sums_to_the_same_stops_at_the_study(done):
     hours.loc[[one, two], "hours"] = hours.loc[[two, one], "hours"].to_numpy()
     write_hours(Store(done), hours, N_BUCKETS)
     assert states(done)["toy_shares/bucket=0000.parquet"] == ("stale", ("toy_kinds is not current",))
-    assert [s.shards for s in run(done).values()] == [{"computed": 1}, {"computed": 1, "current": 2}, {"computed": 1}]
+    assert [s.shards for s in run(done).values()] == [
+        {"computed": 1}, {"computed": 1, "current": 2}, {"computed": 1}, {"current": 1}
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -246,6 +254,25 @@ def test_killed_between_the_parts_and_the_table_and_run_again(root, tmp_path, mo
     assert shard_bytes(root) == shard_bytes(tmp_path / "other")
 
 
+def test_a_table_of_whole_tables_alone_is_made_once_and_follows_them(done):
+    assert load("toy_totals", root=done)["n_devices"].tolist() == [60 + 41 + 10]
+    assert states(done, seed=3)["toy_totals/all.parquet"][1] == (
+        "the study's seed changed",
+        "toy_release is not current",
+    )
+    Store(done).remove(TOY_RELEASE, ALL)
+    assert states(done)["toy_totals/all.parquet"] == ("stale", ("its inputs are gone",))
+    assert run(done, stages=["toy_totals"])["toy_totals"].shards == {"removed": 1}
+    assert Store(done).footer(TOY_TOTALS, ALL) is None
+    assert run(done, stages=["toy_totals"])["toy_totals"].shards == {}
+    assert [n["name"] for n in trace(_run_again(done), "toy_totals", None, 0)["inputs"]] == ["toy_release/all.parquet"]
+
+
+def _run_again(root):
+    run(root)
+    return root
+
+
 def test_rows_of_few_devices_are_never_written_to_a_release(done):
     assert load("toy_release", root=done)["kind"].tolist() == ["bus", "car", "foot"]
     path = Store(done).path(TOY_RELEASE, ALL)
@@ -254,7 +281,7 @@ def test_rows_of_few_devices_are_never_written_to_a_release(done):
     assert (footer.n_rows, footer.n_suppressed) == (3, 1)
     for summary in (run(done)["toy_release"], run(done)["toy_release"]):
         assert summary.details == {"n_suppressed": 1}
-    assert read_runs(done)[-1]["stages"][-1]["details"] == {"n_suppressed": 1}
+    assert read_runs(done)[-1]["stages"][-2]["details"] == {"n_suppressed": 1}
 
 
 def test_lineage_of_a_gathered_table_goes_to_all_buckets_and_of_its_readers_through_it(done):
