@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.references import Areas, Demographics, Jobs, Telework
 from pipeline.simulation import (
     CityParams,
     Ground,
@@ -25,7 +26,7 @@ from pipeline.sources.areas import read_areas
 from pipeline.sources.demographics import read_demographics
 from pipeline.sources.jobs import read_jobs
 from pipeline.sources.telework import read_telework
-from pipeline.study import Areas, Demographics, Jobs, Study, Telework
+from pipeline.study import Study
 
 HEAD = """# {title} `sojourn run {path} --root {root}` brings its tables up to date.
 name = "{name}"

@@ -18,7 +18,9 @@ from pipeline.params import Params, digest
 from pipeline.stage import Stage
 from pipeline.study import Study
 
-DECLARATIONS = ("pipeline", "pipeline.stage", "pipeline.stages", "pipeline.params", "pipeline.study")
+DECLARATIONS = (
+    "pipeline", "pipeline.stage", "pipeline.stages", "pipeline.params", "pipeline.references", "pipeline.study",
+)  # fmt: skip
 """Modules that declare and do not compute: what they say enters a fingerprint as values."""
 
 DATA_LIBRARIES = ("timezonefinder", "pyproj", "shapely")

@@ -10,11 +10,11 @@ import pyarrow as pa
 import shapely
 
 from data_contracts import TRACTS
+from pipeline.references import Areas
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest, read_geo_frame, text_ids, to_wgs84
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import find_reference
-from pipeline.study import Areas
 
 LOG = logging.getLogger(__name__)
 POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 
 from data_contracts import JOBS
+from pipeline.references import Jobs, columns_of
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import read_area_file
-from pipeline.study import Jobs, columns_of
 
 LOG = logging.getLogger(__name__)
 LODES_SECTORS = {

@@ -20,12 +20,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data_contracts import OFFICIAL_RATES
+from pipeline.references import OfficialRates
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest
 from pipeline.sources.numbers import MISSING_TEXTS
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import find_reference, read_columns
-from pipeline.study import OfficialRates
 
 LOG = logging.getLogger(__name__)
 STATE_DIGITS = 2

@@ -12,11 +12,11 @@ import shapely
 from pyproj.exceptions import ProjError
 
 from data_contracts import POIS
+from pipeline.references import Pois
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import WGS84, members_digest, read_geo_frame, text_ids, to_wgs84
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import find_reference, read_columns, read_numbers, select_from_frame
-from pipeline.study import Pois
 
 LOG = logging.getLogger(__name__)
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}

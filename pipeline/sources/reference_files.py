@@ -10,12 +10,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.references import AreaFile
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import read_geo_frame, text_ids
 from pipeline.sources.numbers import MISSING_TEXTS, to_numbers
 from pipeline.sources.pieces import expand
 from pipeline.sources.streams import open_stream
-from pipeline.study import AreaFile
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")

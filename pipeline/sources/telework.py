@@ -9,11 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data_contracts import TELEWORK
+from pipeline.references import Telework
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest, text_ids
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import find_reference, read_amounts, read_columns
-from pipeline.study import Telework
 
 LOG = logging.getLogger(__name__)
 GOVERNMENT = "92"

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.representativeness import compare_groups, panel_size
+from pipeline.references import Areas, Demographics
 from pipeline.sources import read_areas, read_demographics
 from pipeline.stages.panel_weights import PanelWeightParams, panel_weights
 from pipeline.stages.panel_weights import _finish as finish_weights
 from pipeline.stages.unemployment import WEIGHTINGS, UnemploymentParams, unemployment
 from pipeline.stages.unemployment import _finish as finish_rates
-from pipeline.study import Areas, Demographics, Study
+from pipeline.study import Study
 from tests.stay_rows import empty
 
 FILE = "dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"

@@ -13,9 +13,9 @@ from pipeline.engine.records import read_runs
 from pipeline.engine.run import open_run, status
 from pipeline.engine.trouble import RunError
 from pipeline.id_join import join_ids
+from pipeline.references import Areas, Demographics, Jobs, OfficialRates, Telework
 from pipeline.settings import Settings
 from pipeline.sources import read_areas, read_demographics, read_jobs, read_official_rates, read_telework
-from pipeline.study import Areas, Demographics, Jobs, OfficialRates, Telework
 
 STATICS = ("tracts", "demographics", "jobs", "telework")
 

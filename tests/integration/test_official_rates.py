@@ -13,8 +13,8 @@ import pytest
 from data_contracts import TABLES
 from pipeline.cli import main
 from pipeline.engine.store import ALL, Store
+from pipeline.references import OfficialRates
 from pipeline.sources import read_official_rates
-from pipeline.study import OfficialRates
 
 STATES = {"04": "Arizona", "21": "Kentucky", "36": "New York", "40": "Oklahoma"}
 LAUS = "bls_laus_states/ststdsadata.xlsx"

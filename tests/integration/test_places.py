@@ -9,11 +9,11 @@ from data_contracts import STAYS, VISITS
 from pipeline.catalog import load
 from pipeline.engine.run import status
 from pipeline.engine.trace import trace
+from pipeline.references import Areas, Pois
 from pipeline.settings import Settings
 from pipeline.sources import read_areas, read_pois
 from pipeline.stages.locations import LocationParams, locations
 from pipeline.stages.visits import VisitParams, visits
-from pipeline.study import Areas, Pois
 from tests.conftest import all_rows, run_all
 from tests.stay_rows import as_times, through_contract
 

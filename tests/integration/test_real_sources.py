@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 import pytest
 
 from data_contracts import PINGS, RAW_PINGS, TRACTS, conform
+from pipeline.references import Areas
 from pipeline.sources import find_files, read_areas, read_blocks, split_file
 from pipeline.stages.pings import PingParams, merge_pings, pings
-from pipeline.study import Areas, ColumnMap, Source, Study
+from pipeline.study import ColumnMap, Source, Study
 
 DATA = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[2] / ".." / "shared")).resolve() / "data"
 KEY = b"0123456789abcdef"

@@ -12,6 +12,7 @@ import shapely
 from data_contracts import DEMOGRAPHICS, JOBS, TELEWORK, TRACTS
 from pipeline.demo import make_employment_study
 from pipeline.geography import areas_at
+from pipeline.references import Areas, Demographics, Jobs, Telework
 from pipeline.simulation import (
     CityParams,
     Employment,
@@ -33,7 +34,6 @@ from pipeline.sources.areas import read_areas
 from pipeline.sources.demographics import read_demographics
 from pipeline.sources.jobs import read_jobs
 from pipeline.sources.telework import read_telework
-from pipeline.study import Areas, Demographics, Jobs, Telework
 from tests.dc_census import DC_DEMOGRAPHICS, DC_JOBS
 
 NAICS = [sector.naics for sector in SECTORS]

@@ -10,9 +10,9 @@ import shapely
 from shapely.geometry import GeometryCollection, Point, Polygon, box
 
 from data_contracts import TRACTS, conform
+from pipeline.references import Areas
 from pipeline.sources import SourceError, areas_digest, read_areas
 from pipeline.sources.geo_files import members_digest
-from pipeline.study import Areas
 
 BOW_TIE = Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
 

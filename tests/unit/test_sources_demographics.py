@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shapely.geometry import box
 
 from data_contracts import DEMOGRAPHICS, conform
+from pipeline.references import Demographics
 from pipeline.sources import SourceError, demographics_digest, read_demographics
 from pipeline.sources.demographics import PRESETS, fill
-from pipeline.study import Demographics
 from tests.naive_census import naive_demographics, naive_ids
 
 GROUPS = {"sex": {"male": "M", "female": "F"}, "age": {"young": "A", "old": ["B", "C"]}}

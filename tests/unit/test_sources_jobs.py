@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts import JOBS, TELEWORK, conform
+from pipeline.references import Jobs, Telework
 from pipeline.sources import SourceError, read_jobs, read_telework
 from pipeline.sources.jobs import LODES_SECTORS
-from pipeline.study import Jobs, Telework
 from tests.naive_census import naive_ids, naive_jobs
 
 SECTORS = {"11": ["a"], "44-45": ["b", "c"]}

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from data_contracts import OFFICIAL_RATES, conform
+from pipeline.references import OfficialRates
 from pipeline.sources import SourceError, official_rates_digest, read_official_rates
-from pipeline.study import OfficialRates
 
 HEAD = [
     ["States and selected areas: employment status", *[None] * 10],

@@ -8,8 +8,9 @@ import pytest
 from shapely.geometry import Point, box
 
 from data_contracts import POIS, conform
+from pipeline.references import Pois
 from pipeline.sources import SourceError, pois_digest, read_pois
-from pipeline.study import Pois, Study, StudyError
+from pipeline.study import Study, StudyError
 
 COLUMNS = {"id_column": "id", "category_column": "kind"}
 LON_LAT = {"lon_column": "x", "lat_column": "y"}
