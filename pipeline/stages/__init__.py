@@ -3,6 +3,7 @@
 from pipeline.stages import (
     capacity,
     coverage,
+    device_days,
     employment,
     employment_effects,
     entropy,
@@ -13,15 +14,18 @@ from pipeline.stages import (
     panel_weights,
     pings,
     presence,
+    region_day,
     sector_absence,
     stays,
     unemployment,
+    venues,
     visits,
 )
 
 __all__ = [
     "capacity",
     "coverage",
+    "device_days",
     "employment",
     "employment_effects",
     "entropy",
@@ -32,8 +36,10 @@ __all__ = [
     "panel_weights",
     "pings",
     "presence",
+    "region_day",
     "sector_absence",
     "stays",
     "unemployment",
+    "venues",
     "visits",
 ]

@@ -16,7 +16,7 @@ from data_contracts import (
 )
 from pipeline.event_study import EventStudyParams, estimate_effects
 from pipeline.kernels.keyed_random import keyed_uniform
-from pipeline.shares import shares_of_areas
+from pipeline.shares import high_areas
 from pipeline.stage import stage
 
 MEASURES = ("gyration_m", "entropy_bits", "n_familiar", "n_locations", "n_new_locations")
@@ -125,27 +125,3 @@ def _strata(devices: pd.DataFrame, params: EmploymentEffectsParams) -> pd.Series
         region = region.str[:0]
     sector = devices["sector"].fillna("") if params.is_matched_on_sector else ""
     return region + " " + sector
-
-
-def high_areas(demographics: pd.DataFrame, panel_weights: pd.DataFrame, top_share: float) -> pd.DataFrame:
-    """Return the areas that are high in each group: axis, group, area.
-
-    Areas are ordered by the group's share of the axis; those at the top are taken until `top_share` of the panel's
-    devices live in them, areas with equal shares together. An area with the lowest share of all is never high, so that
-    a group that is spread evenly, or found in a few areas only, does not come out as everybody. A group that an area
-    with figures of the axis does not list has a share of 0 there.
-    """
-    n_devices = panel_weights.set_index("home_tract_geoid")["n_devices"].rename_axis("area")
-    shares = shares_of_areas(demographics).reindex(n_devices.index)
-    found = [pd.DataFrame({"axis": [], "group": [], "area": []}, dtype="str")]
-    for axis, group in shares.columns:
-        rows = pd.DataFrame({"share": shares[axis, group], "n_devices": n_devices}).dropna().reset_index()
-        found.append(_top(rows, top_share).assign(axis=axis, group=group) if len(rows) else found[0])
-    return pd.concat(found, ignore_index=True)[["axis", "group", "area"]]
-
-
-def _top(rows: pd.DataFrame, top_share: float) -> pd.DataFrame:
-    rows = rows.sort_values(["share", "area"], ascending=[False, True])
-    n_above = rows["n_devices"].cumsum().to_numpy()
-    last = np.searchsorted(n_above, top_share * n_above[-1])
-    return rows[(rows["share"] >= rows["share"].iloc[last]) & (rows["share"] > rows["share"].min())]

@@ -11,7 +11,6 @@ from pipeline.kernels.job_loss import ABSENT, BACK, LASTING, UNDECIDED, UNSEEN, 
 from pipeline.kernels.presence import (
     HOUR_US,
     DayPieces,
-    cut_at_midnights,
     day_rates,
     distances_m,
     expected,
@@ -23,10 +22,10 @@ from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.params import Params
 from pipeline.stage import stage
 from pipeline.study import Study
+from pipeline.visit_days import SECOND_US, day_pieces
 from pipeline.windows import monday_of, to_dates, to_days
 
 WORK_DAYS = 5
-SECOND_US = 1_000_000
 
 
 class PresenceParams(Params):
@@ -146,7 +145,7 @@ def presence(
     seen = visits.assign(row=grid.row_of(visits["device_id"].to_numpy()))
     seen = seen[seen["row"] >= 0].reset_index(drop=True)
     seen["role"] = _roles(seen, baseline, home_work, params)
-    pieces = _pieces(seen)
+    pieces = day_pieces(seen)
     week = _weeks(seen, pieces, coverage, baseline, grid, params)
     is_absent = week.is_observed & (week.visit_ratio <= params.max_visit_ratio)
     is_absent &= week.hours_ratio <= params.max_hours_ratio
@@ -193,12 +192,6 @@ def _is_among(rows: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
     names = list(wanted.columns)
     found = rows[names].merge(wanted, on=names, how="left", indicator="is_in")
     return (found["is_in"] == "both").to_numpy()
-
-
-def _pieces(seen: pd.DataFrame) -> DayPieces:
-    offset_us = seen["utc_offset_s"].to_numpy().astype(np.int64) * SECOND_US
-    started, finished = (seen[name].astype("int64").to_numpy() + offset_us for name in ("started_at", "finished_at"))
-    return cut_at_midnights(started, finished)
 
 
 def _weeks(

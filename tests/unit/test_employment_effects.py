@@ -8,7 +8,8 @@ import pytest
 from data_contracts import EMPLOYMENT_EFFECTS, TABLES, conform
 from pipeline.event_study import EventStudyParams, estimate_effects
 from pipeline.kernels.matched_sets import Changes, Sets, shared_squares
-from pipeline.stages.employment_effects import MEASURES, employment_effects, high_areas
+from pipeline.shares import high_areas
+from pipeline.stages.employment_effects import MEASURES, employment_effects
 from tests.benchmarks.bench_effects import trials
 from tests.stay_rows import empty, through_contract
 
