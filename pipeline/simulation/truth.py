@@ -17,7 +17,7 @@ from pipeline.simulation.sectors import SECTORS
 
 _UTC = pa.timestamp("us", tz="UTC")
 _NAICS = [sector.naics for sector in SECTORS]
-_EPOCH_ORDINAL = 719_163  # 1970-01-01 as date.toordinal counts
+EPOCH_ORDINAL = 719_163  # 1970-01-01 as date.toordinal counts
 
 
 class Lives(NamedTuple):
@@ -121,7 +121,7 @@ def employment_table(lives: Lives) -> pa.Table:
     last = np.append(starts[1:], people.job.size) - 1 - owner * n_days
     job, status = people.job.ravel()[starts], people.status.ravel()[starts]
     has_none = job < 0
-    epoch_day = lives.params.start.toordinal() - _EPOCH_ORDINAL
+    epoch_day = lives.params.start.toordinal() - EPOCH_ORDINAL
     work = people.jobs.workplace[job]
     tract = areas_at_metres(lives.params, areas, city.work_x_m, city.work_y_m)[work]
     return pa.table(

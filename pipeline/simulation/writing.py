@@ -25,7 +25,7 @@ ROW_GROUP_ROWS = 500_000
 _EPOCH = date(1970, 1, 1)
 
 
-def _write(table: pa.Table, path: Path, dictionary: list[str]) -> None:
+def write_table(table: pa.Table, path: Path, dictionary: list[str]) -> None:
     """Write one Parquet file whole or not at all, with plain strings in its schema."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -44,7 +44,7 @@ def _write_raw(folder: Path, name: str, drawn: DrawnBucket, ids: list[str]) -> N
     for day, start, stop in zip(dates, bounds[:-1], bounds[1:], strict=True):
         rows = Pings._make(column[start:stop] for column in drawn.pings)
         table = pings_table(drawn.params, drawn.clock, rows, ids)
-        _write(table, folder / "raw" / f"date={day.isoformat()}" / name, ["device_id", "tz_offset_s"])
+        write_table(table, folder / "raw" / f"date={day.isoformat()}" / name, ["device_id", "tz_offset_s"])
 
 
 def write_city(
@@ -69,8 +69,8 @@ def write_city(
     _write_raw(folder, name, drawn, ids)
     lives = lives_of(drawn, ids)
     stays, people = stays_table(lives), people_table(lives)
-    _write(stays, folder / "truth" / "stays" / name, ["device_id", "purpose"])
-    _write(people, folder / "truth" / "people" / name, ["sector"])
+    write_table(stays, folder / "truth" / "stays" / name, ["device_id", "purpose"])
+    write_table(people, folder / "truth" / "people" / name, ["sector"])
     if params.employment:
-        _write(employment_table(lives), folder / "truth" / "employment" / name, ["device_id", "status", "sector"])
+        write_table(employment_table(lives), folder / "truth" / "employment" / name, ["device_id", "status", "sector"])
     return {**count_rows(drawn.pings), "stays": stays.num_rows, "people": people.num_rows}
