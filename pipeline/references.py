@@ -1,6 +1,7 @@
 """Reference data that a study may declare, a section each: areas, places of interest, census tables, series."""
 
-from typing import Literal, Self
+from datetime import date
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -155,6 +156,137 @@ class OfficialRates(Declared):
         if self.laus_path is None and self.claims_path is None:
             raise ValueError("laus_path or claims_path is needed")
         return self
+
+
+class RegionFile(Declared):
+    """A table with a region in every row. A region is the leading digits of the ids of its areas."""
+
+    path: str
+    """File or glob, relative to the study file. The ending says the format: .csv .tsv .txt .parquet."""
+    region_column: str = "region_geoid"
+    region_digits: int | None = Field(default=None, ge=1)
+    """Ids are numbers of so many digits: leading zeros that were lost are put back. None: ids are texts as they are."""
+    date_format: str | None = None
+    """strptime format of dates that are not written as YYYY-MM-DD."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """None: a tab in .tsv, else a comma."""
+
+
+class NpiPolicies(RegionFile):
+    """Stringency of policies against an epidemic, 0 to 100, by region and date."""
+
+    preset: Literal["oxcgrt_index", "oxcgrt_indicators"] | None = None
+    """OxCGRT's Excel file of US states, a sheet an indicator and a column a day, of which columns are known.
+
+    "oxcgrt_index": the sheet stringency_index; "oxcgrt_indicators": the index from sheets C1 to C8 and H1.
+    """
+    date_column: str = "date"
+    stringency_column: str = "stringency"
+
+    @model_validator(mode="after")
+    def _preset_knows_columns(self) -> Self:
+        if self.preset is not None and self.model_fields_set - {"path", "preset"}:
+            raise ValueError(f"preset {self.preset} takes a path alone")
+        return self
+
+
+class NpiOrders(RegionFile):
+    """Dates of orders (to stay at home, to close schools), by region. Fields left out are the preset's."""
+
+    preset: Literal["county_npi"] | None = None
+    """A file of US counties with a column a kind of order and dates as day numbers, as Johns Hopkins compiled it."""
+    order_column: str = "order"
+    date_column: str = "ordered_on"
+    orders: dict[str, str] = {}
+    """Kind of order → column of its dates, where every kind has one; `order_column` and `date_column` are not read."""
+    dates_are: Literal["text", "ordinal"] = "text"
+    """"ordinal": days since 1 January of the year 1, which is day 1, as Python counts them."""
+    state_ending: str = ""
+    """Ids that end so are of a state, the first two digits; "": none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, values: Any) -> Any:
+        return _fill(values, ORDER_PRESETS)
+
+
+class Population(AreaFile):
+    """Residents of areas, added up to regions by the leading digits of the ids."""
+
+    id_column: str
+    population_column: str
+
+
+class Epidemic(RegionFile):
+    """Cases and deaths by region and date. Fields left out are the preset's."""
+
+    preset: Literal["nyt_states"] | None = None
+    """The New York Times' file of US states (us-states.csv)."""
+    date_column: str = "date"
+    cases_column: str = "new_cases"
+    deaths_column: str = "new_deaths"
+    counts: Literal["new", "cumulative"] = "new"
+    """"cumulative": all until the date; new are those since the date before that the region has."""
+    zero_from: date | None = None
+    """A region without a row from this date until its first had no case until then. None: that is not known."""
+    population_column: str | None = None
+    population: Population | None = None
+    """Residents out of another file. Without it and `population_column` there is "population" in this one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, values: Any) -> Any:
+        return _fill(values, EPIDEMIC_PRESETS)
+
+    @model_validator(mode="after")
+    def _has_one_population(self) -> Self:
+        if self.population_column is not None and self.population is not None:
+            raise ValueError("population_column and population are two ways to say one thing")
+        return self
+
+
+COUNTY_ORDERS = (
+    "stay at home",
+    ">50 gatherings",
+    ">500 gatherings",
+    "public schools",
+    "restaurant dine-in",
+    "entertainment/gym",
+    "federal guidelines",
+    "foreign travel ban",
+    "stay at home rollback",
+    ">50 gatherings rollback",
+    ">500 gatherings rollback",
+    "restaurant dine-in rollback",
+    "entertainment/gym rollback",
+)
+"""Columns of orders in the file of US counties; they are called so here, too."""
+ORDER_PRESETS: dict[str, dict[str, Any]] = {
+    "county_npi": {
+        "region_column": "FIPS",
+        "region_digits": 5,
+        "orders": {name: name for name in COUNTY_ORDERS},
+        "dates_are": "ordinal",
+        "state_ending": "000",
+    },
+}
+EPIDEMIC_PRESETS: dict[str, dict[str, Any]] = {
+    "nyt_states": {
+        "region_column": "fips",
+        "region_digits": 2,
+        "date_format": "%m/%d/%Y",
+        "cases_column": "cases",
+        "deaths_column": "deaths",
+        "counts": "cumulative",
+        "zero_from": date(2020, 1, 1),
+    },
+}
+"""The file begins on 21 January 2020, with the first case of the country."""
+
+
+def _fill(values: Any, presets: dict[str, dict[str, Any]]) -> Any:
+    """Return a section's fields with those of its preset where they are left out; anything but fields as it is."""
+    return {**presets.get(values.get("preset") or "", {}), **values} if isinstance(values, dict) else values
 
 
 def columns_of(columns: Columns) -> tuple[str, ...]:

@@ -8,7 +8,19 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from pipeline.references import Areas, Declared, Demographics, Jobs, OfficialRates, Pois, Telework
+from pipeline.references import (
+    Areas,
+    Declared,
+    Demographics,
+    Epidemic,
+    Jobs,
+    NpiOrders,
+    NpiPolicies,
+    OfficialRates,
+    Pois,
+    Population,
+    Telework,
+)
 
 
 class StudyError(ValueError):
@@ -82,6 +94,9 @@ class Study(Declared):
     jobs: Jobs | None = None
     telework: Telework | None = None
     official_rates: OfficialRates | None = None
+    npi_policies: NpiPolicies | None = None
+    npi_orders: NpiOrders | None = None
+    epidemic: Epidemic | None = None
     params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Stage name → parameter → value; what is left out keeps the stage's default."""
     folder: Path = Field(default=Path(), exclude=True)
@@ -153,6 +168,10 @@ SECTIONS: dict[int | str, type[BaseModel]] = {
     "jobs": Jobs,
     "telework": Telework,
     "official_rates": OfficialRates,
+    "npi_policies": NpiPolicies,
+    "npi_orders": NpiOrders,
+    "epidemic": Epidemic,
+    "population": Population,
 }
 """Part of a study → what it may hold."""
 

@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from data_contracts import DEMOGRAPHICS, JOBS, OFFICIAL_RATES, POIS, TELEWORK, TRACTS, Table
+from data_contracts import (
+    DEMOGRAPHICS,
+    EPIDEMIC,
+    JOBS,
+    NPI_ORDERS,
+    NPI_POLICIES,
+    OFFICIAL_RATES,
+    POIS,
+    TELEWORK,
+    TRACTS,
+    Table,
+)
 from pipeline.engine.joins import describe_statics
 from pipeline.engine.lineage import code_digest, differences
 from pipeline.engine.plan import ShardReport
@@ -24,12 +35,18 @@ from pipeline.params import digest
 from pipeline.sources import (
     areas_digest,
     demographics_digest,
+    epidemic_digest,
     jobs_digest,
+    npi_orders_digest,
+    npi_policies_digest,
     official_rates_digest,
     pois_digest,
     read_areas,
     read_demographics,
+    read_epidemic,
     read_jobs,
+    read_npi_orders,
+    read_npi_policies,
     read_official_rates,
     read_pois,
     read_telework,
@@ -56,10 +73,13 @@ STATICS = {
         Static(JOBS, "pipeline.sources.jobs", read_jobs, jobs_digest),
         Static(TELEWORK, "pipeline.sources.telework", read_telework, telework_digest),
         Static(OFFICIAL_RATES, "pipeline.sources.official_rates", read_official_rates, official_rates_digest),
+        Static(NPI_POLICIES, "pipeline.sources.policies", read_npi_policies, npi_policies_digest),
+        Static(NPI_ORDERS, "pipeline.sources.orders", read_npi_orders, npi_orders_digest),
+        Static(EPIDEMIC, "pipeline.sources.epidemic", read_epidemic, epidemic_digest),
     )
 }
 """Every reference table by name, in the order of loading: the name of its section in a study."""
-PATHS = {"path", "laus_path", "claims_path"}
+PATHS: dict[str, Any] = {"path": True, "laus_path": True, "claims_path": True, "population": {"path": True}}
 """Fields that say where files are: their contents count, not their names."""
 
 

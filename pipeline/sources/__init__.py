@@ -12,11 +12,14 @@ import pyarrow as pa
 from pipeline.sources import delimited, geolife_plt, parquet
 from pipeline.sources.areas import areas_digest, read_areas
 from pipeline.sources.demographics import demographics_digest, read_demographics
+from pipeline.sources.epidemic import epidemic_digest, read_epidemic
 from pipeline.sources.errors import SourceError
 from pipeline.sources.jobs import jobs_digest, read_jobs
 from pipeline.sources.official_rates import official_rates_digest, read_official_rates
+from pipeline.sources.orders import npi_orders_digest, read_npi_orders
 from pipeline.sources.pieces import Piece, file_digest, find_files
 from pipeline.sources.pois import pois_digest, read_pois
+from pipeline.sources.policies import npi_policies_digest, read_npi_policies
 from pipeline.sources.presets import PRESETS, fill
 from pipeline.sources.telework import read_telework, telework_digest
 from pipeline.study import Source
@@ -27,16 +30,22 @@ __all__ = [
     "SourceError",
     "areas_digest",
     "demographics_digest",
+    "epidemic_digest",
     "file_digest",
     "find_files",
     "is_device_in_name",
     "jobs_digest",
+    "npi_orders_digest",
+    "npi_policies_digest",
     "official_rates_digest",
     "pois_digest",
     "read_areas",
     "read_blocks",
     "read_demographics",
+    "read_epidemic",
     "read_jobs",
+    "read_npi_orders",
+    "read_npi_policies",
     "read_official_rates",
     "read_pois",
     "read_telework",

@@ -1,0 +1,129 @@
+"""New cases and deaths by region and date to the table `epidemic`.
+
+Cumulative counts, as of the New York Times, become new ones: what a region has more than on the date before that it
+has. Where a count was corrected downwards that is negative, and stays so; a mean over days sets it right.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data_contracts import EPIDEMIC
+from pipeline.references import Epidemic, Population
+from pipeline.sources.errors import SourceError
+from pipeline.sources.geo_files import members_digest
+from pipeline.sources.pieces import expand
+from pipeline.sources.reference_files import read_area_file, read_numbers
+from pipeline.sources.region_files import read_dates, read_region_file, read_regions, to_reference
+
+LOG = logging.getLogger(__name__)
+COUNTS = ["new_cases", "new_deaths"]
+KEY = ["region_geoid", "date"]
+DAY = np.timedelta64(1, "D")
+
+
+def read_epidemic(epidemic: Epidemic, folder: Path) -> pa.Table:
+    """Return EPIDEMIC in key order; the metadata counts what was left out, filled up or corrected.
+
+    A row without a count is left out, as is a region of which no population is known. SourceError names the file and
+    what is wrong: a column that is not there, an id, date or number that is none, a cumulative count below 0, a
+    population below 1, a region and date that are there twice.
+    """
+    counts = _read_counts(epidemic, folder)
+    notes = {"n_without_counts": int(counts[COUNTS].isna().any(axis=1).sum())}
+    counts = counts.dropna(subset=COUNTS).sort_values(KEY, ignore_index=True)
+    _check_once(counts, epidemic)
+    if epidemic.counts == "cumulative":
+        counts = _to_new(counts)
+    if epidemic.population is not None:
+        counts["population"] = _residents(counts["region_geoid"], epidemic.population, folder)
+    without = sorted(counts.loc[counts["population"].isna(), "region_geoid"].unique())
+    counts = counts.dropna(subset=["population"])
+    if counts.empty:
+        raise SourceError(f"{epidemic.path}: no region with counts and population")
+    before = _zeros_before(counts, epidemic)
+    notes |= {
+        "n_regions_without_population": len(without),
+        "n_corrections": int((counts[COUNTS] < 0).any(axis=1).sum()),
+        "n_zero_rows_before_the_first": len(before),
+    }
+    LOG.info("%s: %d regions and dates; %s", epidemic.path, len(counts), notes)
+    return to_reference(pd.concat([before, counts], ignore_index=True), EPIDEMIC, epidemic.path, notes)
+
+
+def epidemic_digest(epidemic: Epidemic, folder: Path) -> str:
+    """Return a hash of the contents of the files of cases, deaths and population."""
+    patterns = [epidemic.path, *([epidemic.population.path] if epidemic.population else [])]
+    return members_digest([file for pattern in patterns for file in expand(pattern, folder)])
+
+
+def _read_counts(epidemic: Epidemic, folder: Path) -> pd.DataFrame:
+    """Return the rows of all files: region, date, counts as they are, and population where it is a column."""
+    named = {"new_cases": epidemic.cases_column, "new_deaths": epidemic.deaths_column}
+    if epidemic.population is None:
+        named["population"] = epidemic.population_column or "population"
+    parts = []
+    for path, data in read_region_file(epidemic, [epidemic.date_column, *named.values()], folder, "cases and deaths"):
+        columns: dict[str, object] = {
+            "region_geoid": read_regions(data, epidemic, path).to_numpy(),
+            "date": read_dates(data, epidemic.date_column, epidemic.date_format, path).astype("datetime64[s]"),
+        }
+        columns |= {name: read_numbers(data, column, path) for name, column in named.items()}
+        parts.append(pd.DataFrame(columns))
+        _check_amounts(parts[-1], epidemic, path)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_amounts(counts: pd.DataFrame, epidemic: Epidemic, path: Path) -> None:
+    if epidemic.counts == "cumulative":
+        n_bad = int((counts[COUNTS] < 0).any(axis=1).sum())
+        if n_bad:
+            raise SourceError(f"{path}: a cumulative count is below 0 in {n_bad} of {len(counts)} rows")
+    if "population" in counts:
+        n_bad = int((counts["population"] < 1).sum())
+        if n_bad:
+            raise SourceError(f"{path}: the population is below 1 in {n_bad} of {len(counts)} rows")
+
+
+def _check_once(counts: pd.DataFrame, epidemic: Epidemic) -> None:
+    n_repeated = int(counts.duplicated(KEY, keep=False).sum())
+    if n_repeated:
+        raise SourceError(f"{epidemic.path}: {n_repeated} of {len(counts)} rows share region and date with another row")
+
+
+def _to_new(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return counts since the region's date before, the first as it is; `counts` in order of region and date."""
+    before = counts.groupby("region_geoid")[COUNTS].shift(fill_value=0.0)
+    return counts.assign(**{name: counts[name] - before[name] for name in COUNTS})
+
+
+def _residents(regions: "pd.Series[str]", population: Population, folder: Path) -> NDArray[np.float64]:
+    """Return the residents of the areas whose ids begin with each region's, NaN where there is none."""
+    columns = [population.population_column]
+    areas, amounts = read_area_file(population, population.id_column, columns, folder, "population")
+    residents = amounts[population.population_column]
+    n_missing = int(residents.isna().sum())
+    if n_missing:
+        raise SourceError(f"{population.path}: the population is missing in {n_missing} of {len(residents)} rows")
+    sums = {}
+    for n_digits in sorted(regions.str.len().unique()):
+        of_length = areas.str.len() >= n_digits
+        sums |= residents[of_length].groupby(areas[of_length].str[:n_digits]).sum().to_dict()
+    found: NDArray[np.float64] = regions.map(sums).to_numpy(dtype=float)
+    return np.where(found >= 1, found, np.nan)
+
+
+def _zeros_before(counts: pd.DataFrame, epidemic: Epidemic) -> pd.DataFrame:
+    """Return a row without cases for each date from `zero_from` to the region's first row; `counts` in key order."""
+    first = counts.drop_duplicates("region_geoid")
+    if epidemic.zero_from is None:
+        return counts.iloc[:0]
+    start = np.datetime64(epidemic.zero_from, "s")
+    n_days = np.maximum((first["date"].to_numpy() - start) // DAY, 0).astype(np.int64)
+    rows = first.loc[first.index.repeat(n_days)].reset_index(drop=True)
+    nth = np.arange(len(rows)) - np.repeat(np.cumsum(n_days) - n_days, n_days)
+    return rows.assign(date=(start + nth * DAY).astype("datetime64[s]"), new_cases=0.0, new_deaths=0.0)
