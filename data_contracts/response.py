@@ -191,6 +191,13 @@ REGION_CHANGES = Table(
             "log",
             is_nullable=True,
         ),
+        Column(
+            "log_change_others",
+            pa.float64(),
+            "The same of the region's devices that are not in the group; null of the group of all",
+            "log",
+            is_nullable=True,
+        ),
     ),
     key=("region_geoid", "axis", "group", "date", "measure"),
     shard=Shard.STUDY,
@@ -215,12 +222,19 @@ NPI_FITS = Table(
         N_REGIONS,
         N_DEVICES,
         Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1),
+        Column(
+            "n_left_out",
+            pa.int64(),
+            "Parts left out in turn: regions in which policies differ; of fewer than three, the regions; 0: none",
+            "parts",
+            0,
+        ),
         Column("r2", pa.float64(), "Share of variance explained, region effects included", "1", is_nullable=True),
         Column("within_r2", pa.float64(), "The same of variance within regions", "1", is_nullable=True),
         Column(
             "left_out_error",
             pa.float64(),
-            "Root mean square error in regions left out of the fit; null of fewer than three regions",
+            "Root mean square error in parts left out of the fit; null of fewer than three regions",
             "log",
             0,
             is_nullable=True,
@@ -240,7 +254,7 @@ NPI_FITS = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
-    notes="The interval of the gain is a bootstrap over regions.",
+    notes="The interval of the gain is a bootstrap over the parts left out.",
 )
 
 NPI_RESPONSE = Table(

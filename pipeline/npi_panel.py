@@ -1,0 +1,152 @@
+"""The panel that models of mobility are fitted to: regions by period, with what people may answer to."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pipeline.kernels.grouping import group_starts
+from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams
+from pipeline.windows import monday_of, to_days
+
+NOTHING, STRINGENCY, SEVERITY = "nothing", "stringency", "severity"
+MODELS: dict[str, tuple[str, ...]] = {
+    STRINGENCY: ("stringency",),
+    SEVERITY: ("stringency", "severity"),
+    **{name: ("stringency", "severity", name) for name in ADAPTATIONS},
+}
+"""Terms of each model but "nothing", which foretells that nothing changes."""
+EVERYBODY = "all"
+
+
+class Panel(NamedTuple):
+    """Regions by period, one row each, by region and then period."""
+
+    change: np.ndarray
+    others: np.ndarray
+    """Change of everybody else, of a group's panel; NaN where unknown."""
+    terms: np.ndarray
+    """Columns in the order of `TERMS`."""
+    region: np.ndarray
+    """0 to regions - 1, rising."""
+    period: np.ndarray
+    cluster: np.ndarray
+    n_devices: int
+    """Devices of the regions' largest days together."""
+
+    @property
+    def n_regions(self) -> int:
+        """Regions with a row."""
+        return int(self.region[-1]) + 1
+
+    def rows(self, is_kept: np.ndarray) -> "Panel":
+        """Return the panel of some rows, of which regions are numbered anew."""
+        region = np.unique(self.region[is_kept], return_inverse=True)[1]
+        return self._replace(
+            **{name: getattr(self, name)[is_kept] for name in ("change", "others", "terms", "period", "cluster")},
+            region=region,
+        )
+
+
+def panels(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> Iterator[tuple[tuple[str, ...], Panel]]:
+    """Return ((measure, axis, group), panel) of all measures that are modelled, in this order.
+
+    Regions inside which there are others, as states with counties, are left out: their devices would count twice.
+    `changes` has the columns of `region_changes` but for mean and baseline, log_change_others not needed; `drivers`
+    is what `npi_drivers.drivers` returns. ValueError naming region and date where that has no row of a change.
+    """
+    is_modelled = np.array([_is_modelled(name, params.measures) for name in changes["measure"]], bool)
+    inside = smallest_regions(changes["region_geoid"])
+    rows = changes[is_modelled & changes["region_geoid"].isin(inside) & changes["log_change"].notna()]
+    for key, part in rows.groupby(["measure", "axis", "group"], sort=True):
+        panel = _panel(part, drivers, params)
+        if panel is not None:
+            yield tuple(map(str, key)), panel
+
+
+def _is_modelled(measure: str, chosen: tuple[str, ...]) -> bool:
+    return not chosen or any(
+        measure.startswith(name[:-1]) if name.endswith("*") else measure == name for name in chosen
+    )
+
+
+def smallest_regions(regions: pd.Series) -> list[str]:
+    """Return the regions whose ids do not begin another's, without "all", the study as a whole."""
+    ids = sorted(set(regions) - {EVERYBODY})
+    # In order, the ids that begin with one follow it at once.
+    return [one for one, following in zip(ids, [*ids[1:], ""], strict=True) if not following.startswith(one)]
+
+
+def _panel(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> Panel | None:
+    """Return the means over periods of changes and of the drivers on the same days; None where no period has enough."""
+    rows = changes.sort_values(["region_geoid", "date"], ignore_index=True)
+    told = drivers.set_axis([drivers["region_geoid"], to_days(drivers["date"])])
+    day = to_days(rows["date"])
+    at = told.index.get_indexer(pd.MultiIndex.from_arrays([rows["region_geoid"], day]))
+    if (at < 0).any():
+        missing = rows.iloc[int((at < 0).argmax())]
+        raise ValueError(f"no drivers for region {missing['region_geoid']} on {missing['date']:%Y-%m-%d}")
+    period = day if params.period == "day" else monday_of(day)
+    region, _ = pd.factorize(rows["region_geoid"], sort=True)
+    start = group_starts(region, period)
+    n_days = np.diff(start)
+    others = rows["log_change_others"] if "log_change_others" in rows else np.full(len(rows), np.nan)
+    values = np.column_stack([rows["log_change"], others, told[list(TERMS)].to_numpy(np.float64)[at]])
+    means = np.add.reduceat(values, start[:-1]) / n_days[:, None]
+    is_kept = n_days >= (params.min_days if params.period == "week" else 1)
+    if not is_kept.any():
+        return None
+    cluster = pd.factorize(told["cluster"].iloc[at[start[:-1]]], sort=True)[0]
+    largest = rows["n_devices"].groupby(region).max().to_numpy()
+    panel = Panel(means[:, 0], means[:, 1], means[:, 2:], region[start[:-1]], period[start[:-1]], cluster, 0)
+    n_devices = int(largest[np.unique(panel.region[is_kept])].sum())
+    return panel.rows(is_kept)._replace(n_devices=n_devices)
+
+
+class Design(NamedTuple):
+    """What a model is fitted to: the columns of the terms come last, after those of periods."""
+
+    x: np.ndarray
+    within_x: np.ndarray
+    within_change: np.ndarray
+    n_terms: int
+
+
+def design(panel: Panel, model: str, params: NpiParams, change: np.ndarray | None = None) -> Design:
+    """Return the columns of a model and the changes, as they are and less the mean of their region."""
+    terms = panel.terms[:, [TERMS.index(name) for name in MODELS[model]]]
+    x = np.column_stack([_period_columns(panel, params), terms])
+    change = panel.change if change is None else change
+    return Design(x, less_region(x, panel.region), less_region(change, panel.region), terms.shape[1])
+
+
+def _period_columns(panel: Panel, params: NpiParams) -> np.ndarray:
+    """Return a column for each period but the first that says whether a row is of it; none without such effects."""
+    if params.effects == "region":
+        return np.empty((panel.period.size, 0))
+    return (panel.period[:, None] == np.unique(panel.period)[1:]).astype(np.float64)
+
+
+def less_region(values: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return values (rows first) less the mean of their region."""
+    return values - region_means(values, region)[region]
+
+
+def region_means(values: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return the mean of each region, regions being numbered from 0 and their rows together."""
+    start = np.searchsorted(region, np.arange(region[-1] + 2))
+    counts = np.diff(start).reshape(-1, *[1] * (values.ndim - 1))
+    return np.add.reduceat(values, start[:-1]) / counts
+
+
+def is_estimable(columns: np.ndarray) -> bool:
+    """Return whether the columns tell their coefficients apart at all."""
+    scale = np.sqrt((columns**2).sum(axis=0))
+    if not len(columns) or (scale <= np.sqrt(len(columns)) * RANK_TOLERANCE).any():
+        return False
+    return np.linalg.matrix_rank(columns / scale, tol=RANK_TOLERANCE * np.sqrt(len(columns))) == columns.shape[1]
+
+
+RANK_TOLERANCE = 1e-9
+"""Below this, in units of the columns' size, a direction is rounding."""

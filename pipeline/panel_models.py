@@ -1,0 +1,264 @@
+"""Models of how mobility answers to policies and risk, of a panel of regions and periods.
+
+    log(Y / Y_base) = b1 stringency + b2 severity + b3 adaptation + effect of the region [+ of the period] + error
+
+The shape is the template of the method page (3.6, inferred): what the paper fits is not known. Models differ in which
+of the terms they have. They are compared by how well they foretell regions that they were not fitted to, since a term
+that rises for a year fits any other such series of the same regions. Policies are those of few large regions, so
+whatever hangs together within one of these (a county's next week, another county) is one cluster.
+"""
+
+import numpy as np
+import pandas as pd
+
+from data_contracts import NPI_FITS, NPI_RESPONSE, Table
+from pipeline.kernels.cluster_errors import cluster_errors
+from pipeline.kernels.keyed_random import keyed_uniform
+from pipeline.npi_drivers import ADAPTATIONS, NpiParams
+from pipeline.npi_panel import (
+    EVERYBODY,
+    MODELS,
+    NOTHING,
+    SEVERITY,
+    STRINGENCY,
+    Design,
+    Panel,
+    design,
+    is_estimable,
+    panels,
+    region_means,
+)
+
+STREAM = "npi_fits"
+INTERVAL = (0.025, 0.975)
+
+
+def compare_models(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams, seed: int) -> pd.DataFrame:
+    """Return the rows of NPI_FITS: how well each candidate model foretells regions that it was not fitted to.
+
+    `changes` and `drivers` as `panels` takes them. Parts of the study are left out in turn: the regions whose policies
+    differ, or, of fewer than `params.min_left_out` of these, the regions of the table, which then share policies with
+    those fitted to. A region left out has no effect of its own, and is foretold with the mean of the others' effects:
+    as a region about which nothing but policies and epidemic is known. The gain over stringency alone has the
+    percentiles of a bootstrap over the parts left out, fits held as they are.
+
+    Chosen is the model with the smallest such error among those with stringency, of equal ones that with fewer terms;
+    where nothing can be left out, stringency and severity; or `params.model`. A model whose terms cannot be told apart
+    from each other or from the effects (no death, so no weeks since the first) has neither R² nor error, and is not
+    chosen.
+    """
+    rows = [_fits(key, panel, params, seed) for key, panel in panels(changes, drivers, params)]
+    return _table([row for fits in rows for row in fits], NPI_FITS)
+
+
+def _table(rows: list[dict], table: Table) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=table.names)
+    return frame.sort_values(list(table.key), ignore_index=True)
+
+
+def _fits(key: tuple[str, ...], panel: Panel, params: NpiParams, seed: int) -> list[dict]:
+    parts = left_out_parts(panel, params)
+    squares = {NOTHING: panel.change**2}
+    shares: dict[str, tuple[float, float]] = {}
+    for model in MODELS:
+        if model in ADAPTATIONS and model not in params.adaptations:
+            continue
+        found = design(panel, model, params)
+        estimable = is_estimable(found.within_x)
+        shares[model] = _explained(panel, found) if estimable else (np.nan, np.nan)
+        squares[model] = _left_out_squares(panel, found, parts) if estimable else np.full(panel.change.size, np.nan)
+    errors = {model: _root_mean(value) for model, value in squares.items()} if parts is not None else {}
+    chosen = _choose(errors, shares, params)
+    common = dict(zip(("measure", "axis", "group"), key, strict=True))
+    common |= {"n_regions": panel.n_regions, "n_devices": panel.n_devices, "n_observations": panel.change.size}
+    common["n_left_out"] = 0 if parts is None else int(parts.max()) + 1
+    rows = []
+    for model in squares:
+        r2, within_r2 = shares.get(model, (np.nan, np.nan))
+        gain = _gain(squares[STRINGENCY], squares[model], parts, seed, params) if errors else (np.nan,) * 3
+        values = (model, r2, within_r2, errors.get(model, np.nan), *gain, model == chosen)
+        names = ("model", "r2", "within_r2", "left_out_error", "gain", "gain_low", "gain_high", "is_chosen")
+        rows.append(common | dict(zip(names, values, strict=True)))
+    return rows
+
+
+def left_out_parts(panel: Panel, params: NpiParams) -> np.ndarray | None:
+    """Return the part that each row is left out with, from 0; None where there are too few."""
+    for of in (panel.cluster, panel.region):
+        parts = np.unique(of, return_inverse=True)[1]
+        if parts.max() + 1 >= params.min_left_out:
+            return parts
+    return None
+
+
+def _explained(panel: Panel, found: Design) -> tuple[float, float]:
+    """Return R² with and without the effects of regions; NaN where nothing varies."""
+    b = np.linalg.lstsq(found.within_x, found.within_change, rcond=None)[0]
+    rest = np.sum((found.within_change - found.within_x @ b) ** 2)
+    around = np.sum((panel.change - panel.change.mean()) ** 2), np.sum(found.within_change**2)
+    return tuple(float(1 - rest / total) if total > 0 else np.nan for total in around)  # type: ignore[return-value]
+
+
+def _left_out_squares(panel: Panel, found: Design, parts: np.ndarray) -> np.ndarray:
+    """Return the squared error of each row, foretold by the model fitted to the other parts."""
+    squares = np.empty(panel.change.size)
+    mean_x, mean_change = (region_means(values, panel.region) for values in (found.x, panel.change))
+    part_of_region = parts[np.searchsorted(panel.region, np.arange(panel.n_regions))]
+    cross = found.within_x.T @ np.column_stack([found.within_x, found.within_change])
+    for part in range(parts.max() + 1):
+        is_out = parts == part
+        x, change = found.within_x[is_out], found.within_change[is_out]
+        left = cross - x.T @ np.column_stack([x, change])
+        b = np.linalg.lstsq(left[:, :-1], left[:, -1], rcond=None)[0]
+        others = part_of_region != part
+        effect = (mean_change[others] - mean_x[others] @ b).mean()
+        squares[is_out] = (panel.change[is_out] - effect - found.x[is_out] @ b) ** 2
+    return squares
+
+
+def _root_mean(squares: np.ndarray) -> float:
+    return float(np.sqrt(squares.mean()))
+
+
+def _gain(
+    base: np.ndarray, other: np.ndarray, parts: np.ndarray, seed: int, params: NpiParams
+) -> tuple[float, float, float]:
+    """Return how much smaller the error is than that of `base`, and its interval from a bootstrap over parts."""
+    sums = np.column_stack([np.bincount(parts, weights=values) for values in (np.ones(base.size), base, other)])
+    drawn = keyed_uniform(np.arange(len(sums))[:, None], STREAM, seed, np.arange(params.n_replicates))
+    n, base_sum, other_sum = sums[(drawn * len(sums)).astype(np.int64)].sum(axis=0).T
+    replicates = np.sqrt(base_sum / n) - np.sqrt(other_sum / n)
+    gain = _root_mean(base) - _root_mean(other)
+    if not np.isfinite(gain):
+        return np.nan, np.nan, np.nan
+    return gain, *map(float, np.quantile(replicates, INTERVAL))
+
+
+def _choose(errors: dict[str, float], shares: dict[str, tuple[float, float]], params: NpiParams) -> str | None:
+    """Return the chosen model; None where none can be fitted."""
+    known = [model for model, (r2, _) in shares.items() if np.isfinite(r2)]
+    if params.model != "chosen":
+        return params.model if params.model in known else None
+    if not errors:
+        return next((model for model in (SEVERITY, STRINGENCY) if model in known), None)
+    return min(known, key=lambda model: (errors[model], len(MODELS[model])), default=None)
+
+
+def fit_response(changes: pd.DataFrame, drivers: pd.DataFrame, fits: pd.DataFrame, params: NpiParams) -> pd.DataFrame:
+    """Return the rows of NPI_RESPONSE: the coefficients of the chosen model of each measure and group.
+
+    `fits` is what `compare_models` returns for the same changes and drivers. *fixed*: least squares with an effect for
+    each region. *mixed*: the effects of regions are draws from a normal, their variance by restricted maximum
+    likelihood (`random_effects`). *difference*, of a group: the fixed model of the difference between the changes of
+    the group and of everybody else, whose coefficients are the interactions of the group with each term; it has the
+    group's chosen model.
+
+    Standard errors are clustered by the regions in which policies differ (`kernels.cluster_errors`), and say nothing of
+    shocks that all regions have in common: for these there is `params.effects`. Of one such region there are none, nor
+    intervals. p-values are of t tests; adjusted ones are corrected for all rows together (Holm), so that it matters
+    which measures are asked for.
+    """
+    chosen = fits[fits["is_chosen"]].set_index(["measure", "axis", "group"])["model"]
+    rows: list[dict] = []
+    for key, panel in panels(changes, drivers, params):
+        if key in chosen.index and chosen[key] != NOTHING:
+            for estimator in params.estimators:
+                rows += _response(key, panel, chosen[key], estimator, params)
+    frame = _table(rows, NPI_RESPONSE)
+    frame["p_adjusted"] = _holm(frame["p_value"].to_numpy(np.float64))
+    return frame.astype({"lag_days": np.int16, "n_clusters": np.int64})
+
+
+def _response(key: tuple[str, ...], panel: Panel, model: str, estimator: str, params: NpiParams) -> list[dict]:
+    change = panel.change
+    if estimator == "difference":
+        is_known = np.isfinite(panel.others)
+        if key[1] == EVERYBODY or not is_known.any():
+            return []
+        panel = panel.rows(is_known)
+        change = panel.change - panel.others
+    found = design(panel, model, params, change)
+    if not is_estimable(found.within_x):
+        return []
+    x, y = (
+        random_effects(change, found, panel.region) if estimator == "mixed" else (found.within_x, found.within_change)
+    )
+    estimates = _least_squares(x, y, panel.cluster)[-found.n_terms :]
+    common = dict(zip(("measure", "axis", "group"), key, strict=True)) | {"estimator": estimator, "model": model}
+    common |= {"n_regions": panel.n_regions, "n_devices": panel.n_devices, "n_observations": change.size}
+    common["n_clusters"] = np.unique(panel.cluster).size
+    names = ("log_effect", "log_std_error", "log_effect_low", "log_effect_high", "p_value")
+    return [
+        common
+        | {"term": "adaptation" if term in ADAPTATIONS else term, "lag_days": _lag_days(term, params)}
+        | dict(zip(names, values, strict=True))
+        for term, values in zip(MODELS[model], estimates, strict=True)
+    ]
+
+
+def _lag_days(term: str, params: NpiParams) -> int:
+    return params.stringency_lag_days if term == "stringency" else params.severity_lag_days
+
+
+def _least_squares(x: np.ndarray, y: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return (coefficient, standard error, low, high, p-value) by column, the latter four NaN of one cluster."""
+    # Importing statsmodels takes seconds, which every other command would wait for.
+    from scipy.stats import t
+    from statsmodels.regression.linear_model import OLS
+
+    fit = OLS(y, x).fit()
+    found = np.full((x.shape[1], 5), np.nan)
+    found[:, 0] = fit.params
+    if np.unique(cluster).size > 1:
+        variance, freedom = cluster_errors(x, fit.resid, cluster)
+        error = np.sqrt(np.diag(variance))
+        reach = t.ppf(INTERVAL[1], freedom) * error
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p_value = np.where(error > 0, 2 * t.sf(np.abs(fit.params / error), freedom), fit.params == 0)
+        found[:, 1:] = np.column_stack([error, fit.params - reach, fit.params + reach, p_value])
+    return found
+
+
+def random_effects(change: np.ndarray, found: Design, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns, a constant first, and changes of which least squares is that with random effects of regions.
+
+    Each less a part of its region's mean, 1 - 1 / sqrt(1 + n v) of n rows, v being the variance of effects by that of
+    errors with the greatest restricted likelihood: statsmodels's MixedLM with a random intercept, of which only one
+    number has to be searched for. v is 0 where regions do not differ beyond their errors.
+    """
+    from scipy.optimize import minimize_scalar
+
+    x = np.column_stack([np.ones(change.size), found.x])
+    n_rows = np.bincount(region)
+    means = region_means(np.column_stack([x, change]), region)[region]
+
+    def transformed(v: float) -> np.ndarray:
+        part = 1 - 1 / np.sqrt(1 + n_rows * v)
+        return np.column_stack([x, change]) - part[region, None] * means
+
+    def lost(log_v: float) -> float:
+        v = np.exp(log_v)
+        values = transformed(v)
+        cross = values[:, :-1].T @ values[:, :-1]
+        b = np.linalg.solve(cross, values[:, :-1].T @ values[:, -1])
+        squares = np.sum((values[:, -1] - values[:, :-1] @ b) ** 2)
+        freedom = change.size - x.shape[1]
+        return freedom * np.log(max(squares, TINY)) + np.log1p(n_rows * v).sum() + np.linalg.slogdet(cross)[1]
+
+    best = minimize_scalar(lost, bounds=LOG_V, method="bounded", options={"xatol": 1e-6})
+    values = transformed(float(np.exp(best.x)))
+    return values[:, :-1], values[:, -1]
+
+
+LOG_V = (np.log(1e-8), np.log(1e6))
+"""Where the variance of effects is searched for, in logarithms of that of errors."""
+TINY = 1e-300
+
+
+def _holm(p_value: np.ndarray) -> np.ndarray:
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted, is_known = np.full(p_value.size, np.nan), np.isfinite(p_value)
+    if is_known.any():
+        adjusted[is_known] = multipletests(p_value[is_known], method="holm")[1]
+    return adjusted
