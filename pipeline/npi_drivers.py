@@ -27,6 +27,7 @@ WEEK_DAYS = 7
 DECAWEEK_DAYS = 70
 """Ten weeks: the unit of time of adaptation, so that its coefficients are of the size of the others."""
 STRINGENCY_RANGE = 100.0
+EVERYWHERE = "all"
 ADAPTATIONS = ("weeks", "log_weeks", "exposure", "forgetting")
 TERMS = ("stringency", "severity", *ADAPTATIONS)
 
@@ -196,3 +197,24 @@ def _forgetting(past: np.ndarray, half_life_days: float) -> np.ndarray:
     # ewm: the same recursion as kept = keep * kept + (1 - keep) * new, begun at past[0], which is 0.
     keep = 0.5 ** (1 / half_life_days)
     return pd.Series(past).ewm(alpha=1 - keep, adjust=False).mean().to_numpy()
+
+
+def drivers_of(
+    region_changes: pd.DataFrame, npi_policies: pd.DataFrame, epidemic: pd.DataFrame, params: NpiParams
+) -> pd.DataFrame:
+    """Return the drivers of the smallest regions of a table over its dates; without policies no rows.
+
+    Policies that lack a region or a date, and an epidemic that does, are errors, see `drivers`.
+    """
+    regions = smallest_regions(region_changes["region_geoid"])
+    if npi_policies.empty or not regions:
+        return pd.DataFrame({"region_geoid": [], "date": [], "cluster": [], **{term: [] for term in TERMS}})
+    dates = region_changes["date"]
+    return drivers(npi_policies, epidemic, regions, dates.min().date(), dates.max().date(), params)
+
+
+def smallest_regions(regions: Iterable[str]) -> list[str]:
+    """Return the regions whose ids do not begin another's, without "all", the study as a whole."""
+    ids = sorted(set(regions) - {EVERYWHERE})
+    # In order, the ids that begin with one follow it at once.
+    return [one for one, following in zip(ids, [*ids[1:], ""], strict=True) if not following.startswith(one)]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.kernels.grouping import group_starts
-from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams
+from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams, smallest_regions
 from pipeline.windows import monday_of, to_days
 
 NOTHING, STRINGENCY, SEVERITY = "nothing", "stringency", "severity"
@@ -54,8 +54,11 @@ def panels(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> I
 
     Regions inside which there are others, as states with counties, are left out: their devices would count twice.
     `changes` has the columns of `region_changes` but for mean and baseline, log_change_others not needed; `drivers`
-    is what `npi_drivers.drivers` returns. ValueError naming region and date where that has no row of a change.
+    is what `npi_drivers.drivers` returns. Without any there are no panels; a change without its row is a ValueError
+    that names region and date.
     """
+    if drivers.empty:
+        return
     is_modelled = np.array([_is_modelled(name, params.measures) for name in changes["measure"]], bool)
     inside = smallest_regions(changes["region_geoid"])
     rows = changes[is_modelled & changes["region_geoid"].isin(inside) & changes["log_change"].notna()]
@@ -69,13 +72,6 @@ def _is_modelled(measure: str, chosen: tuple[str, ...]) -> bool:
     return not chosen or any(
         measure.startswith(name[:-1]) if name.endswith("*") else measure == name for name in chosen
     )
-
-
-def smallest_regions(regions: pd.Series) -> list[str]:
-    """Return the regions whose ids do not begin another's, without "all", the study as a whole."""
-    ids = sorted(set(regions) - {EVERYBODY})
-    # In order, the ids that begin with one follow it at once.
-    return [one for one, following in zip(ids, [*ids[1:], ""], strict=True) if not following.startswith(one)]
 
 
 def _panel(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> Panel | None:

@@ -1,0 +1,86 @@
+"""`region_changes`: how a region's day differs from the same weekday before the epidemic."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from data_contracts import REGION_CHANGES, REGION_DAY
+from pipeline.params import Params
+from pipeline.small_differences import without_small_differences
+from pipeline.stage import stage
+from pipeline.study import Study
+
+EVERYBODY = "all"
+MIN_DEVICES = REGION_CHANGES.min_devices or 0
+SERIES = ["region_geoid", "axis", "group", "measure"]
+DEFAULT_DAYS = 28
+"""The study's first four weeks: each weekday four times."""
+
+
+class RegionChangeParams(Params):
+    """What a day is compared with. All defaults are ours: the paper's baseline is not known."""
+
+    baseline_start: date | None = None
+    """First local date of the baseline. None: the study's first (ours)."""
+    baseline_end: date | None = None
+    """Last local date of the baseline. None: four weeks from its start (ours)."""
+    min_baseline_days: int = Field(default=2, ge=1)
+    """Days of the baseline, each with enough devices, that a weekday needs (ours)."""
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> "RegionChangeParams":
+        if self.baseline_start and self.baseline_end and self.baseline_end < self.baseline_start:
+            raise ValueError("baseline_end is before baseline_start")
+        return self
+
+    def check_study(self, study: Any) -> None:
+        """Raise ValueError where the baseline is not inside the study."""
+        first, last = self.baseline(study)
+        if first < study.start or last > study.end or last < first:
+            raise ValueError(
+                f"the baseline ({first} to {last}) must be inside the study ({study.start} to {study.end})"
+            )
+
+    def baseline(self, study: Any) -> tuple[date, date]:
+        """Return the first and last local date of the baseline; by default not beyond the study's end."""
+        first = self.baseline_start or study.start
+        return first, self.baseline_end or min(first + timedelta(days=DEFAULT_DAYS - 1), study.end)
+
+
+@stage(reads=(REGION_DAY,), writes=REGION_CHANGES, params=RegionChangeParams, needs=("study",))
+def region_changes(region_day: pd.DataFrame, study: Study, params: RegionChangeParams) -> pd.DataFrame:
+    """Return the mean over devices by region, group, day and measure beside its baseline, and the log of their ratio.
+
+    The baseline is the median of the means of the same weekday, of days that are published. Everybody else's change,
+    of a group, is made in the same way of the sums of all less those of the group.
+
+    No difference of rows tells of 1 to `min_devices` - 1 devices (`pipeline.small_differences`): such rows are left
+    out. Rows of fewer devices are left to the store, which counts them.
+    """
+    rows = without_small_differences(region_day, MIN_DEVICES)
+    everybody = rows.loc[rows["axis"] == EVERYBODY, ["region_geoid", "date", "measure", "n_devices", "total"]]
+    both = rows.merge(everybody, on=["region_geoid", "date", "measure"], how="left", suffixes=("", "_all"))
+    first, last = params.baseline(study)
+    is_before = both["date"].between(pd.Timestamp(first), pd.Timestamp(last))
+    found = both[["region_geoid", "axis", "group", "date", "measure", "n_devices"]].copy()
+    found["mean"] = both["total"] / both["n_devices"]
+    found["baseline"], found["log_change"] = _change(both, both["n_devices"], both["total"], is_before, params)
+    n_others = (both["n_devices_all"] - both["n_devices"]).fillna(0).astype(np.int64)
+    total_others = both["total_all"] - both["total"]
+    found["log_change_others"] = _change(both, n_others, total_others, is_before, params)[1]
+    return found.sort_values(list(REGION_CHANGES.key), ignore_index=True)[REGION_CHANGES.names]
+
+
+def _change(
+    rows: pd.DataFrame, n_devices: pd.Series, total: pd.Series, is_before: pd.Series, params: RegionChangeParams
+) -> tuple[pd.Series, pd.Series]:
+    """Return baseline and log change of sums by row, NaN where there is none; few devices have neither."""
+    mean = (total / n_devices).where(n_devices >= MIN_DEVICES)
+    keys = [rows[name] for name in SERIES] + [rows["date"].dt.weekday.rename("weekday")]
+    by_weekday = mean.where(is_before).groupby(keys, sort=False)
+    baseline = by_weekday.transform("median").where(by_weekday.transform("count") >= params.min_baseline_days)
+    is_known = (mean > 0) & (baseline > 0)
+    return baseline, np.log(mean.where(is_known) / baseline.where(is_known))
