@@ -31,6 +31,20 @@ EVERYWHERE = "all"
 ADAPTATIONS = ("weeks", "log_weeks", "exposure", "forgetting")
 TERMS = ("stringency", "severity", *ADAPTATIONS)
 
+MEASURES = (
+    "visits",
+    "visits:venue",
+    "visits:venue:*",
+    "minutes:home",
+    "minutes:venue",
+    "distance_m",
+    "gyration_m",
+    "contacts",
+    "routine_share",
+    "predictability",
+)
+"""What is modelled unless a study says otherwise."""
+
 Adaptation = Literal["weeks", "log_weeks", "exposure", "forgetting"]
 
 
@@ -40,18 +54,7 @@ class NpiParams(Params):
     All defaults are ours: the method page found none of the paper's.
     """
 
-    measures: tuple[str, ...] = (
-        "visits",
-        "visits:venue",
-        "visits:venue:*",
-        "minutes:home",
-        "minutes:venue",
-        "distance_m",
-        "gyration_m",
-        "contacts",
-        "routine_share",
-        "predictability",
-    )
+    measures: tuple[str, ...] = MEASURES
     """Measures that are modelled, as far as there are any such; one that ends in * stands for all that begin so. Each
     is one more test that `p_adjusted` corrects for. (): all (ours)."""
     period: Literal["week", "day"] = "week"
@@ -218,3 +221,12 @@ def smallest_regions(regions: Iterable[str]) -> list[str]:
     ids = sorted(set(regions) - {EVERYWHERE})
     # In order, the ids that begin with one follow it at once.
     return [one for one, following in zip(ids, [*ids[1:], ""], strict=True) if not following.startswith(one)]
+
+
+def is_asked_for(measure: pd.Series, asked: tuple[str, ...]) -> np.ndarray:
+    """Return which rows have a measure that is asked for: bool. One that ends in * asks for all that begin so."""
+    if not asked:
+        return np.ones(len(measure), bool)
+    codes, names = pd.factorize(measure)
+    prefixes = tuple(name[:-1] for name in asked if name.endswith("*"))
+    return np.array([name in asked or name.startswith(prefixes) for name in names], bool)[codes]

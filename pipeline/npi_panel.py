@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.kernels.grouping import group_starts
-from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams, smallest_regions
+from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams, is_asked_for, smallest_regions
 from pipeline.windows import monday_of, to_days
 
 NOTHING, STRINGENCY, SEVERITY = "nothing", "stringency", "severity"
@@ -59,19 +59,13 @@ def panels(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> I
     """
     if drivers.empty:
         return
-    is_modelled = np.array([_is_modelled(name, params.measures) for name in changes["measure"]], bool)
+    is_asked = is_asked_for(changes["measure"], params.measures)
     inside = smallest_regions(changes["region_geoid"])
-    rows = changes[is_modelled & changes["region_geoid"].isin(inside) & changes["log_change"].notna()]
+    rows = changes[is_asked & changes["region_geoid"].isin(inside) & changes["log_change"].notna()]
     for key, part in rows.groupby(["measure", "axis", "group"], sort=True):
         panel = _panel(part, drivers, params)
         if panel is not None:
             yield tuple(map(str, key)), panel
-
-
-def _is_modelled(measure: str, chosen: tuple[str, ...]) -> bool:
-    return not chosen or any(
-        measure.startswith(name[:-1]) if name.endswith("*") else measure == name for name in chosen
-    )
 
 
 def _panel(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> Panel | None:
