@@ -48,3 +48,9 @@ def _side(table: str, n_all: int, n_only: int, names: tuple[str, ...]) -> str:
         return f"; all {n_all:,} of {table}"
     more = ", …" if n_only > len(names) else ""
     return f"; {n_only:,} of {n_all:,} in {table} alone ({', '.join(names)}{more})"
+
+
+def longest_prefixes(ids: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return for each id the longest of the known ones that begins it, "" where none does: an area's region."""
+    regions = set(known) - {""}
+    return [next((one[:n] for n in range(len(one), 0, -1) if one[:n] in regions), "") for one in ids]

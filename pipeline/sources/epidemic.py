@@ -109,7 +109,7 @@ def _residents(regions: "pd.Series[str]", population: Population, folder: Path) 
     n_missing = int(residents.isna().sum())
     if n_missing:
         raise SourceError(f"{population.path}: the population is missing in {n_missing} of {len(residents)} rows")
-    sums = {}
+    sums: dict[str, float] = {}
     for n_digits in sorted(regions.str.len().unique()):
         of_length = areas.str.len() >= n_digits
         sums |= residents[of_length].groupby(areas[of_length].str[:n_digits]).sum().to_dict()

@@ -66,32 +66,34 @@ def _read_rows(policies: NpiPolicies, folder: Path) -> pd.DataFrame:
 
 def _read_oxcgrt(policies: NpiPolicies, folder: Path) -> pd.DataFrame:
     """Return the stringency of each state and day of OxCGRT's Excel files."""
+    read = _index_of if policies.preset == "oxcgrt_indicators" else _published_index
     parts = []
     for path in find_reference(policies.path, folder, "policies"):
         try:
             with pd.ExcelFile(path) as book:
-                index = (
-                    _index_of(book, path)
-                    if policies.preset == "oxcgrt_indicators"
-                    else _indicator(book, INDEX_SHEET, path)
-                )
+                index = read(book, path)
+        except SourceError:
+            raise
         except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-            if isinstance(error, SourceError):
-                raise
             raise SourceError(f"{path}: not readable as an Excel file ({type(error).__name__})") from None
-        _check_range(index.to_numpy(), f"sheet {INDEX_SHEET}", path)
-        parts.append(_rows(*(index.index.get_level_values(k).to_numpy() for k in (0, 1)), index.to_numpy()))
+        states, days = (index.index.get_level_values(k).to_numpy() for k in (0, 1))
+        parts.append(_rows(states, days, index.to_numpy()))
     return pd.concat(parts, ignore_index=True)
+
+
+def _published_index(book: pd.ExcelFile, path: Path) -> "pd.Series[float]":
+    """Return the index of each state and day as it is published."""
+    index = _indicator(book, INDEX_SHEET, path)
+    _check_range(index.to_numpy(), f"sheet {INDEX_SHEET}", path)
+    return index
 
 
 def _index_of(book: pd.ExcelFile, path: Path) -> "pd.Series[float]":
     """Return the index of each state and day, from the levels and flags of its nine indicators."""
-    levels, flags = {}, {}
-    for name, has_flag in zip(INDICATORS, HAS_FLAG, strict=True):
-        levels[name] = _indicator(book, _sheet_of(book, name, path), path)
-        flags[name] = _indicator(book, f"{name}_flag", path) if has_flag else levels[name] * np.nan
-    level, flag = pd.DataFrame(levels), pd.DataFrame(flags)
-    flag = flag.reindex(level.index)
+    level = pd.DataFrame({name: _indicator(book, _sheet_of(book, name, path), path) for name in INDICATORS})
+    with_flag = [name for name, has_flag in zip(INDICATORS, HAS_FLAG, strict=True) if has_flag]
+    flag = pd.DataFrame({name: _indicator(book, f"{name}_flag", path) for name in with_flag})
+    flag = flag.reindex(index=level.index, columns=level.columns)
     try:
         return pd.Series(stringency(level.to_numpy(), flag.to_numpy()), index=level.index)
     except ValueError as error:
