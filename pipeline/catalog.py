@@ -249,7 +249,7 @@ one, else the UTC date a row is filed under. Tables marked *{public}* may leave;
 
 An arrow leads from what a stage reads to what it writes. Slanted boxes come from outside, double ones may be
 released; a dotted arrow leads to the state from which the stage starts on the next date. Where a thick arrow
-leads, the shards of all devices are gathered into one table of the study.
+leads, the shards of all devices are gathered into one table of the study, or meet before they part again.
 """
 
 
@@ -282,7 +282,7 @@ def _lineage() -> str:
     arrows = []
     for stage in (STAGES[name] for name in TABLES if name in STAGES):
         for read in stage.reads:
-            arrow = "==>" if stage.is_gather and not read.shard.is_single else "-->"
+            arrow = "==>" if (stage.is_gather or stage.meet) and not read.shard.is_single else "-->"
             arrows.append(f"  {read.name} {arrow} {stage.name}")
             if stage.rejects:
                 arrows.append(f"  {read.name} -- refused --> {stage.rejects.name}")

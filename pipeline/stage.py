@@ -18,6 +18,9 @@ FACTS = ("day_end", "is_last", "study", "seed")
 """What a stage may need of the run, besides tables: the end of its date (UTC), whether that is the study's last, the
 study, and the seed of random streams."""
 
+MEETS_AT = "meets_at"
+"""Column of what a stage with a meet returns of each bucket: rows that agree in it come together."""
+
 STAGES: dict[str, "Stage"] = {}
 """Every stage by name, in the order of import; `pipeline.stages` imports them all."""
 
@@ -34,6 +37,7 @@ class Stage:
     rejects: Table | None = None
     finish: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
+    meet: Callable[..., Any] | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -73,6 +77,7 @@ def stage(
     rejects: Table | None = None,
     finish: Callable[..., Any] | None = None,
     needs: tuple[str, ...] = (),
+    meet: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Return a decorator that registers a function as the stage which writes `writes`.
 
@@ -90,6 +95,12 @@ def stage(
     and returns the frame of `writes`. Its result must not depend on how devices are spread over
     buckets: sum fixed point numbers (`pipeline.sums`), or sort by device before adding floats.
 
+    *Meeting*, when rows of different devices have to come together: the function is called once per device bucket and
+    returns rows of numbers with a column `MEETS_AT` (int64). ``meet(rows, params)`` takes all rows that agree in it,
+    of one or several of its values, in any order, and returns rows with a ``device_id``; ``finish(rows, params)``
+    takes all of those of one device bucket and returns the frame of `writes`. All three take frames without rows. The
+    result must not depend on how devices are spread over buckets, nor places over parts: add up whole numbers only.
+
     *Whole*, when all tables it reads are static or of the study as well: the function is called once and returns
     the frame of `writes`. Without its first table there is nothing to do.
 
@@ -97,7 +108,7 @@ def stage(
     """
 
     def register(function: Callable[..., Any]) -> Stage:
-        declared = Stage(function, writes, reads, params, carries, rejects, finish, needs)
+        declared = Stage(function, writes, reads, params, carries, rejects, finish, needs, meet)
         _check(declared)
         if STAGES.setdefault(declared.name, declared).function.__module__ != function.__module__:
             raise TypeError(
@@ -119,6 +130,8 @@ def _check(declared: Stage) -> None:
     _check_arguments(f"stage {name}", function, [*(t.name for t in declared.reads), *carried, *declared.needs])
     if declared.is_gather:
         _check_gather(declared)
+    if declared.meet:
+        _check_meeting(declared)
     if declared.is_whole and (declared.finish or declared.carries or declared.rejects):
         raise TypeError(f"stage {name} reads whole tables only: it has neither finish nor carries nor rejects")
     if declared.carries and not declared.writes.shard == declared.carries.shard == Shard.DATE_BUCKET:
@@ -137,6 +150,16 @@ def _check_gather(declared: Stage) -> None:
         raise TypeError(f"stage {name} gathers: it needs a finish, and neither carries nor rejects")
     wholes = [table.name for table in declared.reads if table.shard.is_single]
     _check_arguments(f"finish of stage {name}", declared.finish, ["parts", *wholes, *declared.needs])
+
+
+def _check_meeting(declared: Stage) -> None:
+    name, buckets = declared.name, Shard.BUCKET
+    if declared.writes.shard is not buckets or declared.reads[0].shard is not buckets:
+        raise TypeError(f"stage {name} has a meet, so what it writes and reads first must be kept by {buckets}")
+    if declared.meet is None or declared.finish is None or declared.carries or declared.rejects:
+        raise TypeError(f"stage {name} has a meet: it needs a finish, and neither carries nor rejects")
+    for what in ("meet", "finish"):
+        _check_arguments(f"{what} of stage {name}", getattr(declared, what), ["rows"])
 
 
 def load_stage(module: str, name: str) -> Stage:

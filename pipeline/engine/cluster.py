@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.dataframe as dd
@@ -13,6 +13,18 @@ import pandas as pd
 from distributed import Client, LocalCluster, as_completed, futures_of
 
 from pipeline.settings import Settings
+
+
+class Step(NamedTuple):
+    """One shuffle of an exchange, and what becomes of the rows it brings together."""
+
+    by: str
+    """Column in which rows agree that come together."""
+    n_parts: int
+    function: Callable[[pd.DataFrame], pd.DataFrame]
+    """Takes all rows of one or several values of `by`."""
+    result: pd.DataFrame
+    """A frame without rows, shaped like what `function` returns."""
 
 
 class Cluster:
@@ -28,24 +40,17 @@ class Cluster:
         yield from self._results(futures)
 
     def exchange(
-        self,
-        read: Callable[[Any], pd.DataFrame],
-        blocks: Sequence[Any],
-        meta: pd.DataFrame,
-        by: str,
-        n_parts: int,
-        write: Callable[[pd.DataFrame], pd.DataFrame],
-        reports: pd.DataFrame,
+        self, read: Callable[[Any], pd.DataFrame], blocks: Sequence[Any], meta: pd.DataFrame, steps: Sequence[Step]
     ) -> Iterator[pd.DataFrame]:
-        """Bring rows that agree in column `by` together and yield what `write` returns of each part.
+        """Bring rows together step by step and yield what the last step makes of each of its parts.
 
-        `read` gives the rows of one block, shaped like `meta`; `write` takes all rows of one or
-        several values of `by` and returns a frame shaped like `reports`.
+        `read` gives the rows of one block, shaped like `meta`. Rows wait on the disk between steps, not in memory.
         """
         rows = dd.from_map(read, blocks, meta=meta, enforce_metadata=False)
-        together = rows.shuffle(by, npartitions=n_parts, shuffle_method="p2p", ignore_index=True)
-        written = together.map_partitions(write, meta=reports, enforce_metadata=False).persist()
-        yield from self._results(futures_of(written))
+        for step in steps:
+            together = rows.shuffle(step.by, npartitions=step.n_parts, shuffle_method="p2p", ignore_index=True)
+            rows = together.map_partitions(step.function, meta=step.result, enforce_metadata=False)
+        yield from self._results(futures_of(rows.persist()))
 
     def _results(self, futures: list[Any]) -> Iterator[Any]:
         try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.engine.meeting import Exchange, visit_meeting
 from pipeline.engine.plan import (
     Input,
     RunMap,
@@ -32,13 +33,19 @@ from pipeline.engine.store import ALL, Footer, ShardKey
 from pipeline.engine.trouble import RunError, named
 
 
-def visit_table(work: Work, run_map: RunMap) -> Iterator[ShardReport]:
-    """Bring every shard of the stage's table up to date, buckets side by side, and report each."""
+def visit_table(work: Work, run_map: RunMap, exchange: Exchange | None = None) -> Iterator[ShardReport]:
+    """Bring every shard of the stage's table up to date, buckets side by side, and report each.
+
+    `exchange` is a cluster's; a dry run needs none.
+    """
     if work.stage.is_gather:
         yield from visit_whole(work, ALL, partial(_gather, run_map))
         return
     if work.stage.is_whole:
         yield from visit_whole(work, ALL)
+        return
+    if work.stage.meet:
+        yield from visit_meeting(work, exchange)
         return
     for reports in run_map(partial(visit_shards, work), range(work.settings.n_buckets)):
         yield from reports

@@ -17,7 +17,7 @@ import pyarrow.feather as feather
 
 from data_contracts import PINGS, REJECTED_PINGS
 from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rows_brought
-from pipeline.engine.cluster import Cluster
+from pipeline.engine.cluster import Cluster, Step
 from pipeline.engine.plan import ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
@@ -186,7 +186,7 @@ def _exchange(
     batch_ids = [batch.batch_id for batch in todo.batches]
     write = partial(_write_shards, work, batch_ids, frozenset(todo.spoilt))
     meta = _read_block(None)
-    for reports in cluster.exchange(_read_block, blocks, meta, "shard", n_parts, write, _reports([])):
+    for reports in cluster.exchange(_read_block, blocks, meta, [Step("shard", n_parts, write, _reports([]))]):
         for row in reports.itertuples(index=False):
             why = (row.why,) if row.why else ()
             yield ShardReport(row.table, row.path, row.state, why, row.n_rows, row.seconds)

@@ -129,7 +129,7 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
         before = ShardKey(day - timedelta(days=1), bucket)
         is_open = stage.carries is not None and store.path(stage.carries, before).exists()
         if day not in measured and not is_open:
-            reports += _remove(work, key) if day in existing else []
+            reports += remove_shard(work, key) if day in existing else []
             if stage.carries and not work.is_dry:
                 store.remove(stage.carries, key)
             suspect = False
@@ -146,19 +146,24 @@ def _remove_outside(work: Work, bucket: int) -> list[ShardReport]:
     span = set(work.study.dates())
     tables = [table for table in (work.stage.carries, work.stage.writes) if table]
     kept = {key for table in tables for key in work.store.keys(table, bucket)}
-    return [report for key in sorted(kept) if key.date not in span for report in _remove(work, key)]
+    return [report for key in sorted(kept) if key.date not in span for report in remove_shard(work, key)]
 
 
 Compute = Callable[["Work", ShardKey, Sequence[Input], ShardKey | None, dict[str, Any]], Footer]
 """Makes a shard of its inputs and of what the date before left, and writes it with the parts of its fingerprint."""
 
 
-def visit_whole(work: Work, key: ShardKey, compute: Compute | None = None) -> list[ShardReport]:
-    """Bring the one shard of a bucket up to date, or (`ALL`) that of the study, by `compute`."""
-    inputs = inputs_of(work, key)
+def visit_whole(
+    work: Work, key: ShardKey, compute: Compute | None = None, inputs: list[Input] | None = None
+) -> list[ShardReport]:
+    """Bring the one shard of a bucket up to date, or (`ALL`) that of the study, by `compute`.
+
+    Its `inputs` are those of the bucket, unless others are given.
+    """
+    inputs = inputs_of(work, key) if inputs is None else inputs
     first, is_whole = work.stage.reads[0], work.stage.is_whole
     if not any(table is first if is_whole else not table.shard.is_single for table, _ in inputs):
-        return _remove(work, key) if work.store.path(work.stage.writes, key).exists() else []
+        return remove_shard(work, key) if work.store.path(work.stage.writes, key).exists() else []
     return [_visit(work, key, inputs, compute=compute)]
 
 
@@ -179,7 +184,7 @@ def _visit(
     """Return the state of one shard, after computing it if it is not current and the run is not dry."""
     started = time.perf_counter()
     store, table = work.store, work.stage.writes
-    expected = _expected(work, key, inputs, before)
+    expected = expected_parts(work, key, inputs, before)
     footer = store.footer(table, key)
     why = differences(footer.made_from, expected) if footer else ["never computed"]
     if work.is_dry:
@@ -200,12 +205,13 @@ def _not_current(work: Work, key: ShardKey) -> list[str]:
     """Return which tables a shard reads have a shard that goes into it and is not current."""
     read = {table.name: table for table in work.stage.reads}
     bucket = ShardKey(bucket=key.bucket).path
+    is_of_all = key == ALL or work.stage.meet is not None
     found = set()
     for name, path in work.not_current:
         if name in read and key.date and is_dated(read[name]):
             is_input = path == key.path
         else:
-            is_input = name in read and (key == ALL or path.endswith((bucket, ALL.path)))
+            is_input = name in read and (is_of_all or path.endswith((bucket, ALL.path)))
         if is_input:
             found.add(name)
     return sorted(found)
@@ -217,7 +223,7 @@ def check_code(work: Work) -> None:
         raise RunError("a worker runs another version of the project than this process: restart the workers")
 
 
-def _expected(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None) -> dict[str, Any]:
+def expected_parts(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None) -> dict[str, Any]:
     """Return the parts of the fingerprint the shard would have if it were computed now."""
     store, carries = work.store, work.stage.carries
     contents: dict[str, list[str]] = {}
@@ -310,7 +316,7 @@ def _dates_of(store: Store, table: Table, bucket: int) -> set[date]:
     return {key.date for key in store.keys(table, bucket) if key.date}
 
 
-def _remove(work: Work, key: ShardKey) -> list[ShardReport]:
+def remove_shard(work: Work, key: ShardKey) -> list[ShardReport]:
     """Remove a shard whose inputs are gone, and what it carried."""
     report = ShardReport(
         work.stage.writes.name, key.path, "stale" if work.is_dry else "removed", ("its inputs are gone",)

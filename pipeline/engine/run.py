@@ -92,7 +92,7 @@ class Run:
             yield from self._ingest(details)
         else:
             work = work_for(find_stage(stage), self.study, self.settings, self._dates)
-            yield from visit_table(work, self._cluster.map)
+            yield from visit_table(work, self._cluster.map, self._cluster.exchange)
 
     def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
         work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()

@@ -53,7 +53,8 @@ def _node(store: Store, table: Table, keys: Sequence[ShardKey], bucket: int | No
     elif table is PINGS:
         inputs = _files(store, [footer.made_from for footer in footers])
     else:
-        inputs = _inputs(store, table, keys, None if table.shard is Shard.STUDY else bucket, told)
+        is_of_all = table.shard is Shard.STUDY or (table.name in STAGES and STAGES[table.name].meet is not None)
+        inputs = _inputs(store, table, keys, None if is_of_all else bucket, told)
     parts: dict[str, str] = {
         **({"inputs": "as above"} if is_told else {}),
         "content": digest([f.content for f in footers])[:12],

@@ -1,7 +1,8 @@
 """A little world of stages that gather: hours of devices by kind, their sums in the study, and a release of them.
 
 `toy_hours` (per bucket, written by `write_hours`) → `toy_kinds` (study) → `toy_shares` (per bucket) → `toy_release`
-(study, release) → `toy_totals` (study, of whole tables alone). Only the fixture of `tests.integration.test_gather` registers them.
+(study, release) → `toy_totals` (study, of whole tables alone); `toy_hours` → `toy_meetings` (per bucket, of all).
+Only fixtures of `tests.integration` register them.
 """
 
 import grimp
@@ -29,7 +30,8 @@ TOY_RELEASE = Table(
     "toy_release", "kind", (KIND, N_DEVICES, HOURS), ("kind",), Shard.STUDY, Release.PUBLIC, min_devices=10
 )
 TOY_TOTALS = Table("toy_totals", "kind", (KIND, N_DEVICES, HOURS, N_DRAWN), ("kind",), Shard.STUDY)
-TOY_TABLES = (TOY_HOURS, TOY_KINDS, TOY_SHARES, TOY_RELEASE, TOY_TOTALS)
+TOY_MEETINGS = Table("toy_meetings", "device", (DEVICE_ID, N_DEVICES), ("device_id",), Shard.BUCKET)
+TOY_TABLES = (TOY_HOURS, TOY_KINDS, TOY_SHARES, TOY_RELEASE, TOY_TOTALS, TOY_MEETINGS)
 N_DEVICES_OF = {"bus": 60, "car": 41, "foot": 10, "rare": 9}
 """The last is one device short of the smallest group that `toy_release` may show."""
 
