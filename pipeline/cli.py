@@ -180,27 +180,34 @@ class Scenario(StrEnum):
 
     CITY = "city"
     EMPLOYMENT = "employment"
+    NPI = "npi"
 
 
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo city, its tables and report go.")] = Path("demo"),
     scenario: Annotated[
-        Scenario, typer.Option(help="city: two weeks of 500 people. employment: nine months of 1,000, jobs lost.")
+        Scenario,
+        typer.Option(
+            help="city: two weeks of 500 people. employment: nine months of 1,000, jobs lost. "
+            "npi: four months of 2,000, orders and an epidemic."
+        ),
     ] = Scenario.CITY,
     devices: Annotated[int | None, typer.Option(min=10, help="People in the simulated city, if others.")] = None,
     days: Annotated[int | None, typer.Option(min=2, max=366, help="Days simulated, if others.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a city, run the whole pipeline on it and write the report."""
-    from pipeline.demo import make_demo_study, make_employment_study
+    from pipeline.demo import make_demo_study, make_employment_study, make_npi_study
     from pipeline.settings import throw_away_key
 
     with throw_away_key():
         if scenario is Scenario.CITY:
             study = make_demo_study(folder, devices or 500, days or 14)
-        else:
+        elif scenario is Scenario.EMPLOYMENT:
             study = make_employment_study(folder, devices or 1_000, days or 273)
+        else:
+            study = make_npi_study(folder, devices or 2_000, days or 120)
         settings = make_settings(folder / "tables", 8, None, None)
         summaries = run_stages(study, settings, "demo", study.dates(), None)
     report = folder / "report.html"

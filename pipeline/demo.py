@@ -1,4 +1,4 @@
-"""The demo: a simulated city as a study; and the study of employment, with its census, in a city with a lockdown."""
+"""The demo: a simulated city as a study; the studies of employment, in a lockdown, and of policies, in an epidemic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from pipeline.simulation import (
     Ground,
     employment_scenario,
     ground_of,
+    npi_scenario,
     raw_dates,
     suggest_n_buckets,
     write_census,
     write_city,
+    write_contacts,
+    write_npi,
     write_tracts,
 )
 from pipeline.sources.areas import read_areas
@@ -79,10 +82,35 @@ preset = "app"         # phones sampled by applications: bursts, long silences, 
 eps_m = 100
 """
 
+NPI = """
+[demographics]
+path = "city/demographics.csv"
+preset = "lodes_rac"
+area_digits = 11
+
+[pois]
+path = "city/pois.csv"
+id_column = "poi_id"
+category_column = "category"
+lon_column = "lon"
+lat_column = "lat"
+usual_dwell_column = "usual_dwell_min"
+weight_column = "weight"
+
+[npi_policies]
+path = "city/policies.csv"
+
+[npi_orders]
+path = "city/orders.csv"
+
+[epidemic]
+path = "city/epidemic.csv"
+"""
+
 BASELINE = """
-[params.home_work]
+[params.{stage}]
 baseline_start = {start}
-baseline_end = {end}   # before the lockdown
+baseline_end = {end}   # before the {event}
 """
 
 LOCKDOWN = """
@@ -140,6 +168,29 @@ def make_employment_study(
     return _write_study(folder, "employment", "Jobs lost and found.", params, sections + PARAMS + _lockdown(params))
 
 
+def make_npi_study(folder: Path, n_devices: int = 2_000, n_days: int = 120, **changes: Any) -> Study:
+    """Simulate a city in an epidemic under `folder` (raw files, policies, epidemic, truth) and return its study.
+
+    The city is that of ``npi_scenario``, with `changes` to its parameters. What comes before the first order is the
+    baseline.
+    """
+    params = npi_scenario(n_devices, n_days, **changes)
+    _write_city(params, folder / "city", None)
+    write_contacts(params, folder / "city")
+    write_tracts(params, folder / "city")
+    write_census(params, folder / "city")
+    write_npi(params, folder / "city")
+    baselines = (
+        ""
+        if params.policies is None
+        else "".join(
+            _baseline(params, stage, params.policies.first, "first order") for stage in ("home_work", "region_changes")
+        )
+    )
+    sections = TRACTS + NPI + PARAMS + baselines
+    return _write_study(folder, "npi", "Policies, an epidemic, and who answers how.", params, sections)
+
+
 def _read_census(
     sections: dict[str, Any], folder: Path, affluent: tuple[str, str] | None
 ) -> tuple[Ground, dict[str, float]]:
@@ -178,9 +229,14 @@ def _lockdown(params: CityParams) -> str:
         after=lockdown.end + timedelta(days=1), until=lockdown.end + days,
         lingering=lockdown.telework_uptake * LINGERING_SHARE,
     )  # fmt: skip
-    last = params.start + timedelta(days=params.n_days - 1)  # a short study ends before the lockdown
-    eve = min(lockdown.start - timedelta(days=1), last)
-    return (BASELINE.format(start=params.start, end=eve) if eve > params.start else "") + spans
+    return _baseline(params, "home_work", lockdown.start, "lockdown") + spans
+
+
+def _baseline(params: CityParams, stage: str, until: date, event: str) -> str:
+    """Return the dates before `until` as the baseline of a stage; nothing where there are none."""
+    last = params.start + timedelta(days=params.n_days - 1)  # a short study ends before anything happens
+    eve = min(until - timedelta(days=1), last)
+    return BASELINE.format(stage=stage, start=params.start, end=eve, event=event) if eve > params.start else ""
 
 
 def _write_study(folder: Path, name: str, title: str, params: CityParams, sections: str) -> Study:

@@ -12,10 +12,12 @@ from pipeline.simulation.areas import NO_AREAS, Areas, areas_of
 from pipeline.simulation.city import City, build_city
 from pipeline.simulation.clock import Clock, offset_at, study_clock
 from pipeline.simulation.ground import Ground
+from pipeline.simulation.households import home_of
 from pipeline.simulation.params import CityParams
 from pipeline.simulation.people import People, device_ids, draw_people, persons_of
+from pipeline.simulation.responses import caution_of, stay_off_work, thin_diaries
 from pipeline.simulation.sampling import Pings, draw_pings
-from pipeline.simulation.schedules import Diaries, draw_diaries
+from pipeline.simulation.schedules import HOME, Diaries, draw_diaries
 from pipeline.simulation.truth import Lives, employment_table, id_column, people_table, stays_table
 
 
@@ -67,19 +69,47 @@ def time_order(seconds: NDArray[np.int32]) -> NDArray[np.uint32]:
     return by_high
 
 
+def name_homes(city: City, home: NDArray[np.int64], diaries: Diaries) -> None:
+    """Fill the places of all stays at home with that of the shared home."""
+    owner = np.repeat(np.arange(home.size), np.diff(diaries.first))
+    is_home = diaries.purpose == HOME
+    diaries.place[is_home] = city.place_x_m.size + city.work_x_m.size + home[owner[is_home]]
+
+
+def live(
+    params: CityParams, clock: Clock, city: City, areas: Areas, people: People, ground: Ground | None = None
+) -> Diaries:
+    """Return the diaries of `people`, who answer to policies and share homes where `params` say so."""
+    caution = caution_of(params, params.response, areas, ground) if params.response else None
+    if caution:
+        stay_off_work(np.uint64(params.seed), caution, people)
+    diaries = draw_diaries(params, clock, city, people)
+    if caution:
+        diaries = thin_diaries(params, clock, caution, people, diaries)
+    if params.households:
+        name_homes(city, home_of(params, people.person), diaries)
+    return diaries
+
+
 def draw_bucket(params: CityParams, bucket: int, n_buckets: int, ground: Ground | None = None) -> DrawnBucket:
     """Return everything about the people whose number % n_buckets == bucket, as arrays."""
-    if ground is not None:
-        params = params.model_copy(update={"centre_lon": ground.centre_lon, "centre_lat": ground.centre_lat})
-    clock, city = study_clock(params), build_city(params, ground)
-    has_areas = ground is not None or params.employment or params.phones
-    areas = areas_of(params, ground) if has_areas else NO_AREAS
-    people = draw_people(params, city, persons_of(params, bucket, n_buckets), areas)
-    diaries = draw_diaries(params, clock, city, people)
+    params, clock, city, areas, people, diaries, _ = draw_lives(params, bucket, n_buckets, ground)
     pings = draw_pings(params, clock, people, diaries)
     order = time_order(pings.received_s)
     pings = Pings._make(column[order] for column in pings)
     return DrawnBucket(params, clock, city, areas, people, diaries, pings)
+
+
+def draw_lives(params: CityParams, bucket: int, n_buckets: int, ground: Ground | None = None) -> Lives:
+    """Return who the people of a bucket are and where they are when: everything but their pings."""
+    if ground is not None:
+        params = params.model_copy(update={"centre_lon": ground.centre_lon, "centre_lat": ground.centre_lat})
+    clock, city = study_clock(params), build_city(params, ground)
+    has_areas = ground is not None or params.employment or params.phones or params.policies
+    areas = areas_of(params, ground) if has_areas else NO_AREAS
+    people = draw_people(params, city, persons_of(params, bucket, n_buckets), areas)
+    diaries = live(params, clock, city, areas, people, ground)
+    return Lives(params, clock, city, areas, people, diaries, device_ids(params, people.person))
 
 
 def lives_of(drawn: DrawnBucket, ids: list[str]) -> Lives:

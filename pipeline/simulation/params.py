@@ -6,11 +6,13 @@ American town; none is an estimate from real people. Equal ``CityParams`` give b
 
 import math
 from datetime import date, datetime, timedelta
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.simulation.events import Employment, Lockdown, Phones, Positive, Share
+from pipeline.simulation.npi_params import Households, Outbreak, Policies, Response
 
 PINGS_PER_BUCKET = 5_000_000  # keeps write_city below 1 GB, see suggest_n_buckets
 
@@ -110,6 +112,10 @@ class CityParams(BaseModel):
     employment: Employment | None = None  # jobs are lost, found and changed; part-time, nights, telework
     lockdown: Lockdown | None = None
     phones: Phones | None = None  # a biased panel whose members leave
+    households: Households | None = None  # homes are shared; None: everybody lives alone
+    policies: Policies | None = None  # orders of counties, followed or not
+    outbreak: Outbreak | None = None  # an epidemic; needs policies
+    response: Response | None = None  # people answer to both
 
     @field_validator("zone")
     @classmethod
@@ -119,6 +125,14 @@ class CityParams(BaseModel):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"not an IANA zone: {zone}") from error
         return zone
+
+    @model_validator(mode="after")
+    def _answers_are_to_something(self) -> Self:
+        if self.outbreak and not self.policies:
+            raise ValueError("outbreak: needs policies, which slow it down")
+        if self.response and not self.outbreak:
+            raise ValueError("response: needs policies and an outbreak, which people answer to")
+        return self
 
 
 def study_span_s(params: CityParams) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from pipeline.simulation import random_streams as streams
 from pipeline.simulation.areas import NO_AREAS, Areas, areas_at_metres
 from pipeline.simulation.careers import EMPLOYED, NEVER, draw_careers, job_rows
 from pipeline.simulation.city import City, draw_site
+from pipeline.simulation.households import home_of, move_in
 from pipeline.simulation.jobs import Jobs, Traits, blank_jobs, draw_first_jobs, draw_traits, job_market
 from pipeline.simulation.params import CityParams
 from pipeline.simulation.phones import draw_phones
@@ -130,6 +131,8 @@ def draw_people(params: CityParams, city: City, person: NDArray[np.int64], areas
     people, seed = _blank_people(params, person), np.uint64(params.seed)
     traits = Traits._make(np.empty(person.size) for _ in Traits._fields)
     draw_homes(seed, city, people, params.pings_per_day, params.rate_log_spread)
+    if params.households:
+        move_in(seed, city, home_of(params, person), people.home_x_m, people.home_y_m)
     people.area[:] = areas_at_metres(params, areas, people.home_x_m, people.home_y_m)
     market = job_market(params, city, areas.affluence)
     draw_first_jobs(seed, market, city, people, params.employed_share)

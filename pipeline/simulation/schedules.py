@@ -289,6 +289,11 @@ def write_diaries(seed, clock, rules, city, people, life, diaries):
     diaries.first[people.person.size] = row
 
 
+def errand_rules(params: CityParams) -> Rules:
+    """Return the habits of `params` as plain numbers for kernels."""
+    return Rules(*(float(getattr(params, name)) for name in Rules._fields))
+
+
 def _blank_diaries(n_people: int, n_rows: int) -> Diaries:
     started, finished, place = (np.empty(n_rows, np.int64) for _ in range(3))
     x_m, y_m = np.empty(n_rows), np.empty(n_rows)
@@ -297,7 +302,7 @@ def _blank_diaries(n_people: int, n_rows: int) -> Diaries:
 
 def draw_diaries(params: CityParams, clock: Clock, city: City, people: People) -> Diaries:
     """Return the diaries of these people over the whole study, every stay with place, purpose and times."""
-    rules = Rules(*(float(getattr(params, name)) for name in Rules._fields))
+    rules = errand_rules(params)
     n_people = people.person.size
     diaries = _blank_diaries(n_people, n_people * params.n_days * MAX_STAYS_PER_DAY + 1)
     life = blank_life(params.n_days * MAX_STAYS_PER_DAY)

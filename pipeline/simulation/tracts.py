@@ -64,6 +64,11 @@ def _geoids(params: CityParams, polygons: NDArray[np.object_]) -> list[str]:
     return [f"{digits:05d}{100 * number:06d}" for number, digits in enumerate(county.tolist(), 1)]
 
 
+def own_populations(params: CityParams) -> NDArray[np.int64]:
+    """Return the residents of the tracts of ``own_tracts``, in their order."""
+    return _populations(params, _polygons(params))
+
+
 def own_tracts(params: CityParams) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
     """Return (tract_geoid, polygon as well-known binary in degrees) of the tracts of ``simulate_tracts``."""
     _refuse_antimeridian(params)

@@ -10,6 +10,7 @@ from pipeline.simulation.areas import Areas, areas_at_metres
 from pipeline.simulation.careers import EMPLOYED, STATUSES
 from pipeline.simulation.city import City, degrees_of
 from pipeline.simulation.clock import Clock
+from pipeline.simulation.households import home_of
 from pipeline.simulation.params import CityParams
 from pipeline.simulation.people import People
 from pipeline.simulation.schedules import PURPOSES, Diaries
@@ -75,7 +76,7 @@ def people_table(lives: Lives) -> pa.Table:
         "device_id": pa.array(lives.ids, pa.string()),
         "home_lon": pa.array(home_lon),
         "home_lat": pa.array(home_lat),
-        "home_place_id": pa.array(n_places + n_works + people.person),
+        "home_place_id": pa.array(n_places + n_works + home_of(params, people.person)),
         "is_employed": pa.array(people.is_employed),
         "work_lon": pa.array(work_lon, mask=jobless),
         "work_lat": pa.array(work_lat, mask=jobless),

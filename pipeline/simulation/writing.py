@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.simulation.bucket import DrawnBucket, count_rows, draw_bucket, lives_of, pings_table
 from pipeline.simulation.clock import DAY_S
 from pipeline.simulation.ground import Ground
+from pipeline.simulation.households import home_of, households_table
 from pipeline.simulation.params import CityParams, raw_dates
 from pipeline.simulation.people import device_ids
 from pipeline.simulation.sampling import Pings
@@ -71,6 +72,9 @@ def write_city(
     stays, people = stays_table(lives), people_table(lives)
     write_table(stays, folder / "truth" / "stays" / name, ["device_id", "purpose"])
     write_table(people, folder / "truth" / "people" / name, ["sector"])
+    if params.households:
+        households = households_table(ids, home_of(params, drawn.people.person))
+        write_table(households, folder / "truth" / "households" / name, ["device_id"])
     if params.employment:
         write_table(employment_table(lives), folder / "truth" / "employment" / name, ["device_id", "status", "sector"])
     return {**count_rows(drawn.pings), "stays": stays.num_rows, "people": people.num_rows}
