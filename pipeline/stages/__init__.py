@@ -2,6 +2,7 @@
 
 from pipeline.stages import (
     capacity,
+    contacts,
     coverage,
     device_days,
     employment,
@@ -28,6 +29,7 @@ from pipeline.stages import (
 
 __all__ = [
     "capacity",
+    "contacts",
     "coverage",
     "device_days",
     "employment",
