@@ -58,28 +58,39 @@ def _table(rows: list[dict], table: Table) -> pd.DataFrame:
 
 def _fits(key: tuple[str, ...], panel: Panel, params: NpiParams, seed: int) -> list[dict]:
     parts = left_out_parts(panel, params)
-    squares = {NOTHING: panel.change**2}
-    shares: dict[str, tuple[float, float]] = {}
-    for model in MODELS:
-        if model in ADAPTATIONS and model not in params.adaptations:
-            continue
-        found = design(panel, model, params)
-        estimable = is_estimable(found.within_x)
-        shares[model] = _explained(panel, found) if estimable else (np.nan, np.nan)
-        squares[model] = _left_out_squares(panel, found, parts) if estimable else np.full(panel.change.size, np.nan)
-    errors = {model: _root_mean(value) for model, value in squares.items()} if parts is not None else {}
+    shares, squares = _of_models(panel, parts, params)
+    errors = {model: float(np.sqrt(values.mean())) for model, values in squares.items()}
     chosen = _choose(errors, shares, params)
-    common = dict(zip(("measure", "axis", "group"), key, strict=True))
-    common |= {"n_regions": panel.n_regions, "n_devices": panel.n_devices, "n_observations": panel.change.size}
+    common = dict(zip(("measure", "axis", "group"), key, strict=True)) | sizes(panel)
     common["n_left_out"] = 0 if parts is None else int(parts.max()) + 1
     rows = []
-    for model in squares:
-        r2, within_r2 = shares.get(model, (np.nan, np.nan))
-        gain = _gain(squares[STRINGENCY], squares[model], parts, seed, params) if errors else (np.nan,) * 3
-        values = (model, r2, within_r2, errors.get(model, np.nan), *gain, model == chosen)
+    for model, (r2, within_r2) in shares.items():
+        gain = _gain(squares[STRINGENCY], squares[model], parts, seed, params)
+        values = (model, r2, within_r2, errors[model], *gain, model == chosen)
         names = ("model", "r2", "within_r2", "left_out_error", "gain", "gain_low", "gain_high", "is_chosen")
         rows.append(common | dict(zip(names, values, strict=True)))
     return rows
+
+
+def sizes(panel: Panel) -> dict[str, int]:
+    """Return how much is behind what is fitted to a panel."""
+    return {"n_regions": panel.n_regions, "n_devices": panel.n_devices, "n_observations": panel.change.size}
+
+
+def _of_models(
+    panel: Panel, parts: np.ndarray | None, params: NpiParams
+) -> tuple[dict[str, tuple[float, float]], dict[str, np.ndarray]]:
+    """Return R² and within R² of each model, and its squared errors in parts left out; NaN where there are none."""
+    unknown = np.full(panel.change.size, np.nan)
+    shares = {NOTHING: (np.nan, np.nan)}
+    squares = {NOTHING: unknown if parts is None else panel.change**2}
+    for model in MODELS:
+        if model not in ADAPTATIONS or model in params.adaptations:
+            found = design(panel, model, params)
+            is_known = is_estimable(found.within_x)
+            shares[model] = _explained(panel, found) if is_known else (np.nan, np.nan)
+            squares[model] = _left_out_squares(panel, found, parts) if is_known and parts is not None else unknown
+    return shares, squares
 
 
 def left_out_parts(panel: Panel, params: NpiParams) -> np.ndarray | None:
@@ -116,22 +127,18 @@ def _left_out_squares(panel: Panel, found: Design, parts: np.ndarray) -> np.ndar
     return squares
 
 
-def _root_mean(squares: np.ndarray) -> float:
-    return float(np.sqrt(squares.mean()))
-
-
 def _gain(
-    base: np.ndarray, other: np.ndarray, parts: np.ndarray, seed: int, params: NpiParams
+    base: np.ndarray, other: np.ndarray, parts: np.ndarray | None, seed: int, params: NpiParams
 ) -> tuple[float, float, float]:
     """Return how much smaller the error is than that of `base`, and its interval from a bootstrap over parts."""
+    gain = float(np.sqrt(base.mean()) - np.sqrt(other.mean()))
+    if parts is None or not np.isfinite(gain):
+        return np.nan, np.nan, np.nan
     sums = np.column_stack([np.bincount(parts, weights=values) for values in (np.ones(base.size), base, other)])
     drawn = keyed_uniform(np.arange(len(sums))[:, None], STREAM, seed, np.arange(params.n_replicates))
     n, base_sum, other_sum = sums[(drawn * len(sums)).astype(np.int64)].sum(axis=0).T
-    replicates = np.sqrt(base_sum / n) - np.sqrt(other_sum / n)
-    gain = _root_mean(base) - _root_mean(other)
-    if not np.isfinite(gain):
-        return np.nan, np.nan, np.nan
-    return gain, *map(float, np.quantile(replicates, INTERVAL))
+    low, high = np.quantile(np.sqrt(base_sum / n) - np.sqrt(other_sum / n), INTERVAL)
+    return gain, float(low), float(high)
 
 
 def _choose(errors: dict[str, float], shares: dict[str, tuple[float, float]], params: NpiParams) -> str | None:
@@ -139,7 +146,7 @@ def _choose(errors: dict[str, float], shares: dict[str, tuple[float, float]], pa
     known = [model for model, (r2, _) in shares.items() if np.isfinite(r2)]
     if params.model != "chosen":
         return params.model if params.model in known else None
-    if not errors:
+    if not np.isfinite(errors[NOTHING]):
         return next((model for model in (SEVERITY, STRINGENCY) if model in known), None)
     return min(known, key=lambda model: (errors[model], len(MODELS[model])), default=None)
 
@@ -185,8 +192,7 @@ def _response(key: tuple[str, ...], panel: Panel, model: str, estimator: str, pa
     )
     estimates = _least_squares(x, y, panel.cluster)[-found.n_terms :]
     common = dict(zip(("measure", "axis", "group"), key, strict=True)) | {"estimator": estimator, "model": model}
-    common |= {"n_regions": panel.n_regions, "n_devices": panel.n_devices, "n_observations": change.size}
-    common["n_clusters"] = np.unique(panel.cluster).size
+    common |= sizes(panel) | {"n_clusters": np.unique(panel.cluster).size}
     names = ("log_effect", "log_std_error", "log_effect_low", "log_effect_high", "p_value")
     return [
         common

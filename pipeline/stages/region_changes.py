@@ -79,7 +79,7 @@ def _change(
 ) -> tuple[pd.Series, pd.Series]:
     """Return baseline and log change of sums by row, NaN where there is none; few devices have neither."""
     mean = (total / n_devices).where(n_devices >= MIN_DEVICES)
-    keys = [rows[name] for name in SERIES] + [rows["date"].dt.weekday.rename("weekday")]
+    keys = [rows[name] for name in SERIES] + [rows["date"].dt.day_of_week.rename("weekday")]
     by_weekday = mean.where(is_before).groupby(keys, sort=False)
     baseline = by_weekday.transform("median").where(by_weekday.transform("count") >= params.min_baseline_days)
     is_known = (mean > 0) & (baseline > 0)
