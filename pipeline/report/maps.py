@@ -42,12 +42,12 @@ def draw_map(seen: Seen, alt: str) -> Image:
         areas = areas[shapely.intersects(areas.geometry.to_numpy(), shapely.box(*box))]
         is_shown = areas["n_devices"].notna()
         as_pixels = len(areas) > MAX_VECTOR_AREAS
-        few = _patches(areas[~is_shown], box, as_pixels, facecolor=GREY, edgecolor="white", hatch="////")
+        few = patches(areas[~is_shown], box, as_pixels, facecolor=GREY, edgecolor="white", hatch="////")
         axes.add_collection(few)
         shaded = _shaded(areas[is_shown], box, as_pixels)
         axes.add_collection(shaded)
-        _frame(axes, box)
-        _add_scale_bar(axes, box)
+        frame(axes, box)
+        add_scale_bar(axes, box)
         _add_key(figure, axes, shaded, has_few=bool((~is_shown).any()))
         return to_image(figure, alt)
 
@@ -76,7 +76,8 @@ def _extent(bounds: np.ndarray) -> float:
     return float((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]))
 
 
-def _patches(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any) -> PatchCollection:
+def patches(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool, **style: Any) -> PatchCollection:
+    """Return areas, in metres, as what axes can show, simplified to less than a pixel of a map of the box."""
     tolerance = (box[2] - box[0]) / RESOLUTION
     shapes = shapely.simplify(areas.geometry.to_numpy(), tolerance)
     outlines = [PathPatch(outline(part)) for part in shapes if not part.is_empty]
@@ -95,14 +96,15 @@ def outline(shape: shapely.Geometry) -> Outline:
 
 
 def _shaded(areas: gpd.GeoDataFrame, box: tuple[float, ...], as_pixels: bool) -> PatchCollection:
-    patches = _patches(areas, box, as_pixels, edgecolor="white", cmap=few_to_many())
+    shaded = patches(areas, box, as_pixels, edgecolor="white", cmap=few_to_many())
     counts = areas["n_devices"].to_numpy()
-    patches.set_array(counts)
-    patches.set_norm(LogNorm(MIN_DEVICES, max(counts.max(), MIN_DEVICES + 1)))
-    return patches
+    shaded.set_array(counts)
+    shaded.set_norm(LogNorm(MIN_DEVICES, max(counts.max(), MIN_DEVICES + 1)))
+    return shaded
 
 
-def _frame(axes: Axes, box: tuple[float, float, float, float]) -> None:
+def frame(axes: Axes, box: tuple[float, float, float, float]) -> None:
+    """Cut axes to a box, as many metres up as across, and draw no axes."""
     axes.set_xlim(box[0], box[2])
     axes.set_ylim(box[1], box[3])
     axes.set_aspect("equal")
@@ -116,7 +118,8 @@ def scale_length_m(width_m: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= longest))
 
 
-def _add_scale_bar(axes: Axes, box: tuple[float, float, float, float]) -> None:
+def add_scale_bar(axes: Axes, box: tuple[float, float, float, float]) -> None:
+    """Draw below a map of a box how long some metres are on it."""
     length_m = scale_length_m(box[2] - box[0])
     label = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
     part = length_m / (box[2] - box[0])
