@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pipeline.windows import monday_of, to_dates, to_days
+
 DAY = ["device_id", "date"]
 UNITS = {
     "distance_m": 1000.0,
@@ -84,7 +86,7 @@ def _routine_values(days: pd.DataFrame, routines: pd.DataFrame) -> Iterator[tupl
     weekly = routines[routines["window"] == "week"]
     if weekly.empty:
         return
-    monday = days["date"] - pd.to_timedelta(days["date"].dt.weekday, unit="D")
+    monday = to_dates(monday_of(to_days(days["date"])))
     keys = pd.DataFrame({"device_id": days["device_id"], "window_started": monday})
     found = keys.merge(weekly, on=["device_id", "window_started"], how="left")
     yield from ((name, found[name].to_numpy(np.float64)) for name in ROUTINES)

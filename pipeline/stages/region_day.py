@@ -1,6 +1,7 @@
 """`region_day`: sums of what devices did on a day, by the region and groups of their home areas."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ OBSERVED = "visits"
 """A measure that every observed device has."""
 KEY = list(REGION_DAY.key)
 PLACE = [name for name in KEY if name != "measure"]
+PLACE_DAY = ["region_geoid", "date"]
 SUMS = ["n_devices", "fixed"]
 
 
@@ -94,19 +96,15 @@ def region_day(
     venues are told apart for everybody, not for groups.
     """
     days = _observed(device_days, params)
-    cells = _Cells(days, home_work)
-    groups = high_areas(demographics, panel_weights, params.top_share)
-    memberships = [(EVERYBODY, EVERYBODY, None)]
-    memberships += [(axis, group, set(found["area"])) for (axis, group), found in groups.groupby(["axis", "group"])]
     known = bool(panel_weights["area_weight"].notna().any())
-    found = [_empty()]
-    for measure, values in day_values(days, venues, contacts, routines, known):
-        by_area = cells.sums(values / unit_of(measure))
-        for axis, group, areas in memberships[: 1 if is_of_category(measure) else None]:
-            for rows in _by_region(by_area, areas, params.region_digits):
-                found.append(rows.assign(axis=axis, group=group, measure=measure))
-    part = pd.concat(found, ignore_index=True)
-    return group_sums(part.astype(dict.fromkeys(("region_geoid", "axis", "group", "measure"), "str")), KEY, SUMS)
+    by_area = _by_area(days, home_work, day_values(days, venues, contacts, routines, known))
+    groups = high_areas(demographics, panel_weights, params.top_share)
+    found = [_by_region(by_area, params.region_digits)]
+    told = [name for name in by_area.measures if not is_of_category(name)]
+    for (axis, group), rows in groups.groupby(["axis", "group"], sort=True):
+        inside = by_area._replace(keys=by_area.keys[by_area.keys["area"].isin(rows["area"])])
+        found.append(_by_region(inside._replace(measures=told), params.region_digits, axis, group))
+    return pd.concat(found, ignore_index=True)
 
 
 def _observed(device_days: pd.DataFrame, params: RegionDayParams) -> pd.DataFrame:
@@ -115,38 +113,50 @@ def _observed(device_days: pd.DataFrame, params: RegionDayParams) -> pd.DataFram
     return days[n_days >= params.min_days].reset_index(drop=True)
 
 
-class _Cells:
-    """Home area × day of device-days; missing areas are a cell of their own."""
+class _Sums(NamedTuple):
+    """Sums by home area and day, missing areas an area of their own."""
 
-    def __init__(self, days: pd.DataFrame, home_work: pd.DataFrame) -> None:
-        is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-        homes = home_work[is_home].set_index("device_id")["tract_geoid"]
-        keys = pd.DataFrame({"area": days["device_id"].map(homes).astype("str"), "date": days["date"]})
-        groups = keys.groupby(["area", "date"], dropna=False, sort=True)
-        self._cell = groups.ngroup().to_numpy()
-        self._keys = keys.drop_duplicates().sort_values(["area", "date"], ignore_index=True)
-
-    def sums(self, values: np.ndarray) -> pd.DataFrame:
-        """Return area, date, n_devices and fixed (the sum in fixed point) of the values that are known."""
-        known = ~np.isnan(values)
-        n_devices, fixed = np.zeros((2, len(self._keys)), np.int64)
-        np.add.at(n_devices, self._cell[known], 1)
-        np.add.at(fixed, self._cell[known], to_fixed(values[known]))
-        return self._keys.assign(n_devices=n_devices, fixed=fixed)[n_devices > 0]
+    keys: pd.DataFrame
+    """area, date; the index says in which row of the sums."""
+    measures: list[str]
+    sums: pd.DataFrame
+    """For each measure the devices (n_devices, measure) and the sum in fixed point (fixed, measure): int64."""
 
 
-def _by_region(by_area: pd.DataFrame, areas: set[str] | None, digits: int) -> Iterator[pd.DataFrame]:
-    """Yield the sums of some areas (None: all, and those without one) over everything, and by region."""
-    chosen = by_area if areas is None else by_area[by_area["area"].isin(areas)]
-    yield group_sums(chosen.assign(region_geoid=EVERYBODY), ["region_geoid", "date"], SUMS)
-    if digits:
-        inside = chosen[chosen["area"].notna()]
-        yield group_sums(inside.assign(region_geoid=inside["area"].str[:digits]), ["region_geoid", "date"], SUMS)
+def _by_area(days: pd.DataFrame, home_work: pd.DataFrame, values: Iterator[tuple[str, np.ndarray]]) -> _Sums:
+    """Return the sums of values of device-days by the area of the baseline home and day."""
+    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
+    homes = home_work[is_home].set_index("device_id")["tract_geoid"]
+    keys = pd.DataFrame({"area": days["device_id"].map(homes).astype("str"), "date": days["date"]})
+    cell = keys.groupby(["area", "date"], dropna=False, sort=True).ngroup().to_numpy()
+    keys = keys.drop_duplicates().sort_values(["area", "date"], ignore_index=True)
+    sums = {}
+    for measure, found in values:
+        is_known = ~np.isnan(found)
+        n_devices, fixed = np.zeros((2, len(keys)), np.int64)
+        np.add.at(n_devices, cell[is_known], 1)
+        np.add.at(fixed, cell[is_known], to_fixed(found[is_known] / unit_of(measure)))
+        sums["n_devices", measure], sums["fixed", measure] = n_devices, fixed
+    return _Sums(keys, [measure for name, measure in sums if name == "fixed"], pd.DataFrame(sums, index=keys.index))
 
 
-def _empty() -> pd.DataFrame:
-    dates = pd.Series([], dtype="datetime64[ms]")
-    numbers = pd.Series([], dtype="int64")
+def _by_region(by_area: _Sums, digits: int, axis: str = EVERYBODY, group: str = EVERYBODY) -> pd.DataFrame:
+    """Return the sums over all areas, and over those of each region, one row a measure that somebody has."""
+    region = by_area.keys["area"].str[:digits] if digits else by_area.keys["area"].where(False)
+    keys = pd.concat([by_area.keys.assign(region_geoid=region).dropna(), by_area.keys.assign(region_geoid=EVERYBODY)])
+    columns = [(name, measure) for name in SUMS for measure in by_area.measures]
+    wide = keys[PLACE_DAY].join(by_area.sums[columns].set_axis(range(len(columns)), axis=1))
+    sums = group_sums(wide, PLACE_DAY, range(len(columns)))
+    n_devices, fixed = np.split(sums[list(range(len(columns)))].to_numpy(np.int64), 2, axis=1)
+    row, measure = np.nonzero(n_devices)
     return pd.DataFrame(
-        {"region_geoid": pd.Series([], dtype="str"), "date": dates, "n_devices": numbers, "fixed": numbers}
-    )
+        {
+            "region_geoid": sums["region_geoid"].astype("str").to_numpy()[row],
+            "axis": pd.Series([axis] * row.size, dtype="str"),
+            "group": pd.Series([group] * row.size, dtype="str"),
+            "date": sums["date"].to_numpy().astype("datetime64[ms]")[row],
+            "measure": pd.Series(by_area.measures, dtype="str").to_numpy()[measure],
+            "n_devices": n_devices[row, measure],
+            "fixed": fixed[row, measure],
+        }
+    ).astype({"region_geoid": "str", "measure": "str"})
