@@ -178,9 +178,11 @@ def _jackknife(sums: Sums) -> tuple[np.ndarray, np.ndarray]:
     n_sides = [((part > 0) & is_both).any(axis=1).sum(axis=0) for part in (sums.n_ordered, sums.n_controls)]
     freedom = np.minimum(*n_sides) - 1
     is_there = (((sums.n_ordered + sums.n_controls) > 0) & is_both).any(axis=(1, 2))
-    apart = left[is_there] - left[is_there].mean(axis=0)
-    n = max(int(is_there.sum()), 1)
-    variance = (n - 1) / n * apart.T @ apart
+    n = int(is_there.sum())
+    variance = np.full((freedom.size, freedom.size), np.nan)
+    if n:
+        apart = left[is_there] - left[is_there].mean(axis=0)
+        variance = (n - 1) / n * apart.T @ apart
     variance[freedom < 1], variance[:, freedom < 1] = np.nan, np.nan
     return variance, np.maximum(freedom, 0)
 

@@ -109,7 +109,7 @@ def naive_left_out_error(weeks, model, effects="region"):
 
 
 def naive_event_effect(change, event, since, left_out=()):
-    """Effect by weeks since the order; `change` by region and week, `event` the week of each region's order or None."""
+    """Effect by weeks since the order; `change` by region and week, `event` each region's week of the order or None."""
     effects = []
     for k in since:
         total = n = 0.0
@@ -118,7 +118,7 @@ def naive_event_effect(change, event, since, left_out=()):
             moved = {
                 r: values[week] - values[cohort - 1]
                 for r, values in change.items()
-                if r not in left_out and 0 <= week < len(values) and cohort >= 1
+                if r not in left_out and 0 <= week < len(values) and 1 <= cohort < len(values)
                 if not np.isnan(values[week]) and not np.isnan(values[cohort - 1])
             }
             ordered = [m for r, m in moved.items() if event[r] == cohort]
