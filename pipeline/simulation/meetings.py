@@ -73,11 +73,9 @@ def _all_meetings(clock: Clock, place: Integers, person: Integers, started_s: In
 
 def find_contacts(params: CityParams, stays: pa.Table) -> pa.Table:
     """Return the contacts between people of a table of true stays, in order of all columns; see the module."""
-    frame = stays.select(_COLUMNS).to_pandas()
-    person, ids = pd.factorize(frame["device_id"], sort=True)
-    started_s = frame["started_at"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    finished_s = frame["finished_at"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    place, purpose = frame["place_id"].to_numpy(), frame["purpose"].to_numpy()
+    person, ids = pd.factorize(stays["device_id"].to_pandas(), sort=True)
+    started_s, finished_s = (_seconds(stays[name]) for name in ("started_at", "finished_at"))
+    place, purpose = stays["place_id"].to_numpy(), stays["purpose"].to_pandas().to_numpy()
     order = np.lexsort((person, started_s, place))
     person, place, purpose = person[order].astype(np.int64), place[order], purpose[order]
     met = _all_meetings(study_clock(params), place, person, started_s[order], finished_s[order])
@@ -95,6 +93,11 @@ def find_contacts(params: CityParams, stays: pa.Table) -> pa.Table:
     days = grouped.agg(overlap_s=("lasted_s", "sum"), longest_s=("lasted_s", "max"), row=("row", "first"))
     kind = pd.Series(purpose[days["row"]], dtype="str").map(PLACE_KINDS)
     return _as_table(params, days, ids.to_numpy(), kind)
+
+
+def _seconds(times: pa.ChunkedArray) -> Integers:
+    """Return times as UTC seconds."""
+    return times.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64()).to_numpy()
 
 
 def _as_table(params: CityParams, days: pd.DataFrame, ids: NDArray[np.object_], kind: pd.Series) -> pa.Table:

@@ -45,20 +45,21 @@ def simulate_pois(params: CityParams, ground: Ground | None = None) -> pd.DataFr
 
 
 def true_coefficients(response: Response) -> dict[str, Any]:
-    """Return what people answer with: log effects by kind of visit and term, in the units of ``npi_response``."""
-    outings = {
-        "stringency": response.stringency,
-        "severity": response.severity,
-        "adaptation": response.adaptation,
-    }
+    """Return what people answer with: log effects on visits to venues by term, in the units of ``npi_response``.
+
+    Of all venues and of each category alike. Days at work answer with `work` times that; visits to work do so only
+    roughly, since who comes back from lunch visits work again.
+    """
     return {
         "adaptation_term": response.term,
         "stringency_lag_days": response.stringency_lag_days,
         "severity_lag_days": response.severity_lag_days,
         "tilt": response.tilt,
+        "work": response.work,
         "log_effects": {
-            "visits:venue": outings,
-            "visits:work": {term: response.work * effect for term, effect in outings.items()},
+            "stringency": response.stringency,
+            "severity": response.severity,
+            "adaptation": response.adaptation,
         },
     }
 

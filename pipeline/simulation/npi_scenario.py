@@ -20,10 +20,12 @@ def npi_scenario(n_devices: int = 2_000, n_days: int = 120, **changes: Any) -> C
 
     Twelve counties with orders at dates and strengths of their own, an epidemic in each, and shared homes. The stricter
     and the more severe it is the fewer outings and days at work people keep; the longer it lasts, the more again. About
-    60 pings a day in bursts, with silences and dark days.
+    72 pings a day two by two, so that most waking hours have one, with silences and dark days.
     """
     fields: dict[str, Any] = {
-        "pings_per_day": 60.0,
+        "pings_per_day": 72.0,
+        "rate_log_spread": 0.5,
+        "burst_pings": 2.0,
         "silences_per_day": 1.5,
         "dark_day_share": 0.05,
         "n_counties": 12,
