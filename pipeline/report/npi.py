@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 
 from data_contracts import NPI_EVENTS, NPI_FITS, NPI_ORDERS, NPI_POLICIES, NPI_RESPONSE, REGION_CHANGES, TRACTS, Table
@@ -17,10 +16,11 @@ from pipeline.report import npi_model_figures as model_figures
 from pipeline.report.drawing import Image
 from pipeline.report.measures import read_areas
 from pipeline.report.missing import Missing, not_computed
-from pipeline.report.npi_changes import Changes, dissolve_areas, mean_changes, summarize_changes
+from pipeline.report.npi_changes import MIN_DAYS, Changes, dissolve_areas, mean_changes, summarize_changes
 from pipeline.report.npi_figures import Plot, describe_lines, draw_changes
 from pipeline.report.npi_maps import draw_maps
 from pipeline.report.npi_models import (
+    Verdict,
     differences_of,
     judge,
     of_everybody,
@@ -38,7 +38,7 @@ from pipeline.report.response_words import (
     KINDS,
     LEADING,
     MODEL_WORDS,
-    TERM_TITLES,
+    fold,
     format_change,
     measure_title,
     region_title,
@@ -47,6 +47,8 @@ from pipeline.study import Study
 
 MAX_MEASURES = 6
 """So many measures are drawn by region where none of the leading ones is there (ours)."""
+HEADER_LETTERS = 10
+"""Longer headers of columns are on two lines."""
 
 
 class Response(NamedTuple):
@@ -63,6 +65,16 @@ class Response(NamedTuple):
     """Region → its name, where it has one."""
     params: NpiParams
     """With which models were fitted."""
+
+    @property
+    def has_band(self) -> bool:
+        """Whether stringency is drawn behind anything."""
+        return not isinstance(self.changes, Missing) and len(self.changes.stringency) > 0
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether dates of orders are marked."""
+        return not isinstance(self.changes, Missing) and len(self.changes.orders) > 0
 
 
 def measure_response(store: Store, study: Study) -> Response:
@@ -291,22 +303,43 @@ def _draw_lags(lags: pd.DataFrame) -> Drawing:
     return Drawing("lags", "Lags", model_figures.draw_lags(lags, alt))
 
 
-def response_words(response: Response, drawn: list[Drawing]) -> dict[str, Any]:
-    """Return what the template needs besides: titles of images, tables and sentences."""
+class Told(NamedTuple):
+    """What the page says in words and tables of what explains the changes."""
+
+    verdicts: list[Verdict]
+    verdict_summary: str
+    fit_rows: list[dict[str, Any]]
+    n_left_out: int
+    """Parts left out in turn."""
+    npi_effect_rows: list[dict[str, Any]]
+    units: list[str]
+    """One unit of each term that there is."""
+    difference_tables: list[dict[str, Any]]
+    pretrends: list[dict[str, Any]]
+
+
+def tell(response: Response) -> Told:
+    """Return the words and tables of the parts that are there; empty where one is missing."""
     fits, effects, events = response.fits, response.effects, response.events
     verdicts = [] if isinstance(fits, Missing) else judge(fits)
-    has_effects = not isinstance(effects, Missing)
+    rows = [] if isinstance(effects, Missing) else tabulate_effects(effects, response.params)
+    return Told(
+        verdicts,
+        summarize_verdicts(verdicts) if verdicts else "",
+        [] if isinstance(fits, Missing) else tabulate_fits(fits),
+        0 if isinstance(fits, Missing) else int(of_everybody(fits)["n_left_out"].max()),
+        rows,
+        list(dict.fromkeys(f"{row['term'].lower()}, {row['unit']}" for row in rows)),
+        [] if isinstance(effects, Missing) else tabulate_differences(effects),
+        [] if isinstance(events, Missing) else pretrends(events),
+    )
+
+
+def response_words(response: Response, drawn: list[Drawing]) -> dict[str, Any]:
+    """Return what the template needs besides: titles of images, tables and sentences."""
     return {
-        "response": response,
         "response_images": {one.name: one.title for one in drawn},
-        "model_columns": MODEL_WORDS,
-        "term_titles": TERM_TITLES,
-        "verdicts": verdicts,
-        "verdict_summary": summarize_verdicts(verdicts) if verdicts else "",
-        "fit_rows": [] if isinstance(fits, Missing) else tabulate_fits(fits),
-        "n_left_out": 0 if isinstance(fits, Missing) else int(of_everybody(fits)["n_left_out"].max()),
-        "npi_effect_rows": tabulate_effects(effects, response.params) if has_effects else [],
-        "difference_tables": tabulate_differences(effects) if has_effects else [],
-        "n_clusters": int(np.min(effects["n_clusters"])) if has_effects else 0,
-        "pretrends": [] if isinstance(events, Missing) else pretrends(events),
+        "model_columns": {name: fold(words, HEADER_LETTERS).split("\n") for name, words in MODEL_WORDS.items()},
+        "min_days": MIN_DAYS,
+        "told": tell(response),
     }

@@ -16,9 +16,11 @@ from pipeline.report.effects import DARK, FRAME_HEIGHT_IN, PANEL_HEIGHT_IN, ROW_
 from pipeline.report.npi_figures import percent_tick
 from pipeline.report.npi_models import of_everybody, order_measures
 from pipeline.report.people_figures import ORANGE
-from pipeline.report.response_words import MODEL_WORDS, TERM_TITLES, measure_title
+from pipeline.report.response_words import MODEL_WORDS, TERM_TITLES, fold, measure_title
 
 EFFECTS = ["log_effect", "log_effect_low", "log_effect_high"]
+MOST_LETTERS = 19
+"""Longer labels of rows are on two lines."""
 BESIDE = 0.22
 """How far below the fixed estimate the mixed one is drawn, in rows."""
 
@@ -44,11 +46,12 @@ def _row_axes(figure: Figure, titles: Sequence[str], labels: Sequence[str], plac
     panels = list(figure.subplots(1, len(titles), sharey=True, squeeze=False)[0])
     for axes, title in zip(panels, titles, strict=True):
         axes.axvline(0, color=DARK, linewidth=0.8)
-        axes.set_title(title, loc="left", fontsize="medium")
+        axes.set_title(title, loc="left", fontsize="small")
         axes.grid(axis="y", visible=False)
-        axes.tick_params(left=False, labelsize="small")
+        axes.tick_params(left=False, labelsize="x-small")
+        axes.tick_params(axis="y", labelsize="small")
         _percent_axis(axes.xaxis)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=2 if len(titles) > 2 else 3))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=2 if len(titles) > 2 else 3, steps=[1, 2, 5, 10]))
     panels[0].set_yticks(place, labels)
     panels[0].set_ylim(place[-1] + 0.7, place[0] - 0.7)
     return panels
@@ -65,9 +68,8 @@ def draw_coefficients(response: pd.DataFrame, alt: str) -> Image:
         figure = Figure(
             figsize=(WIDTH_IN, FRAME_HEIGHT_IN + 0.2 + 1.4 * ROW_HEIGHT_IN * len(measures)), layout="constrained"
         )
-        panels = _row_axes(
-            figure, [TERM_TITLES[t] for t in terms], [_folded(measure_title(m)) for m in measures], place
-        )
+        labels = [fold(measure_title(measure), MOST_LETTERS) for measure in measures]
+        panels = _row_axes(figure, [TERM_TITLES[term] for term in terms], labels, place)
         for axes, term in zip(panels, terms, strict=True):
             for k, (estimator, look) in enumerate(looks.items()):
                 shown = rows[(rows["term"] == term) & (rows["estimator"] == estimator)].set_index("measure")
@@ -83,15 +85,6 @@ def draw_coefficients(response: pd.DataFrame, alt: str) -> Image:
         return to_image(figure, alt)
 
 
-def _folded(label: str, most: int = 19) -> str:
-    """Return a label on two lines where it is long, broken at the space nearest its middle."""
-    spaces = [k for k, letter in enumerate(label) if letter == " "]
-    if len(label) <= most or not spaces:
-        return label
-    at = min(spaces, key=lambda k: abs(k - len(label) / 2))
-    return label[:at] + "\n" + label[at + 1 :]
-
-
 def draw_candidates(fits: pd.DataFrame, chosen: Mapping[str, str | None], alt: str) -> Image:
     """Return the left-out error of each candidate, one small plot a measure; the chosen one is filled.
 
@@ -102,13 +95,13 @@ def draw_candidates(fits: pd.DataFrame, chosen: Mapping[str, str | None], alt: s
     models = [name for name in MODEL_WORDS if (rows["model"] == name).any()]
     n_rows = -(-len(measures) // 2)
     with styled():
-        height = FRAME_HEIGHT_IN * 0.5 + n_rows * (0.5 + 0.8 * ROW_HEIGHT_IN * len(models))
+        height = FRAME_HEIGHT_IN * 0.5 + n_rows * (0.5 + 0.66 * ROW_HEIGHT_IN * len(models))
         figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
         for k, measure in enumerate(measures):
             axes = figure.add_subplot(n_rows, min(2, len(measures)), k + 1)
             error = rows[rows["measure"] == measure].set_index("model")["left_out_error"].reindex(models)
             _draw_errors(axes, error, chosen.get(measure))
-            axes.set_title(measure_title(measure), loc="left", fontsize="small")
+            axes.set_title(fold(measure_title(measure), 2 * MOST_LETTERS - 10), loc="left", fontsize="small")
             axes.set_yticks(range(len(models)), [MODEL_WORDS[name] for name in models] if k % 2 == 0 else [])
             axes.set_ylim(len(models) - 0.4, -0.6)
         figure.supxlabel("Root mean square error of the log change in regions left out", fontsize="small")
@@ -124,7 +117,7 @@ def _draw_errors(axes: Axes, error: pd.Series, chosen: str | None) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
-    axes.tick_params(left=False, labelsize="small")
+    axes.tick_params(left=False, labelsize="x-small")
 
 
 def draw_group_terms(differences: pd.DataFrame, alt: str) -> Image:
@@ -135,7 +128,8 @@ def draw_group_terms(differences: pd.DataFrame, alt: str) -> Image:
     terms = [term for term in TERM_TITLES if (differences["term"] == term).any()]
     with styled():
         figure = Figure(figsize=(WIDTH_IN, FRAME_HEIGHT_IN + ROW_HEIGHT_IN * (place[-1] + 1)), layout="constrained")
-        panels = _row_axes(figure, [TERM_TITLES[t] for t in terms], labels, place)
+        folded = [fold(label, MOST_LETTERS) for label in labels]
+        panels = _row_axes(figure, [TERM_TITLES[term] for term in terms], folded, place)
         for axes, term in zip(panels, terms, strict=True):
             rows = differences[differences["term"] == term]
             at = place[[labels.index(label) for label in rows["label"]]]

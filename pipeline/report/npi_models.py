@@ -200,6 +200,7 @@ def pretrends(events: pd.DataFrame) -> list[dict[str, Any]]:
     rows = events.drop_duplicates(["order", "measure"]).sort_values(["order", "measure"])
     return [
         {
+            "key": row.order,
             "order": row.order.replace("_", " "),
             "title": measure_title(row.measure),
             "p": format_p(row.pretrend_p_value),

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data_contracts import LOCATIONS, STAYS, VISITS
 from pipeline.engine.plan import params_of
@@ -27,20 +26,13 @@ from pipeline.report.measures import (
     measure_seen,
     measure_stays,
 )
+from pipeline.report.npi import Response, draw_response, measure_response, response_words
 from pipeline.report.people import People, draw_people, measure_people, people_words
 from pipeline.report.provenance import describe_params, last_run, list_params, package_versions, study_digest
 from pipeline.report.quality import Quality, measure_quality
 from pipeline.report.reading import count_rows
-from pipeline.report.words import (
-    format_km,
-    format_known,
-    format_number,
-    format_part,
-    format_percent,
-    format_percent1,
-    format_seconds,
-    fullest_bar,
-)
+from pipeline.report.templates import new_environment
+from pipeline.report.words import format_km, format_seconds, fullest_bar
 from pipeline.study import Study
 
 
@@ -53,6 +45,7 @@ class Results(NamedTuple):
     curve: Curve
     stays: Stays
     people: People
+    response: Response
 
 
 def write_report(study: Study, root: Path, path: Path) -> Path:
@@ -73,36 +66,27 @@ def render(study: Study, root: Path) -> str:
     store = Store(root)
     results = measure(study, store)
     params = list_params(study)
-    environment = Environment(
-        loader=PackageLoader("pipeline", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": format_number,
-        "known": format_known,
-        "percent": format_percent,
-        "percent1": format_percent1,
-        "km": format_km,
-        "part": format_part,
-    }
-    return environment.get_template("report.html").render(
-        study=study,
-        run=last_run(root, study),
-        counts=count_pings(store),
-        rows={table.name: count_rows(store, table) for table in (STAYS, LOCATIONS, VISITS)},
-        **results._asdict(),
-        images=draw(results),
-        chosen=params_of(study),
-        **people_words(results.people),
-        params=params,
-        used={stage: describe_params(params, stage) for stage in ("stays", "locations", "gyration")},
-        packages=package_versions(),
-        digest=study_digest(study),
-        min_devices=MIN_DEVICES,
-        n_replicates=N_REPLICATES,
+    drawn = draw_response(results.response)
+    return (
+        new_environment()
+        .get_template("report.html")
+        .render(
+            study=study,
+            run=last_run(root, study),
+            counts=count_pings(store),
+            rows={table.name: count_rows(store, table) for table in (STAYS, LOCATIONS, VISITS)},
+            **results._asdict(),
+            images=draw(results) | {one.name: one.image for one in drawn},
+            chosen=params_of(study),
+            **people_words(results.people),
+            **response_words(results.response, drawn),
+            params=params,
+            used={stage: describe_params(params, stage) for stage in ("stays", "locations", "gyration")},
+            packages=package_versions(),
+            digest=study_digest(study),
+            min_devices=MIN_DEVICES,
+            n_replicates=N_REPLICATES,
+        )
     )
 
 
@@ -115,6 +99,7 @@ def measure(study: Study, store: Store) -> Results:
         measure_exploration(store, study.seed),
         measure_stays(store),
         measure_people(store, study),
+        measure_response(store, study),
     )
 
 

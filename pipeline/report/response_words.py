@@ -111,3 +111,12 @@ def format_p(p_value: float) -> str:
     if p_value != p_value:
         return "–"
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def fold(label: str, most: int) -> str:
+    """Return a label on two lines where it is longer than `most`, broken at the space nearest its middle."""
+    spaces = [k for k, letter in enumerate(label) if letter == " "]
+    if len(label) <= most or not spaces:
+        return label
+    at = min(spaces, key=lambda k: abs(k - len(label) / 2))
+    return label[:at] + "\n" + label[at + 1 :]
