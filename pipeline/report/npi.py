@@ -45,7 +45,7 @@ from pipeline.report.response_words import (
 )
 from pipeline.study import Study
 
-MAX_MEASURES = 6
+MAX_MEASURES = 10
 """So many measures are drawn by region where none of the leading ones is there (ours)."""
 HEADER_LETTERS = 10
 """Longer headers of columns are on two lines."""
@@ -60,7 +60,6 @@ class Response(NamedTuple):
     fits: pd.DataFrame | Missing
     effects: pd.DataFrame | Missing
     events: pd.DataFrame | Missing
-    lags: pd.DataFrame | Missing
     names: Mapping[str, str]
     """Region → its name, where it has one."""
     params: NpiParams
@@ -95,7 +94,6 @@ def measure_response(store: Store, study: Study) -> Response:
             None if study.npi_orders else "no [npi_orders] in the study",
             "no order has regions with and without it in the same weeks",
         ),
-        Missing("lags are compared for the series of `sojourn evaluate npi` alone."),
         {},
         params,
     )
@@ -158,8 +156,6 @@ def draw_response(response: Response) -> list[Drawing]:
         drawn += _draw_effects(response.effects)
     if not isinstance(response.events, Missing):
         drawn += _draw_events(response.events)
-    if not isinstance(response.lags, Missing):
-        drawn.append(_draw_lags(response.lags))
     return drawn
 
 
@@ -296,11 +292,15 @@ def event_measures(events: pd.DataFrame) -> list[str]:
     return [name for name in LEADING if name in there] or there[:MAX_MEASURES]
 
 
-def _draw_lags(lags: pd.DataFrame) -> Drawing:
-    best = lags.dropna(subset="left_out_error").sort_values("left_out_error").drop_duplicates("measure")
-    told = [f"{_lower(measure_title(row.measure))} {row.lag_days} days" for row in best.itertuples()]
-    alt = f"Error in regions left out by lag; least at: {', '.join(told)}."
-    return Drawing("lags", "Lags", model_figures.draw_lags(lags, alt))
+def draw_lags(lags: pd.DataFrame) -> Image:
+    """Return the errors by lag of driver, measure, lag_days and left_out_error, of which none is unknown."""
+    best = lags.sort_values(["left_out_error", "lag_days"]).drop_duplicates(["measure", "driver"])
+    told = [
+        f"{_lower(measure_title(row.measure))}, {row.driver}: {row.lag_days} days"
+        for row in best.sort_values(["measure", "driver"]).itertuples()
+    ]
+    alt = f"Error in regions left out by lag; least at: {'; '.join(told)}."
+    return model_figures.draw_lags(lags, alt)
 
 
 class Told(NamedTuple):

@@ -15,12 +15,13 @@ from pipeline.report.drawing import BLUE, WIDTH_IN, Image, styled, to_image
 from pipeline.report.effects import DARK, FRAME_HEIGHT_IN, PANEL_HEIGHT_IN, ROW_HEIGHT_IN
 from pipeline.report.npi_figures import percent_tick
 from pipeline.report.npi_models import of_everybody, order_measures
-from pipeline.report.people_figures import ORANGE
+from pipeline.report.people_figures import LOOKS, ORANGE, Look
 from pipeline.report.response_words import MODEL_WORDS, TERM_TITLES, fold, measure_title
 
 EFFECTS = ["log_effect", "log_effect_low", "log_effect_high"]
 MOST_LETTERS = 19
 """Longer labels of rows are on two lines."""
+DRIVER_WORDS = {"stringency": "stringency late", "severity": "severity late", "both": "both late"}
 BESIDE = 0.22
 """How far below the fixed estimate the mixed one is drawn, in rows."""
 
@@ -172,21 +173,33 @@ def _draw_event(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def draw_lags(lags: pd.DataFrame, alt: str) -> Image:
-    """Return the left-out error by lag of the answer, one small plot a measure; the least is filled."""
+    """Return the left-out error by lag of each driver, one small plot a measure; the least of a line is filled."""
     measures = order_measures(lags)
+    drivers = [name for name in DRIVER_WORDS if (lags["driver"] == name).any()]
     n_rows, n_columns = -(-len(measures) // 2), min(2, len(measures))
     with styled():
-        figure = Figure(figsize=(WIDTH_IN, PANEL_HEIGHT_IN * n_rows + 0.3), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, PANEL_HEIGHT_IN * n_rows + 0.6), layout="constrained")
         for k, measure in enumerate(measures):
             axes = figure.add_subplot(n_rows, n_columns, k + 1)
-            rows = lags[lags["measure"] == measure].dropna(subset="left_out_error").sort_values("lag_days")
-            axes.plot(rows["lag_days"], rows["left_out_error"], "o-", color=BLUE, markerfacecolor="white", markersize=4)
-            best = rows.nsmallest(1, "left_out_error")
-            axes.plot(best["lag_days"], best["left_out_error"], "o", color=ORANGE, markersize=5)
-            axes.set_title(measure_title(measure), loc="left", fontsize="small")
+            for look, driver in zip(LOOKS, drivers, strict=False):
+                rows = lags[(lags["measure"] == measure) & (lags["driver"] == driver)].sort_values("lag_days")
+                _draw_lagged(axes, rows, look)
+            axes.axvline(0, color=DARK, linewidth=0.8, linestyle=":")
+            axes.set_title(fold(measure_title(measure), 2 * MOST_LETTERS - 10), loc="left", fontsize="small")
             axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.tick_params(labelsize="small")
-        figure.supxlabel("Days from the drivers to the answer", fontsize="medium")
+        keys = [
+            Line2D([], [], color=look.color, linestyle=look.line, label=DRIVER_WORDS[name])
+            for look, name in zip(LOOKS, drivers, strict=False)
+        ]
+        figure.legend(handles=keys, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+        figure.supxlabel("Days from the driver to the answer", fontsize="medium")
         figure.supylabel("Error in regions left out", fontsize="medium")
         return to_image(figure, alt)
+
+
+def _draw_lagged(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
+    axes.plot(rows["lag_days"], rows["left_out_error"], color=look.color, linestyle=look.line, linewidth=1.3)
+    best = rows.nsmallest(1, "left_out_error")
+    axes.plot(best["lag_days"], best["left_out_error"], marker=look.marker, color=look.color, markersize=5)
