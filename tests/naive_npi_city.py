@@ -34,7 +34,7 @@ def naive_contacts(zone, stays):
 
 
 def naive_kept_stays(seed, person, rules, eta_of, stays):
-    """The stays (started, finished, place, purpose, x, y) of one person that are left, from those of one who ignores all.
+    """The stays (started, finished, place, purpose, x, y) of one person that are left, of those who ignore everything.
 
     `eta_of`: second → log of the share of outings that are left.
     """

@@ -1,5 +1,6 @@
 """Orders, infections, homes and answers of an artificial city are as often and as strong as its parameters say."""
 
+import itertools
 from datetime import date, timedelta
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_orders_are_staggered_and_some_counties_stop_at_schools(areas):
     for _, mine in orders.groupby("region_geoid"):
         days = [day for day in mine["ordered_on"] if day is not None]
         assert 0 <= (days[0] - policies.first).days <= policies.stagger_days
-        gaps = [(after - before).days for before, after in zip(days, days[1:], strict=False)]
+        gaps = [(after - before).days for before, after in itertools.pairwise(days)]
         spans = (policies.gap_days, policies.gap_days, policies.hold_days)
         assert all(low <= gap <= high for gap, (low, high) in zip(gaps, spans, strict=False))
         levels = (policies.emergency, policies.schools, policies.stay_at_home, policies.reopened)
