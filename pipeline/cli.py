@@ -1,4 +1,4 @@
-"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference."""
+"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
+from pipeline.report_commands import report_app
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, parse_date
 
@@ -220,6 +221,7 @@ def demo(
 reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an environment of its own.")
 app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(report_app, name="report")
 
 
 @reference_app.command("install")

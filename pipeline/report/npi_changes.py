@@ -14,8 +14,8 @@ from pipeline.windows import WEEK_DAYS
 
 MAX_REGIONS = 6
 """So many regions are drawn one by one: those with most devices (ours)."""
-MAX_ORDERS = 4
-"""So many kinds of order are marked: those that most regions have (ours)."""
+MAX_ORDERS = 3
+"""So many kinds of order are marked: those with most dates, as one of a single date sets no regions apart (ours)."""
 MAX_CATEGORIES = 6
 """So many categories of venues are drawn: those with most visits (ours)."""
 OF_CATEGORY = "visits:venue:"
@@ -135,7 +135,10 @@ def _everywhere(rows: pd.DataFrame, by_week: pd.DataFrame, weeks: pd.DataFrame) 
 
 
 def orders_of(orders: pd.DataFrame | None, regions: list[str], most: int = MAX_ORDERS) -> pd.DataFrame:
-    """Return the dates of the most frequent orders by region, and everywhere: the median over regions with one."""
+    """Return the dates of the orders with most different dates, of equal ones of those that most regions have.
+
+    By region, and everywhere: the median over regions with one.
+    """
     columns = ["region_geoid", "order", "ordered_on"]
     if orders is None:
         return pd.DataFrame(columns=columns)
@@ -145,7 +148,8 @@ def orders_of(orders: pd.DataFrame | None, regions: list[str], most: int = MAX_O
         holders = {region: find_holder(region, set(on.index)) for region in regions}
         found += [(region, order, on[holder]) for region, holder in holders.items() if holder]
     rows = pd.DataFrame(found, columns=columns)
-    kept = sorted(rows["order"].value_counts(sort=False).sort_index().nlargest(most).index)
+    counts = rows.groupby("order")["ordered_on"].agg(["nunique", "size"])
+    kept = counts.sort_values(["nunique", "size"], ascending=False, kind="stable").index[:most]
     rows = rows[rows["order"].isin(kept)]
     median = rows.groupby("order")["ordered_on"].quantile(0.5, interpolation="lower").reset_index()
     return pd.concat([rows, median.assign(region_geoid=EVERYWHERE)], ignore_index=True)[columns]

@@ -20,6 +20,7 @@ from pipeline.report.drawing import BLUE, WIDTH_IN, Image, styled, to_image
 from pipeline.report.effects import DARK
 from pipeline.report.npi_changes import Changes
 from pipeline.report.people_figures import GREEN, ORANGE, Look
+from pipeline.report.response_words import fold
 
 PLOT_HEIGHT_IN, KEY_HEIGHT_IN, KEY_ROW_IN = 1.75, 0.5, 0.2
 BAND = "#e3e3e3"
@@ -27,6 +28,8 @@ BAND_WORDS = "Stringency, 0 to 100 (right)"
 LOOKS = (Look(BLUE, "o", "-"), Look(ORANGE, "^", "--"), Look(GREEN, "s", ":"), Look("#cc79a7", "D", "-."))
 ORDER_MARKS = ("v", "D", "s", "P")
 FULL_SCALE = 100.0
+MOST_LETTERS = 20
+"""Longer titles of plots are on two lines."""
 MAX_SHARED = 3
 """So many words for lines are told once, for all plots."""
 MARK_SHARE, MARK_PT = 0.07, 7.0
@@ -83,7 +86,7 @@ def _draw_plot(axes: Axes, changes: Changes, plot: Plot, looks: Mapping[str, Loo
             rows["week"], 100 * np.expm1(rows["change"]), label=words, color=look.color, linestyle=look.line,
             marker=look.marker, markersize=2, linewidth=1.3,
         )  # fmt: skip
-    axes.set_title(plot.title, loc="left", fontsize="medium", pad=4)
+    axes.set_title(fold(plot.title, MOST_LETTERS), loc="left", fontsize="medium", pad=4)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     axes.tick_params(labelsize="small")

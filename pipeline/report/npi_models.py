@@ -106,7 +106,7 @@ def summarize_verdicts(verdicts: Sequence[Verdict]) -> str:
     n_clear = sum(one.is_clear for one in compared)
     return (
         f"Of {len(compared)} measure{'s' if len(compared) > 1 else ''}, regions left out are foretold best by: {won}. "
-        f"In {n_clear} of them the gain over stringency alone has an interval above 0."
+        f"In {n_clear} the winner’s gain over stringency alone has an interval above 0."
     )
 
 

@@ -18,7 +18,7 @@ from pipeline.report.npi_models import of_everybody
 from pipeline.report.response_words import EVERYWHERE
 from pipeline.report.templates import new_environment
 from pipeline.sources.us_states import STATE_FIPS
-from pipeline.study import StudyError
+from pipeline.study import Study, StudyError
 
 TABLES = ("changes", "fits", "response", "lags")
 PAPER_STATES = ("04", "21", "36", "40")
@@ -70,6 +70,12 @@ def write_series_page(
     with atomic_file(Path(path)) as file:
         file.write(text.encode())
     return Path(path)
+
+
+def params_of_series(study: Study | None) -> NpiParams:
+    """Return with which parameters `sojourn evaluate npi` fits the series of a study; without one, the defaults."""
+    values = {} if study is None else study.params.get("npi_fits", {})
+    return NpiParams(**{**values, "measures": ()})
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:

@@ -1,0 +1,61 @@
+"""`sojourn report`: the pages, of a study that has run and of published series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.options import Root, Sets, StudyFile, read_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.study import Study
+
+report_app = typer.Typer(no_args_is_help=True, help="Write pages: one HTML file each, which needs nothing else.")
+Out = Annotated[Path, typer.Option(help="Write the page to this file.")]
+
+
+@report_app.command("study")
+def report_study(
+    study_file: StudyFile = None, root: Root = Path("tables"), out: Out = Path("report.html"), sets: Sets = None
+) -> None:
+    """Write the report of a study from the tables that are there; what is missing is said on the page."""
+    from pipeline.report.page import write_report
+
+    typer.echo(write_report(read_study(study_file, sets), root, out))
+
+
+@report_app.command("series")
+def report_series(
+    folder: Annotated[Path, typer.Argument(help="Folder that `sojourn evaluate npi --out` wrote.")],
+    study_file: Annotated[
+        Path | None, typer.Option("--study", help="Study whose policies and orders are drawn behind the changes.")
+    ] = None,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="States drawn one by one (repeatable).", show_default="04 21 36 40"),
+    ] = None,
+    out: Out = Path("series.html"),
+    sets: Sets = None,
+) -> None:
+    """Write the page of published series of mobility: what explains them, in all states and in the chosen ones."""
+    from pipeline.report.series import PAPER_STATES, params_of_series, write_series_page
+
+    study = read_study(study_file, sets) if study_file or sets else None
+    policies, orders = (_declared(study, name) for name in ("npi_policies", "npi_orders"))
+    params = params_of_series(study)
+    typer.echo(write_series_page(folder, out, policies, orders, tuple(regions or PAPER_STATES), params))
+
+
+def _declared(study: Study | None, name: str) -> pd.DataFrame | None:
+    from pipeline import sources
+
+    section = getattr(study, name) if study else None
+    if study is None or section is None:
+        return None
+    table = getattr(sources, f"read_{name}")(section, study.folder)
+    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas(date_as_object=False)
+    return frame
