@@ -82,7 +82,7 @@ def summarize_changes(
 def weekly_changes(changes: pd.DataFrame, min_days: int = MIN_DAYS) -> pd.DataFrame:
     """Return the mean log change of everybody by region, measure and week, gaps between weeks filled with NaN."""
     known = changes[(changes["axis"] == EVERYWHERE) & changes["log_change"].notna()]
-    week = known["date"] - pd.to_timedelta(known["date"].dt.weekday, unit="D")
+    week = known["date"] - pd.to_timedelta(known["date"].dt.day_of_week, unit="D")
     grouped = known.assign(week=week).groupby([*OF_REGION, "week"])
     rows = grouped.agg(change=("log_change", "mean"), n_days=("date", "size"), n_devices=("n_devices", "mean"))
     rows = rows.reset_index()
@@ -112,7 +112,7 @@ def weekly_stringency(policies: pd.DataFrame | None, weeks: pd.DataFrame, region
     columns = ["region_geoid", "week", "stringency"]
     if policies is None or weeks.empty:
         return pd.DataFrame(columns=columns)
-    week = policies["date"] - pd.to_timedelta(policies["date"].dt.weekday, unit="D")
+    week = policies["date"] - pd.to_timedelta(policies["date"].dt.day_of_week, unit="D")
     by_week = policies.assign(week=week.astype("datetime64[ns]")).groupby(["region_geoid", "week"])["stringency"].mean()
     by_week = by_week.reset_index().rename(columns={"region_geoid": "holder"})
     held = pd.DataFrame({"region_geoid": regions, "holder": [find_holder(r, set(by_week["holder"])) for r in regions]})
