@@ -22,8 +22,8 @@ def entropy_rate(group_start: NDArray[np.int64], symbol: NDArray[np.int64]) -> N
     two symbols. Group g owns ``symbol[group_start[g]:group_start[g + 1]]``, in order of time.
 
     Of short sequences the estimate is far off, and by how much depends on their length: compare sequences of like
-    length. scikit-mobility 1.3.1 takes the last L to be 2 even if the last symbol is new, and fastmob 0.3.2 lets the
-    earlier occurrence run on past i and ends L with the sequence.
+    length. scikit-mobility 1.3.1 takes pieces that reach the end to occur before without looking, and fastmob 0.3.2
+    lets the earlier occurrence run on past i and ends pieces with the sequence, which matters in all of it.
 
     Time is quadratic in the length of a sequence, memory linear. ValueError on arrays that disagree.
     """

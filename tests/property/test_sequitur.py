@@ -1,6 +1,7 @@
 """Sequitur against its naive twin, and what makes a grammar one of Sequitur's."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -57,7 +58,7 @@ def test_rules_are_of_use(sequence):
 @settings(max_examples=200, deadline=None)
 def test_no_pair_of_different_symbols_is_twice_in_a_grammar(sequence):
     bodies = bodies_of(sequitur(np.array(sequence, np.int64)))
-    pairs = [pair for body in bodies for pair in zip(body[:-1], body[1:], strict=True) if pair[0] != pair[1]]
+    pairs = [pair for body in bodies for pair in pairwise(body) if pair[0] != pair[1]]
     assert len(pairs) == len(set(pairs))
 
 
