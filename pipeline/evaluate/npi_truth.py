@@ -33,9 +33,10 @@ def evaluate_npi_truth(
     grid = Grid("measure", "estimator", "model", "term", "truth", "found", "95 % interval", "inside")
     for row in found.itertuples(index=False):
         interval = f"{row.log_effect_low:.3f} to {row.log_effect_high:.3f}"
-        true = "another model" if row.truth != row.truth else f"{row.truth:.3f}"
-        words = (row.measure, row.estimator, row.model, row.term)
-        grid.add_row(*words, true, f"{row.log_effect:.3f}", interval, "yes" if row.is_inside else "no")
+        is_known = row.truth == row.truth
+        verdict = ("yes" if row.is_inside else "no") if is_known else "another model"
+        words = (row.measure, row.estimator, row.model, row.term, f"{row.truth:.3f}" if is_known else "")
+        grid.add_row(*words, f"{row.log_effect:.3f}", interval, verdict)
     console = Console()
     console.print(grid)
     console.print(f"{n_inside} of {len(known)} coefficients have the truth in their 95 % interval", highlight=False)
