@@ -20,6 +20,7 @@ from pipeline.simulation import (
     simulate_bucket,
 )
 from pipeline.simulation.bucket import draw_lives
+from pipeline.simulation.epidemic import delays, draw_infections, draw_reported
 from pipeline.simulation.households import home_of
 from pipeline.simulation.policies import counties_of
 from pipeline.simulation.responses import simulate_response
@@ -111,6 +112,48 @@ def test_buckets_change_nothing(params, n_buckets):
         pd.testing.assert_frame_equal(
             joined.sort_values(keys, ignore_index=True), expected.sort_values(keys, ignore_index=True)
         )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.builds(
+        Outbreak,
+        first=st.just(START),
+        reproduction=st.floats(0.1, 8),
+        slowing=st.floats(0, 3),
+        noise=st.floats(0, 1),
+        arrivals_per_100k=st.floats(0.1, 1e4),
+    ),
+    st.lists(st.floats(0, 100), min_size=1, max_size=60),
+    st.integers(-5, 70),
+    st.integers(1, 100_000),
+    st.integers(0, 2**32),
+)
+def test_nobody_is_infected_twice_nor_before_infections_arrive(outbreak, stringency, arrives, population, seed):
+    infections = draw_infections(outbreak, np.array(stringency), arrives, population, np.random.default_rng(seed))
+    assert infections.size == len(stringency) and (infections >= 0).all()
+    assert infections.sum() <= population and infections[: max(arrives, 0)].sum() == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=60),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.integers(0, 6),
+    st.integers(0, 2**32),
+)
+def test_reports_are_of_infections_and_weekends_only_put_them_off(infections, share, weekend_share, first, seed):
+    counted, chances = np.array(infections), delays(2.0, 4.0, 14)
+    weekday = (first + np.arange(counted.size)) % 7
+    all_at_once, put_off = (
+        draw_reported(counted, share, chances, weekday, kept, np.random.default_rng(seed))
+        for kept in (1.0, weekend_share)
+    )
+    assert (put_off >= 0).all() and all_at_once[0] == 0
+    known, told = np.cumsum(all_at_once), np.cumsum(put_off)
+    assert (known <= np.concatenate([[0], np.cumsum(counted)[:-1]])).all()
+    assert (told <= known).all() and (told == known)[weekday < 5].all()
 
 
 @st.composite
