@@ -15,7 +15,7 @@ from pipeline.windows import WEEK_DAYS
 MAX_REGIONS = 6
 """So many regions are drawn one by one: those with most devices (ours)."""
 MAX_ORDERS = 3
-"""So many kinds of order are marked: those with most dates, as one of a single date sets no regions apart (ours)."""
+"""So many kinds of order are marked: those that most regions have; of one date for all last (ours)."""
 MAX_CATEGORIES = 6
 """So many categories of venues are drawn: those with most visits (ours)."""
 OF_CATEGORY = "visits:venue:"
@@ -135,7 +135,7 @@ def _everywhere(rows: pd.DataFrame, by_week: pd.DataFrame, weeks: pd.DataFrame) 
 
 
 def orders_of(orders: pd.DataFrame | None, regions: list[str], most: int = MAX_ORDERS) -> pd.DataFrame:
-    """Return the dates of the orders with most different dates, of equal ones of those that most regions have.
+    """Return the dates of the orders that most regions have, of orders of a single date last.
 
     By region, and everywhere: the median over regions with one.
     """
@@ -149,7 +149,8 @@ def orders_of(orders: pd.DataFrame | None, regions: list[str], most: int = MAX_O
         found += [(region, order, on[holder]) for region, holder in holders.items() if holder]
     rows = pd.DataFrame(found, columns=columns)
     counts = rows.groupby("order")["ordered_on"].agg(["nunique", "size"])
-    kept = counts.sort_values(["nunique", "size"], ascending=False, kind="stable").index[:most]
+    counts = counts.assign(differs=counts["nunique"] > 1)
+    kept = counts.sort_values(["differs", "size"], ascending=False, kind="stable").index[:most]
     rows = rows[rows["order"].isin(kept)]
     median = rows.groupby("order")["ordered_on"].quantile(0.5, interpolation="lower").reset_index()
     return pd.concat([rows, median.assign(region_geoid=EVERYWHERE)], ignore_index=True)[columns]

@@ -111,7 +111,8 @@ def rows_of(weeks: pd.DataFrame, region: str, measure: str) -> pd.DataFrame:
 
 def percent_tick(value: float, _: int | None = None) -> str:
     """Return a tick in per cent, its minus sign as long as a plus."""
-    return f"{value:+.3g} %".replace("-", "\N{MINUS SIGN}") if value else "0 %"
+    digits = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+,.0f}"
+    return f"{digits} %".replace("-", "\N{MINUS SIGN}") if value else "0 %"
 
 
 def _draw_band(axes: Axes, changes: Changes, region: str, has_scale: bool) -> None:

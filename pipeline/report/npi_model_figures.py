@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from pipeline.report.drawing import BLUE, WIDTH_IN, Image, styled, to_image
 from pipeline.report.effects import DARK, FRAME_HEIGHT_IN, PANEL_HEIGHT_IN, ROW_HEIGHT_IN
@@ -21,6 +22,8 @@ from pipeline.report.response_words import MODEL_WORDS, TERM_TITLES, fold, measu
 EFFECTS = ["log_effect", "log_effect_low", "log_effect_high"]
 MOST_LETTERS = 19
 """Longer labels of rows are on two lines."""
+FACTORS = (1 / 0.98, 1 / 0.95, 1 / 0.9, 1.25, 2.0, 4.0, 10.0, 100.0)
+"""−2 %, −5 %, −10 %, −20 %, −50 %, −75 %, −90 % and −99 % the other way: what ticks may stand at."""
 DRIVER_WORDS = {"stringency": "stringency late", "severity": "severity late", "both": "both late"}
 BESIDE = 0.22
 """How far below the fixed estimate the mixed one is drawn, in rows."""
@@ -32,9 +35,29 @@ def _percent(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return estimate, np.nan_to_num(np.array([estimate - low, high - estimate]))
 
 
-def _horizontal(axes: Axes, rows: pd.DataFrame, place: np.ndarray, **style) -> None:
-    estimate, ends = _percent(rows)
+def _horizontal(axes: Axes, rows: pd.DataFrame, place: np.ndarray, **style: Any) -> None:
+    """Draw log effects, so that half is as far from 0 as twice, and a wide interval does not hide narrow ones."""
+    estimate, low, high = (rows[name].to_numpy(float) for name in EFFECTS)
+    ends = np.nan_to_num(np.array([estimate - low, high - estimate]))
     axes.errorbar(estimate, place, xerr=ends, linestyle="none", markersize=4, linewidth=1.2, **style)
+
+
+def factor_ticks(low: float, high: float) -> list[float]:
+    """Return 0 and the logarithms of the largest round factor and its inverse within the ends, as far as these go."""
+    reach = 0.9 * max(-low, high)
+    factor = max((factor for factor in FACTORS if np.log(factor) <= reach), default=FACTORS[0])
+    return [tick for tick in (-np.log(factor), 0.0, np.log(factor)) if low <= tick <= high]
+
+
+def _factor_tick(value: float, _: int | None = None) -> str:
+    return percent_tick(float(f"{100 * np.expm1(value):.2g}"))
+
+
+def _name_factors(panels: Sequence[Axes]) -> None:
+    """Name the ticks of log effects in per cent, once all is drawn."""
+    for axes in panels:
+        axes.xaxis.set_major_locator(FixedLocator(factor_ticks(*axes.get_xlim())))
+        axes.xaxis.set_major_formatter(FuncFormatter(_factor_tick))
 
 
 def _percent_axis(axis) -> None:
@@ -51,8 +74,6 @@ def _row_axes(figure: Figure, titles: Sequence[str], labels: Sequence[str], plac
         axes.grid(axis="y", visible=False)
         axes.tick_params(left=False, labelsize="x-small")
         axes.tick_params(axis="y", labelsize="small")
-        _percent_axis(axes.xaxis)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=2 if len(titles) > 2 else 3, steps=[1, 2, 5, 10]))
     panels[0].set_yticks(place, labels)
     panels[0].set_ylim(place[-1] + 0.7, place[0] - 0.7)
     return panels
@@ -77,6 +98,7 @@ def draw_coefficients(response: pd.DataFrame, alt: str) -> Image:
                 there = [m for m in measures if m in shown.index]
                 at = np.array([measures.index(m) + BESIDE * (2 * k - 1) for m in there])
                 _horizontal(axes, shown.loc[there], at, **look)
+        _name_factors(panels)
         keys = [
             Line2D([], [], marker="o", color=BLUE, label="fixed effects"),
             Line2D([], [], marker="D", color=ORANGE, markerfacecolor="white", label="mixed effects"),
@@ -102,7 +124,7 @@ def draw_candidates(fits: pd.DataFrame, chosen: Mapping[str, str | None], alt: s
             axes = figure.add_subplot(n_rows, min(2, len(measures)), k + 1)
             error = rows[rows["measure"] == measure].set_index("model")["left_out_error"].reindex(models)
             _draw_errors(axes, error, chosen.get(measure))
-            axes.set_title(fold(measure_title(measure), 2 * MOST_LETTERS - 10), loc="left", fontsize="small")
+            axes.set_title(fold(measure_title(measure), MOST_LETTERS + 4), loc="left", fontsize="small")
             axes.set_yticks(range(len(models)), [MODEL_WORDS[name] for name in models] if k % 2 == 0 else [])
             axes.set_ylim(len(models) - 0.4, -0.6)
         figure.supxlabel("Root mean square error of the log change in regions left out", fontsize="small")
@@ -135,6 +157,7 @@ def draw_group_terms(differences: pd.DataFrame, alt: str) -> Image:
             rows = differences[differences["term"] == term]
             at = place[[labels.index(label) for label in rows["label"]]]
             _horizontal(axes, rows, at, fmt="o", color=BLUE)
+        _name_factors(panels)
         figure.supxlabel("More or less than of everybody else", fontsize="medium")
         return to_image(figure, alt)
 
@@ -185,7 +208,7 @@ def draw_lags(lags: pd.DataFrame, alt: str) -> Image:
                 rows = lags[(lags["measure"] == measure) & (lags["driver"] == driver)].sort_values("lag_days")
                 _draw_lagged(axes, rows, look)
             axes.axvline(0, color=DARK, linewidth=0.8, linestyle=":")
-            axes.set_title(fold(measure_title(measure), 2 * MOST_LETTERS - 10), loc="left", fontsize="small")
+            axes.set_title(fold(measure_title(measure), MOST_LETTERS + 4), loc="left", fontsize="small")
             axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.tick_params(labelsize="small")

@@ -31,6 +31,7 @@ from pipeline.report.npi_changes import (
     weekly_changes,
     weekly_stringency,
 )
+from pipeline.report.npi_model_figures import factor_ticks
 from pipeline.report.npi_models import (
     judge,
     order_measures,
@@ -153,7 +154,7 @@ def test_a_study_without_regions_has_the_only_policies_there_are():
     assert weekly_stringency(None, weeks, []).empty
 
 
-def test_orders_of_many_dates_come_before_those_of_one():
+def test_orders_of_one_date_come_last():
     days = pd.to_datetime(["2020-03-16", "2020-03-16", "2020-03-20", "2020-03-24", None])
     orders = pd.DataFrame(
         {"region_geoid": ["04", "36", "04", "36", "50"], "order": ["ban"] * 2 + ["stay home"] * 3, "ordered_on": days}
@@ -263,6 +264,11 @@ def test_coefficients_are_told_with_intervals_and_mixed_beside(response):
     assert row["mixed"] == format_change(-0.49)
     assert (row["lag_days"], row["n_clusters"]) == (0, 4)
     assert ("Predictability", "Severity") not in rows
+
+
+def test_ticks_of_effects_stand_at_round_factors():
+    assert factor_ticks(-1.0, 0.2) == [-np.log(2), 0.0]
+    assert factor_ticks(-0.3, 0.3) == [-np.log(1.25), 0.0, np.log(1.25)]
 
 
 def test_groups_have_a_table_a_term(response):
