@@ -73,7 +73,7 @@ def contacts_of(
 ) -> pd.DataFrame:
     """The table as a run makes it: rows of each bucket, parts of them together, then each bucket's again."""
     home_work = empty(HOME_WORK) if home_work is None else home_work
-    given: Params = contacts.params(**params)
+    given: Params = contacts.params(**{"contact_m": 30.0, "overlap_s": 300.0} | params)
     whole = [empty(t) if frame is None else frame for t, frame in ((TRACTS, tracts), (PANEL_WEIGHTS, panel_weights))]
 
     def bucket(frame: pd.DataFrame, number: int) -> pd.DataFrame:

@@ -209,7 +209,7 @@ def main() -> None:
         print(
             f"{'days':>5} {'buckets':>8} {'visits':>12} {'rows':>12} {'seconds':>9} {'processor':>9} {'peak MiB':>10}"
         )
-        sizes = [(102_041, 14, 16)] if given.run else [(5_000, d, b) for b in (0, 4) for d in (14, 56, 224)]
+        sizes = [(102_041, 14, 16)] if given.run else [(2_000, d, b) for b in (0, 4) for d in (14, 56, 224)]
         for n_devices, n_days, n_buckets in sizes:
             run_apart(n_devices, n_days, n_buckets or max(1, n_days // 14))
     else:
