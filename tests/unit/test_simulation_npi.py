@@ -17,6 +17,7 @@ from pipeline.simulation import (
     Outbreak,
     Policies,
     Response,
+    find_contacts,
     npi_scenario,
     raw_dates,
     simulate_bucket,
@@ -29,6 +30,7 @@ from pipeline.simulation.households import home_of
 from pipeline.simulation.policies import LEAD_DAYS, ORDERS, counties_of, regions_of, simulate_orders, simulate_policies
 from pipeline.simulation.responses import simulate_response
 from pipeline.simulation.schedules import ERRAND, WORK
+from pipeline.simulation.truth import stays_table
 from tests.naive_npi_city import naive_homes, naive_stringency
 
 TERMS = ("stringency", "severity", "weeks")
@@ -296,6 +298,29 @@ def test_lunches_that_are_left_out_are_spent_at_work():
     assert not (diaries.purpose[is_late] == ERRAND).any()
     at_work = np.flatnonzero(is_late & (diaries.purpose == WORK))
     assert at_work.size > 20 and (diaries.purpose[at_work + 1] != WORK).all()
+
+
+def test_contacts_at_venues_need_two_who_go_out():
+    """They answer twice as strongly: each is left with the share of outings of one person times that of the other."""
+    params = changed(TOWN, n_devices=2_000, n_places=200, response=Response())
+    one, other = draw_lives(params, 0, 1), draw_lives(changed(params, response=None), 0, 1)
+    left, before = (find_contacts(params, stays_table(lives)).to_pandas() for lives in (one, other))
+    left, before = left[left["place_kind"] == "venue"], before[before["place_kind"] == "venue"]
+    county = pd.Series(counties_of(one.areas)[one.people.area], index=one.ids)
+    answers = simulate_response(params, one.areas)
+    keep = pd.Series(answers["keep_share"].to_numpy(), index=[answers["region_geoid"], answers["date"]])
+    days = pd.to_datetime(before["date"])
+    shares = [
+        keep.loc[list(zip(county[before[name]], days, strict=True))].to_numpy() for name in ("device_a", "device_b")
+    ]
+    expected = shares[0] * shares[1]
+    is_thinned = expected < 0.8
+    pairs = ["device_a", "device_b", "date", "place_id"]
+    is_left = before.set_index(pairs).index.isin(left.set_index(pairs).index)
+    assert is_left[expected == 1.0].all() and is_thinned.sum() > 1_000
+    error = np.sqrt((expected * (1 - expected))[is_thinned].sum()) / is_thinned.sum()
+    assert is_left[is_thinned].mean() == pytest.approx(expected[is_thinned].mean(), abs=6 * error)  # outings are shared
+    assert expected[is_thinned].mean() < 0.5
 
 
 # --- truth of regions -----------------------------------------------------------------------------------
