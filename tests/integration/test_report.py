@@ -21,6 +21,7 @@ from pipeline.engine.store import ALL, ShardKey, Store
 from pipeline.evaluation.representativeness import compare_groups, panel_size
 from pipeline.report import write_report
 from pipeline.report.measures import measure_exploration, measure_radii, measure_seen, measure_stays
+from pipeline.report.npi import draw_response
 from pipeline.report.page import draw
 from pipeline.report.page import measure as measure_all
 from pipeline.report.people import measure_people
@@ -123,9 +124,12 @@ def test_headings_are_in_order_and_tables_have_headers(page):
 
 
 def test_every_image_is_svg_with_a_text_for_who_cannot_see_it(study, root, page):
-    assert set(draw(measure_all(study, Store(root)))) == {*IMAGES, *OF_PEOPLE}
+    results = measure_all(study, Store(root))
+    assert set(draw(results)) == {*IMAGES, *OF_PEOPLE}
+    of_response = [one.image.alt for one in draw_response(results.response)]
     alts = [image["alt"] for image in page.of("img")]
-    assert len(alts) == len(set(alts)) == len(IMAGES) + len(OF_PEOPLE)
+    assert len(alts) == len(set(alts)) == len(IMAGES) + len(OF_PEOPLE) + len(of_response)
+    assert set(of_response) < set(alts)
     assert all(len(alt) > 30 and alt.endswith(".") for alt in alts)
     for svg in page.images:
         ET.fromstring(svg)
@@ -344,7 +348,8 @@ def test_parts_of_people_have_their_numbers_and_assumptions(people):
         "after correction for all of them (Holm)",
     ):
         assert told in words
-    assert not re.search("Nothing to show|No comparison|No industries", words)
+    of_people = people.partition('<h2 id="homes">')[2].partition('<h2 id="changes">')[0]
+    assert not re.search("Nothing to show|No comparison|No industries", of_people)
 
 
 def test_no_device_and_no_area_is_in_the_parts_of_people(people):
