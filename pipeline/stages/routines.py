@@ -35,8 +35,9 @@ class RoutineParams(WindowParams):
     """Visits to one place that follow each other are one item of the sequence: what parts them is missing data, or a
     trip from which the person came back (ours). Shuffled sequences have no such repeats then, either."""
     min_sequence: int = Field(default=10, ge=2)
-    """Items of a sequence below which it has no entropy rate and no predictability: the estimate is mostly bias (ours).
-    """
+    """Items of a sequence below which it has no entropy rate and no predictability (ours). Of places without order the
+    estimate is low, the more so the shorter the sequence: of 2.62 bits it finds 2.10 in 10, 2.30 in 40, 2.44 in 2,560
+    visits (`bench_routines`), so fewer visits alone lower it a little. Compare windows of like n_visits."""
 
     @model_validator(mode="after")
     def _has_enough_shuffles(self) -> Self:

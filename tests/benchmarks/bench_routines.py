@@ -7,7 +7,8 @@
 - recall of planted routines by their length, how often they are followed and how many visits there are;
 - by how much the entropy rate of places without order is off at some lengths;
 - time of the grammar beside scikit-sequitur 0.4.0 where that is installed, side by side, and of whole windows;
-- with --data, GeoLife's people: what is found in each (a root that is there is used).
+- with --data, people who checked in in New York, by how often; with --root, too, GeoLife's people: what is found in
+  each (a root that is there is used).
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.keyed_random import keyed_bits
 from pipeline.kernels.pattern_scores import count_of, odds_of, places_of
 from pipeline.kernels.place_sequences import PlaceSequences, place_sequences
@@ -186,6 +188,28 @@ def print_geolife(data: Path, root: Path) -> None:
         print(found.groupby("window")[columns].mean().round(3).assign(rows=found.groupby("window").size()).to_string())
 
 
+def print_check_ins(data: Path) -> None:
+    """Print what share of people with check-ins in New York has a routine, by the number of check-ins."""
+    rows = np.load(data / "foursquare_nyc" / "NYC.npy").astype(np.int64)
+    person, place, _ = rows[np.lexsort((rows[:, 2], rows[:, 0]))].T
+    sequences = place_sequences(group_starts(person), np.ascontiguousarray(place), True)
+    found, n = find(sequences), np.diff(sequences.start)
+    owner = np.repeat(np.arange(n.size), n)
+    covered = np.bincount(owner, sequences.n_visits * found.is_covered) / np.bincount(owner, sequences.n_visits)
+    table = pd.DataFrame(
+        {
+            "visits": pd.cut(n, [0, 60, 120, 300, 10_000], right=False),
+            "with a routine": np.isin(np.arange(n.size), found.group),
+            "routines": np.bincount(found.group, minlength=n.size),
+            "share of visits": covered,
+        }
+    )
+    grouped = table.groupby("visits", observed=True)
+    print("\ncheck-ins in New York, all of a person's in one sequence")
+    print(grouped.mean().round(3).assign(people=grouped.size()).to_string())
+    print(f"all: {table['with a routine'].mean():.3f} with a routine, of length {np.mean(found.length):.2f} on average")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,6 +217,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path)
     parser.add_argument("--people", type=int, default=2000)
     asked = parser.parse_args()
+    if asked.data:
+        print_check_ins(asked.data)
     if asked.data and asked.root:
         print_geolife(asked.data, asked.root)
     print_speed()
