@@ -1,8 +1,8 @@
 """Contacts found beside true ones in a small dense city: `python -m tests.benchmarks.bench_contacts_accuracy`.
 
-The people of the simulation live, in homes that some share, work and run errands within 1.5 km; their phones report
-every minute, with the simulation's errors and no faults, and every 5th and 15th of these minutes. A whole run makes
-visits of them. A pair × local day is true when both were in one place for `overlap_s` on it, and found when the
+The people of the simulation live, in homes that some share, work and run errands within 3 km, or so far as --radius-m
+says: within 1.5 km places are so close that some are taken for one. Phones report every minute, with the simulation's
+errors and no faults, and every 5th and 15th of these minutes. A whole run makes visits of them. A pair × local day is true when both were in one place for `overlap_s` on it, and found when the
 definition of `contacts`, each pair written down, says so from either side; --sweep tries other distances.
 """
 
@@ -29,7 +29,7 @@ from pipeline.visit_days import day_pieces
 from tests.contact_pairs import list_meetings
 
 CITY = CityParams(
-    n_devices=120, n_days=4, radius_m=1_500.0, density_decay_m=1_500.0, n_towns=1, town_share=0.0, n_places=80,
+    n_devices=120, n_days=4, n_towns=1, town_share=0.0, n_places=80,
     n_workplaces=25, n_tracts=9, pings_per_day=4_320.0, rate_log_spread=0.0, moving_boost=1.0, burst_pings=1.0,
     night_silence_share=0.0, silences_per_day=0.0, dark_day_share=0.0, faults=0.0, households=Households(),
 )  # fmt: skip
@@ -42,7 +42,7 @@ COLUMNS = {
     "utc_offset_s": "tz_offset_s",
 }
 EVERY_MIN = (1, 5, 15)
-DISTANCES_M = (10.0, 20.0, 30.0, 40.0, 50.0, 75.0)
+DISTANCES_M = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 75.0)
 
 
 def thinned(folder: Path, minutes: int) -> Path:
@@ -105,19 +105,21 @@ def main() -> None:
     """Print scores by minutes between pings, distance and whether inferred visits count."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sweep", action="store_true", help="other distances and least overlaps too")
+    parser.add_argument("--radius-m", type=float, default=3_000.0)
     arguments = parser.parse_args()
+    city = CITY.model_copy(update={"radius_m": arguments.radius_m, "density_decay_m": arguments.radius_m})
     folder = Path(tempfile.mkdtemp())
     with throw_away_key():
-        write_city(CITY, folder, 0, 1)
-        write_tracts(CITY, folder)
-        write_contacts(CITY, folder)
+        write_city(city, folder, 0, 1)
+        write_tracts(city, folder)
+        write_contacts(city, folder)
         default = ContactParams()
         print("minutes  inferred  contact_m  overlap_s      true     found precision    recall        F1", flush=True)
         for minutes in EVERY_MIN:
             visits = read(tables_of(folder, thinned(folder, minutes)), VISITS)
             for is_counted in (True, False):
                 counted = visits if is_counted else visits[~visits["is_inferred"]]
-                for overlap_s in (default.overlap_s, 900.0) if arguments.sweep else (default.overlap_s,):
+                for overlap_s in (300.0, 600.0, default.overlap_s) if arguments.sweep else (default.overlap_s,):
                     true = true_pairs(folder, overlap_s)
                     for contact_m in DISTANCES_M if arguments.sweep else (default.contact_m,):
                         found = found_pairs(counted, contact_m, overlap_s)
