@@ -2,8 +2,9 @@
 
 The people of the simulation live, in homes that some share, work and run errands within 3 km, or so far as --radius-m
 says: within 1.5 km places are so close that some are taken for one. Phones report every minute, with the simulation's
-errors and no faults, and every 5th and 15th of these minutes. A whole run makes visits of them. A pair × local day is true when both were in one place for `overlap_s` on it, and found when the
-definition of `contacts`, each pair written down, says so from either side; --sweep tries other distances.
+errors and no faults, and every 5th and 15th of these minutes. A whole run makes visits of them. A pair × local day is
+true when both were in one place for `overlap_s` on it, and found when the definition of `contacts`, each pair written
+down, says so from either side; --sweep tries other distances.
 """
 
 import argparse
