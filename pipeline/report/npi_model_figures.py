@@ -24,7 +24,7 @@ MOST_LETTERS = 19
 """Longer labels of rows are on two lines."""
 FACTORS = (1 / 0.98, 1 / 0.95, 1 / 0.9, 1.25, 2.0, 4.0, 10.0, 100.0)
 """−2 %, −5 %, −10 %, −20 %, −50 %, −75 %, −90 % and −99 % the other way: what ticks may stand at."""
-DRIVER_WORDS = {"stringency": "stringency late", "severity": "severity late", "both": "both late"}
+DRIVER_WORDS = {"stringency": "stringency", "severity": "severity", "both": "both"}
 BESIDE = 0.22
 """How far below the fixed estimate the mixed one is drawn, in rows."""
 
