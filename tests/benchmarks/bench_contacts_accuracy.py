@@ -30,7 +30,7 @@ from pipeline.visit_days import day_pieces
 from tests.contact_pairs import list_meetings
 
 CITY = CityParams(
-    n_devices=120, n_days=4, n_towns=1, town_share=0.0, n_places=80,
+    seed=1, n_devices=260, n_days=4, n_towns=1, town_share=0.0, n_places=80,
     n_workplaces=25, n_tracts=9, pings_per_day=4_320.0, rate_log_spread=0.0, moving_boost=1.0, burst_pings=1.0,
     night_silence_share=0.0, silences_per_day=0.0, dark_day_share=0.0, faults=0.0, households=Households(),
 )  # fmt: skip
