@@ -159,10 +159,10 @@ def simulate_bucket(params: CityParams, bucket: int, n_buckets: int, ground: Gro
     - ``stays``: device_id, started_at, finished_at (UTC, half-open), lon, lat of the place,
       place_id (the same for everybody), purpose home, work or errand. Between two stays a person
       is on a trip; the last stay or trip is cut at the end of the study.
-    - ``people``: device_id, home_lon, home_lat, home_place_id, is_employed, and for the employed
-      work_lon, work_lat, work_place_id, sector (NAICS sector as LODES writes it), all of the day
-      on which the study begins. In a city with areas (with ``employment``, ``phones`` or on a
-      ground) also home_tract_geoid, affluence of that tract (-1..1), has_phone (those without
+    - ``people``: device_id, home_lon, home_lat, home_place_id (shared in a household), is_employed, and for the
+      employed work_lon, work_lat, work_place_id, sector (NAICS sector as LODES writes it), all of the day
+      on which the study begins. In a city with areas (with ``employment``, ``phones``, ``policies`` or on
+      a ground) also home_tract_geoid, affluence of that tract (-1..1), has_phone (those without
       have no pings) and n_days_carried.
     - ``employment``: the spells of people, see ``employment_table``.
     - ``counts``: rows, then clean, spike and every kind of fault (their sum is rows), stays, people.

@@ -3,7 +3,9 @@
 Everybody first lives as if nothing happened. Then each outing (from home or work and back, one errand or more) is kept
 with probability exp(eta) of the home's county on its day, see ``npi_params.Response``; who drops one stays where they
 were, or goes straight home. So errands per person and day are, on average, exactly exp(eta) times what they would
-have been, and a city without response is the counterfactual, outing by outing.
+have been, and a city without response is the counterfactual, outing by outing: also in that people get to know places
+they did not go to. What changes in the counterfactual by itself stays: which places are visited drifts by a percent or
+so in four months, as people know more of them.
 """
 
 from typing import NamedTuple

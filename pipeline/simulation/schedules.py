@@ -6,8 +6,8 @@ so stays and trips are a partition of the study by construction.
 Where job losses and policies enter: ``People.works`` and ``People.works_at_home`` say per person and
 local day who goes to work and who works at home, ``People.job`` which job it is, and
 ``People.outgoing`` scales every chance of an outing; all are plain arrays made before this module
-runs. Clearing ``works`` from a day on is a job loss. Contacts need nothing here: two people meet
-where two stays with one place_id overlap in time.
+runs. Clearing ``works`` from a day on is a job loss. People who answer to policies lose outings of a diary that is
+written (``responses``). Contacts need nothing here: two people meet where two stays with one place_id overlap in time.
 """
 
 import math

@@ -1,9 +1,9 @@
 """The city on disk: raw files by UTC date as a vendor delivers them, truth beside them.
 
 ``raw/date=YYYY-MM-DD/part-BBB.parquet``, ``truth/stays/part-BBB.parquet``,
-``truth/people/part-BBB.parquet`` and, of a city with ``employment``,
-``truth/employment/part-BBB.parquet``. Buckets may be written in parallel and in any order: each
-process writes files of its own, under a temporary name until they are whole.
+``truth/people/part-BBB.parquet`` and, of a city with ``employment`` or ``households``,
+``truth/employment/part-BBB.parquet`` and ``truth/households/part-BBB.parquet``. Buckets may be
+written in parallel and in any order: each process writes files of its own, under a temporary name until they are whole.
 """
 
 from datetime import date, timedelta
