@@ -11,7 +11,7 @@ once people have lived with the risk for a while. Four candidates, of which `pan
   severity that is over is familiar still, and mobility then higher than without any.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ DECAWEEK_DAYS = 70
 """Ten weeks: the unit of time of adaptation, so that its coefficients are of the size of the others."""
 STRINGENCY_RANGE = 100.0
 EVERYWHERE = "all"
-ADAPTATIONS = ("weeks", "log_weeks", "exposure", "forgetting")
+ADAPTATIONS: tuple["Adaptation", ...] = ("weeks", "log_weeks", "exposure", "forgetting")
 TERMS = ("stringency", "severity", *ADAPTATIONS)
 
 MEASURES = (
@@ -98,7 +98,7 @@ class NpiParams(Params):
 def drivers(
     npi_policies: pd.DataFrame,
     epidemic: pd.DataFrame,
-    regions: Iterable[str],
+    regions: Collection[str],
     first: date,
     last: date,
     params: NpiParams,
@@ -117,7 +117,8 @@ def drivers(
     days = np.arange(_day(first), _day(last) + 1)
     stringency = _grid(npi_policies, "stringency", policy, days - params.stringency_lag_days, "npi_policies")
     told = days - params.severity_lag_days
-    parts = {name: _epidemic_terms(epidemic, name, told, params) for name in sorted(set(outbreak))}
+    counts = epidemic[epidemic["region_geoid"].isin(outbreak)].groupby("region_geoid")
+    parts = {str(name): _epidemic_terms(rows, str(name), told, params) for name, rows in counts}
     found = pd.DataFrame(
         {
             "region_geoid": pd.Series(np.repeat(names, days.size), dtype="str"),
@@ -131,9 +132,9 @@ def drivers(
     return found
 
 
-def region_with_prefix(regions: list[str], known: Iterable[str], table: str) -> list[str]:
+def region_with_prefix(regions: list[str], known: pd.Series, table: str) -> list[str]:
     """Return for each region the longest id in `known` that begins its own; ValueError naming those without any."""
-    ids = set(known)
+    ids = set(pd.unique(known))
     found = [next((r[:n] for n in range(len(r), 0, -1) if r[:n] in ids), "") for r in regions]
     missing = [region for region, name in zip(regions, found, strict=True) if not name]
     if missing:
@@ -168,11 +169,9 @@ def _check_complete(is_known: np.ndarray, days: np.ndarray, region: str, table: 
         raise ValueError(f"{table} lacks region {region} on {first}{more}")
 
 
-def _epidemic_terms(epidemic: pd.DataFrame, region: str, told: np.ndarray, params: NpiParams) -> dict[str, np.ndarray]:
+def _epidemic_terms(rows: pd.DataFrame, region: str, told: np.ndarray, params: NpiParams) -> dict[str, np.ndarray]:
     """Return severity and the candidates for adaptation in one region on the days, none of which looks ahead."""
-    rows = epidemic[epidemic["region_geoid"] == region].set_axis(
-        to_days(epidemic.loc[epidemic["region_geoid"] == region, "date"])
-    )
+    rows = rows.set_axis(to_days(rows["date"]))
     begins = int(rows.index.min())
     days = np.arange(min(begins, told[0]), told[-1] + 1)
     counts = rows[["new_cases", "new_deaths", "population"]].reindex(days)
@@ -216,11 +215,11 @@ def drivers_of(
     return drivers(npi_policies, epidemic, regions, dates.min().date(), dates.max().date(), params)
 
 
-def smallest_regions(regions: Iterable[str]) -> list[str]:
+def smallest_regions(regions: pd.Series) -> list[str]:
     """Return the regions whose ids do not begin another's, without "all", the study as a whole."""
-    ids = sorted(set(regions) - {EVERYWHERE})
+    ids = sorted(set(pd.unique(regions)) - {EVERYWHERE})
     # In order, the ids that begin with one follow it at once.
-    return [one for one, following in zip(ids, [*ids[1:], ""], strict=True) if not following.startswith(one)]
+    return [one for one, following in zip(ids, [*ids, ""][1:], strict=True) if not following.startswith(one)]
 
 
 def is_asked_for(measure: pd.Series, asked: tuple[str, ...]) -> np.ndarray:

@@ -18,6 +18,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 """Terms of each model but "nothing", which foretells that nothing changes."""
 EVERYBODY = "all"
+GROUP = ("measure", "axis", "group")
 
 
 class Panel(NamedTuple):
@@ -62,36 +63,53 @@ def panels(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> I
     is_asked = is_asked_for(changes["measure"], params.measures)
     inside = smallest_regions(changes["region_geoid"])
     rows = changes[is_asked & changes["region_geoid"].isin(inside) & changes["log_change"].notna()]
-    for key, part in rows.groupby(["measure", "axis", "group"], sort=True):
-        panel = _panel(part, drivers, params)
+    days = _Days(rows, drivers)
+    number = rows.groupby(list(GROUP), sort=True).ngroup().to_numpy()
+    order = np.lexsort((days.day, days.region, number))
+    for found in np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if len(order) else []:
+        panel = _panel(days, found, params)
         if panel is not None:
-            yield tuple(map(str, key)), panel
+            yield tuple(str(rows[name].iat[found[0]]) for name in GROUP), panel
 
 
-def _panel(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams) -> Panel | None:
-    """Return the means over periods of changes and of the drivers on the same days; None where no period has enough."""
-    rows = changes.sort_values(["region_geoid", "date"], ignore_index=True)
-    told = drivers.set_axis([drivers["region_geoid"], to_days(drivers["date"])])
-    day = to_days(rows["date"])
-    at = told.index.get_indexer(pd.MultiIndex.from_arrays([rows["region_geoid"], day]))
-    if (at < 0).any():
-        missing = rows.iloc[int((at < 0).argmax())]
-        raise ValueError(f"no drivers for region {missing['region_geoid']} on {missing['date']:%Y-%m-%d}")
+class _Days:
+    """Changes by region, group and day, each beside the row of the drivers that it answers to."""
+
+    def __init__(self, rows: pd.DataFrame, drivers: pd.DataFrame) -> None:
+        names = pd.Index(pd.unique(drivers["region_geoid"])).sort_values()
+        self.region, self.day = names.get_indexer(rows["region_geoid"]), to_days(rows["date"])
+        told = pd.MultiIndex.from_arrays([names.get_indexer(drivers["region_geoid"]), to_days(drivers["date"])])
+        self.at = told.get_indexer(pd.MultiIndex.from_arrays([self.region, self.day]))
+        if (self.at < 0).any():
+            missing = rows.iloc[int((self.at < 0).argmax())]
+            raise ValueError(f"no drivers for region {missing['region_geoid']} on {missing['date']:%Y-%m-%d}")
+        self.terms = drivers[list(TERMS)].to_numpy(np.float64)
+        self.cluster = pd.factorize(drivers["cluster"], sort=True)[0]
+        self.change = rows["log_change"].to_numpy(np.float64)
+        others = rows["log_change_others"].to_numpy(np.float64) if "log_change_others" in rows else np.nan
+        self.others = np.broadcast_to(others, self.change.shape)
+        self.n_devices = rows["n_devices"].to_numpy(np.int64)
+
+
+def _panel(days: _Days, rows: np.ndarray, params: NpiParams) -> Panel | None:
+    """Return the means over periods of changes and of the drivers on the same days; None where no period has enough.
+
+    `rows` are by region and day.
+    """
+    day, at = days.day[rows], days.at[rows]
     period = day if params.period == "day" else monday_of(day)
-    region, _ = pd.factorize(rows["region_geoid"], sort=True)
+    region = np.unique(days.region[rows], return_inverse=True)[1]
     start = group_starts(region, period)
     n_days = np.diff(start)
-    others = rows["log_change_others"] if "log_change_others" in rows else np.full(len(rows), np.nan)
-    values = np.column_stack([rows["log_change"], others, told[list(TERMS)].to_numpy(np.float64)[at]])
-    means = np.add.reduceat(values, start[:-1]) / n_days[:, None]
     is_kept = n_days >= (params.min_days if params.period == "week" else 1)
     if not is_kept.any():
         return None
-    cluster = pd.factorize(told["cluster"].iloc[at[start[:-1]]], sort=True)[0]
-    largest = rows["n_devices"].groupby(region).max().to_numpy()
-    panel = Panel(means[:, 0], means[:, 1], means[:, 2:], region[start[:-1]], period[start[:-1]], cluster, 0)
-    n_devices = int(largest[np.unique(panel.region[is_kept])].sum())
-    return panel.rows(is_kept)._replace(n_devices=n_devices)
+    values = np.column_stack([days.change[rows], days.others[rows], days.terms[at]])
+    means = np.add.reduceat(values, start[:-1]) / n_days[:, None]
+    of_row = region[start[:-1]], period[start[:-1]], days.cluster[at[start[:-1]]]
+    largest = np.maximum.reduceat(days.n_devices[rows], np.searchsorted(region, np.arange(region[-1] + 1)))
+    n_devices = int(largest[np.unique(of_row[0][is_kept])].sum())
+    return Panel(means[:, 0], means[:, 1], means[:, 2:], *of_row, n_devices).rows(is_kept)
 
 
 class Design(NamedTuple):

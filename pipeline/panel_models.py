@@ -17,6 +17,7 @@ from pipeline.kernels.keyed_random import keyed_uniform
 from pipeline.npi_drivers import ADAPTATIONS, NpiParams
 from pipeline.npi_panel import (
     EVERYBODY,
+    GROUP,
     MODELS,
     NOTHING,
     SEVERITY,
@@ -61,7 +62,7 @@ def _fits(key: tuple[str, ...], panel: Panel, params: NpiParams, seed: int) -> l
     shares, squares = _of_models(panel, parts, params)
     errors = {model: float(np.sqrt(values.mean())) for model, values in squares.items()}
     chosen = _choose(errors, shares, params)
-    common = dict(zip(("measure", "axis", "group"), key, strict=True)) | sizes(panel)
+    common = dict(zip(GROUP, key, strict=True)) | sizes(panel)
     common["n_left_out"] = 0 if parts is None else int(parts.max()) + 1
     rows = []
     for model, (r2, within_r2) in shares.items():
@@ -165,7 +166,7 @@ def fit_response(changes: pd.DataFrame, drivers: pd.DataFrame, fits: pd.DataFram
     intervals. p-values are of t tests; adjusted ones are corrected for all rows together (Holm), so that it matters
     which measures are asked for.
     """
-    chosen = fits[fits["is_chosen"]].set_index(["measure", "axis", "group"])["model"]
+    chosen = fits[fits["is_chosen"]].set_index(list(GROUP))["model"]
     rows: list[dict] = []
     for key, panel in panels(changes, drivers, params):
         if key in chosen.index and chosen[key] != NOTHING:
@@ -191,7 +192,7 @@ def _response(key: tuple[str, ...], panel: Panel, model: str, estimator: str, pa
         random_effects(change, found, panel.region) if estimator == "mixed" else (found.within_x, found.within_change)
     )
     estimates = _least_squares(x, y, panel.cluster)[-found.n_terms :]
-    common = dict(zip(("measure", "axis", "group"), key, strict=True)) | {"estimator": estimator, "model": model}
+    common: dict = dict(zip(GROUP, key, strict=True)) | {"estimator": estimator, "model": model}
     common |= sizes(panel) | {"n_clusters": np.unique(panel.cluster).size}
     names = ("log_effect", "log_std_error", "log_effect_low", "log_effect_high", "p_value")
     return [
@@ -262,6 +263,7 @@ TINY = 1e-300
 
 
 def _holm(p_value: np.ndarray) -> np.ndarray:
+    """Return p-values corrected by Holm's rule for all that are known."""
     from statsmodels.stats.multitest import multipletests
 
     adjusted, is_known = np.full(p_value.size, np.nan), np.isfinite(p_value)

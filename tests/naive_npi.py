@@ -109,7 +109,7 @@ def naive_left_out_error(weeks, model, effects="region"):
 
 
 def naive_event_effect(change, event, since, left_out=()):
-    """Effect by weeks since the order; `change` by region and week, `event` each region's week of the order or None."""
+    """Effect by weeks since the order; `change` by region and week, `event` the week of each region or None."""
     effects = []
     for k in since:
         total = n = 0.0

@@ -145,9 +145,9 @@ def _by_region(by_area: _Sums, digits: int, axis: str = EVERYBODY, group: str = 
     region = by_area.keys["area"].str[:digits] if digits else by_area.keys["area"].where(False)
     keys = pd.concat([by_area.keys.assign(region_geoid=region).dropna(), by_area.keys.assign(region_geoid=EVERYBODY)])
     columns = [(name, measure) for name in SUMS for measure in by_area.measures]
-    wide = keys[PLACE_DAY].join(by_area.sums[columns].set_axis(range(len(columns)), axis=1))
-    sums = group_sums(wide, PLACE_DAY, range(len(columns)))
-    n_devices, fixed = np.split(sums[list(range(len(columns)))].to_numpy(np.int64), 2, axis=1)
+    names = [f"{name} {measure}" for name, measure in columns]
+    sums = group_sums(keys[PLACE_DAY].join(by_area.sums[columns].set_axis(names, axis=1)), PLACE_DAY, names)
+    n_devices, fixed = np.split(sums[names].to_numpy(np.int64), 2, axis=1)
     row, measure = np.nonzero(n_devices)
     return pd.DataFrame(
         {

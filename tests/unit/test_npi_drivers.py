@@ -101,7 +101,8 @@ def test_without_policies_there_are_no_drivers():
 
 
 def test_smallest_regions_are_those_without_another_inside():
-    assert smallest_regions(["all", "36", "36061", "36001", "01", "01"]) == ["01", "36001", "36061"]
+    assert smallest_regions(pd.Series(["all", "36", "36061", "36001", "01", "01"])) == ["01", "36001", "36061"]
+    assert smallest_regions(pd.Series(["all"], dtype="str")) == []
 
 
 def test_measures_by_name_and_by_beginning():
