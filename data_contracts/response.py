@@ -187,7 +187,7 @@ REGION_CHANGES = Table(
         Column(
             "log_change",
             pa.float64(),
-            "Natural logarithm of mean by baseline; null where either is unknown or 0",
+            "Natural logarithm of mean by baseline; null where either is unknown or 0, or often 0",
             "log",
             is_nullable=True,
         ),

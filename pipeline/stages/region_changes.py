@@ -30,6 +30,10 @@ class RegionChangeParams(Params):
     min_baseline_days: int = Field(default=2, ge=1)
     """Days of the baseline, each with enough devices, that a weekday needs (ours)."""
 
+    max_zero_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of a series' days with a baseline on which it, or the baseline, may be 0. Beyond it there are no changes: 0
+    has no logarithm, and of the days left those are missing on which people answered most (ours)."""
+
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> "RegionChangeParams":
         if self.baseline_start and self.baseline_end and self.baseline_end < self.baseline_start:
@@ -70,6 +74,9 @@ def region_changes(region_day: pd.DataFrame, study: Study, params: RegionChangeP
     found["baseline"], found["log_change"] = _change(both, both["n_devices"], both["total"], is_before, params)
     n_others = (both["n_devices_all"] - both["n_devices"]).fillna(0).astype(np.int64)
     total_others = both["total_all"] - both["total"]
+    is_zero = ((found["mean"] == 0) | (found["baseline"] == 0)).where(found["baseline"].notna())
+    share = is_zero.astype(float).groupby([found[name] for name in SERIES], sort=False).transform("mean")
+    found["log_change"] = found["log_change"].where(~(share > params.max_zero_share))
     found["log_change_others"] = _change(both, n_others, total_others, is_before, params)[1]
     return found.sort_values(list(REGION_CHANGES.key), ignore_index=True)[REGION_CHANGES.names]
 

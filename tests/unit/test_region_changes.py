@@ -37,12 +37,22 @@ def test_a_day_is_compared_with_the_median_of_its_weekday():
     visits = [2, 3, 9, 4, 7, 0]
     rows = [("01", "all", day, "visits", 20, 20 * v) for day, v in zip(MONDAYS, visits, strict=False)]
     rows += [("01", "all", day + pd.Timedelta(days=1), "visits", 20, 20 * 5) for day in MONDAYS[:5]]
-    found = changes(rows).loc["01", "all", "all"].reset_index("measure", drop=True)
+    found = changes(rows, max_zero_share=0.1).loc["01", "all", "all"].reset_index("measure", drop=True)
     assert found["mean"].loc[MONDAYS[:6]].tolist() == visits
     assert (found["baseline"].loc[MONDAYS[:6]] == 3.5).all()
     assert found.loc[MONDAYS[4], "log_change"] == pytest.approx(np.log(2))
     assert np.isnan(found.loc[MONDAYS[5], "log_change"]), "nothing has no logarithm"
     assert found.loc[MONDAYS[4] + pd.Timedelta(days=1), "log_change"] == 0
+
+
+def test_a_series_that_is_often_zero_has_no_changes():
+    # 12 Mondays, 2 of them without a visit; the region beside it has 1 such
+    visits = {"01": [2] * 8 + [0, 2, 0, 2], "02": [2] * 9 + [0, 2, 2]}
+    rows = [(r, "all", day, "visits", 20, 20 * v) for r in visits for day, v in zip(MONDAYS, visits[r], strict=True)]
+    found = changes(rows, max_zero_share=0.1)["log_change"]
+    assert found.loc["01"].isna().all() and found.loc["02"].notna().sum() == 11
+    assert changes(rows, max_zero_share=2 / 12)["log_change"].loc["01"].notna().sum() == 10
+    assert changes(rows)["log_change"].isna().all()
 
 
 def test_a_weekday_needs_enough_days_with_enough_devices():
