@@ -46,6 +46,24 @@ def test_all_of_geolife_with_the_zones_of_beijing(shared_data, tmp_path):
     assert len(coverage) == 2_544
     assert coverage["device_id"].nunique() == 27
     assert 0.5 < visits["tract_geoid"].notna().mean() < 1.0
+    check_days(tmp_path, coverage)
+
+
+def check_days(root, coverage):
+    """Days, meetings, routines and their sums of the people of GeoLife, some of whom worked in one building."""
+    check_tables(root, ("device_days", "venues", "contacts", "routines", "region_day"))
+    days, venues, contacts = (all_rows(root, t).to_pandas() for t in ("device_days", "venues", "contacts"))
+    assert len(days) == len(coverage)
+    assert venues.groupby(["device_id", "date"])["dwell_s"].sum().max() <= 86_400
+    assert venues["n_visits"].sum() == len(all_rows(root, "visits"))
+    assert contacts["n_people"].sum() > 0 and contacts["n_people"].sum() % 2 == 0
+    assert all_rows(root, "routines").to_pandas()["predictability"].between(0, 1).any()
+    sums = all_rows(root, "region_day").to_pandas()
+    visits = sums[(sums["measure"] == "visits") & (sums["region_geoid"] == "all") & (sums["axis"] == "all")]
+    observed = days[days["hours_observed"] >= 8]
+    observed = observed[observed.groupby("device_id")["date"].transform("size") >= 14]
+    assert visits["n_devices"].sum() == len(observed)
+    assert visits["total"].sum() == observed["n_visits"].sum()
 
 
 def test_geolife_files_in_any_order_give_the_bytes_of_one_run(shared_data, tmp_path):
