@@ -48,7 +48,7 @@ def empty(table) -> pd.DataFrame:
     return table.schema.empty_table().to_pandas(date_as_object=False)
 
 
-def home(device_id: int, location_id: int, first: str = "2020-03-02", last: str = "2020-12-31", **fields) -> dict:
+def home(device_id: int, location_id: int, first: str = "2020-02-28", last: str = "2020-12-31", **fields) -> dict:
     row = {"device_id": device_id, "span": "moving", "role": "home", "rank": 1, "location_id": location_id}
     return (
         row

@@ -344,8 +344,9 @@ def test_lineage_is_that_of_the_registry():
     expected = set()
     for stage in STAGES.values():
         for read in stage.reads:
-            is_gathered = stage.writes.shard is Shard.STUDY and not read.shard.is_single
-            expected.add(f"{read.name} {'==>' if is_gathered else '-->'} {stage.name}")
+            is_from_all = stage.writes.shard is Shard.STUDY or stage.meet is not None
+            arrow = "==>" if is_from_all and not read.shard.is_single else "-->"
+            expected.add(f"{read.name} {arrow} {stage.name}")
     assert arrows == expected
     assert "  stays -. next date .-> open_stays" in diagram
     assert "  raw_pings -- refused --> rejected_pings" in diagram
