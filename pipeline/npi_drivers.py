@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from pipeline.id_join import longest_prefixes
 from pipeline.params import Params
 from pipeline.windows import to_dates, to_days
 
@@ -80,7 +81,7 @@ class NpiParams(Params):
     """The model that npi_response is of: the one with the least error in regions left out, or this (ours)."""
     effects: Literal["region", "region_and_period"] = "region"
     """What is taken out: the level of each region; or what all regions have in common in a period as well, so that only
-    what differs between regions is left to explain (ours)."""
+    what differs between regions is left to explain, and the model of nothing is what the others did (ours)."""
     estimators: tuple[Literal["fixed", "mixed", "difference"], ...] = ("fixed", "mixed", "difference")
     """Estimators of npi_response (ours)."""
     min_left_out: int = Field(default=3, ge=3)
@@ -88,6 +89,10 @@ class NpiParams(Params):
     of fewer than these, the regions of the table themselves (ours)."""
     n_replicates: int = Field(default=1000, ge=100, le=100_000)
     """Replicates of the bootstrap of the gain over the parts left out (ours)."""
+    min_interval_parts: int = Field(default=6, ge=3)
+    """Parts left out from which the gain has an interval. Of 3 and 4 the bootstrap is too narrow: where stringency alone
+    matters, the best of five other models gains "certainly" in 15 and 6 % of simulated studies, of 6 in 2 %, of 8 in
+    1 % (of 300 each; 2.5 % is nominal), the intervals being of all five at once (ours)."""
 
     def check_study(self, declared: Any) -> None:
         """Raise ValueError where the two tables of one model are to be made with different parameters."""
@@ -112,8 +117,8 @@ def drivers(
     region and date, as are regions without policies or epidemic.
     """
     names = sorted(set(regions))
-    policy = region_with_prefix(names, npi_policies["region_geoid"], "npi_policies")
-    outbreak = region_with_prefix(names, epidemic["region_geoid"], "epidemic")
+    policy = _holders(names, npi_policies["region_geoid"], "npi_policies")
+    outbreak = _holders(names, epidemic["region_geoid"], "epidemic")
     days = np.arange(_day(first), _day(last) + 1)
     stringency = _grid(npi_policies, "stringency", policy, days - params.stringency_lag_days, "npi_policies")
     told = days - params.severity_lag_days
@@ -132,10 +137,9 @@ def drivers(
     return found
 
 
-def region_with_prefix(regions: list[str], known: pd.Series, table: str) -> list[str]:
+def _holders(regions: list[str], known: pd.Series, table: str) -> list[str]:
     """Return for each region the longest id in `known` that begins its own; ValueError naming those without any."""
-    ids = set(pd.unique(known))
-    found = [next((r[:n] for n in range(len(r), 0, -1) if r[:n] in ids), "") for r in regions]
+    found = longest_prefixes(regions, known)
     missing = [region for region, name in zip(regions, found, strict=True) if not name]
     if missing:
         raise ValueError(f"{table} has no region that holds {_listed(missing)}")

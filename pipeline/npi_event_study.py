@@ -17,7 +17,8 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import NPI_EVENTS
-from pipeline.npi_drivers import MEASURES, is_asked_for, region_with_prefix, smallest_regions
+from pipeline.id_join import longest_prefixes
+from pipeline.npi_drivers import MEASURES, is_asked_for, smallest_regions
 from pipeline.params import Params
 from pipeline.windows import monday_of, to_days
 
@@ -54,6 +55,11 @@ class Weeks(NamedTuple):
     """Of each week, days since 1970, without gaps."""
     regions: list[str]
 
+    def rows(self, is_kept: np.ndarray) -> "Weeks":
+        """Return some of the regions."""
+        names = [name for name, kept in zip(self.regions, is_kept, strict=True) if kept]
+        return Weeks(self.change[is_kept], self.n_devices[is_kept], self.monday, names)
+
 
 class Sums(NamedTuple):
     """Sums of changes since the reference by cluster × week of the order × weeks since, and how many they are of."""
@@ -72,7 +78,8 @@ def fit_events(changes: pd.DataFrame, npi_orders: pd.DataFrame, params: NpiEvent
 
     `changes` has the columns of `region_changes` but for mean and baseline; everybody is looked at, not groups, and
     regions inside which there are none. A region has the orders of the region with the longest id that begins its
-    own; one without any row of a kind of order, not even of none, is a ValueError that names it. Weeks begin on Monday.
+    own, never ordered where that row has no date. One without any row of a kind of order takes no part in what is told
+    of that kind, neither ordered nor as a control: whether it was ordered is not known. Weeks begin on Monday.
 
     Standard errors are the jackknife over the regions that orders are given in, with the t distribution of one less
     degree of freedom than there are of these on the smaller side; null of fewer than two on a side. The test of the
@@ -107,8 +114,12 @@ def _weeks(changes: pd.DataFrame, params: NpiEventParams) -> Weeks:
 
 def _events(measure: str, order: str, weeks: Weeks, orders: pd.DataFrame, params: NpiEventParams) -> np.ndarray:
     """Return the rows of one measure and order, without those weeks in which a side is empty."""
-    ordered_in = region_with_prefix(weeks.regions, orders["region_geoid"], f"npi_orders of {order}")
-    cluster, names = pd.factorize(np.array(ordered_in, object), sort=True)
+    ordered_in = np.array(longest_prefixes(weeks.regions, orders["region_geoid"]), object)
+    is_known = ordered_in != ""
+    if not is_known.any():
+        return np.empty((0, len(NPI_EVENTS.names)), object)
+    weeks = weeks.rows(is_known)
+    cluster, names = pd.factorize(ordered_in[is_known], sort=True)
     event = _event_weeks(orders.set_index("region_geoid")["ordered_on"].reindex(names), weeks.monday)[cluster]
     since = np.arange(-params.weeks_before, params.weeks_after + 1)
     sums = _sums(weeks.change, event, cluster, since)

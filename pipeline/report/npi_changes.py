@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from pipeline.id_join import longest_prefixes
 from pipeline.report.response_words import EVERYWHERE
 from pipeline.windows import WEEK_DAYS
 
@@ -99,11 +100,6 @@ def _with_gaps(part: pd.DataFrame) -> pd.DataFrame:
     return filled.rename_axis("week").reset_index()
 
 
-def find_holder(region: str, known: set[str]) -> str | None:
-    """Return the longest id in `known` that begins a region's own; None where none does."""
-    return next((region[:n] for n in range(len(region), 0, -1) if region[:n] in known), None)
-
-
 def weekly_stringency(policies: pd.DataFrame | None, weeks: pd.DataFrame, regions: list[str]) -> pd.DataFrame:
     """Return the mean stringency of each week by region, and everywhere: that of regions by their devices.
 
@@ -115,7 +111,7 @@ def weekly_stringency(policies: pd.DataFrame | None, weeks: pd.DataFrame, region
     week = policies["date"] - pd.to_timedelta(policies["date"].dt.day_of_week, unit="D")
     by_week = policies.assign(week=week.astype("datetime64[ns]")).groupby(["region_geoid", "week"])["stringency"].mean()
     by_week = by_week.reset_index().rename(columns={"region_geoid": "holder"})
-    held = pd.DataFrame({"region_geoid": regions, "holder": [find_holder(r, set(by_week["holder"])) for r in regions]})
+    held = pd.DataFrame({"region_geoid": regions, "holder": longest_prefixes(regions, by_week["holder"])})
     n_devices = weeks.groupby(["region_geoid", "week"])["n_devices"].max().reset_index()
     rows = held.merge(by_week, on="holder").merge(n_devices, on=["region_geoid", "week"])
     return pd.concat([rows[columns], _everywhere(rows, by_week, weeks)], ignore_index=True)
@@ -137,16 +133,17 @@ def _everywhere(rows: pd.DataFrame, by_week: pd.DataFrame, weeks: pd.DataFrame) 
 def orders_of(orders: pd.DataFrame | None, regions: list[str], most: int = MAX_ORDERS) -> pd.DataFrame:
     """Return the dates of the orders that most regions have, of orders of a single date last.
 
-    By region, and everywhere: the median over regions with one.
+    By region, and everywhere: the median over regions with one. A region has the orders of the region with the longest
+    id that begins its own, so that one whose own row has no date was never ordered, whatever its state was.
     """
     columns = ["region_geoid", "order", "ordered_on"]
     if orders is None:
         return pd.DataFrame(columns=columns)
     found = []
-    for order, dated in orders.dropna(subset="ordered_on").groupby("order"):
-        on = dated.set_index("region_geoid")["ordered_on"]
-        holders = {region: find_holder(region, set(on.index)) for region in regions}
-        found += [(region, order, on[holder]) for region, holder in holders.items() if holder]
+    for order, rows in orders.groupby("order"):
+        on = rows.set_index("region_geoid")["ordered_on"]
+        holders = zip(regions, longest_prefixes(regions, on.index), strict=True)
+        found += [(region, order, on[holder]) for region, holder in holders if holder and not pd.isna(on[holder])]
     rows = pd.DataFrame(found, columns=columns)
     counts = rows.groupby("order")["ordered_on"].agg(["nunique", "size"])
     counts = counts.assign(differs=counts["nunique"] > 1)

@@ -114,6 +114,17 @@ def test_each_measure_and_kind_of_order_has_rows_of_its_own():
     assert set(only["measure"]) == {"visits"}
 
 
-def test_a_region_whose_orders_are_not_known_is_named():
-    with pytest.raises(ValueError, match="npi_orders of stay has no region that holds 02"):
-        events({"01": np.zeros(8), "02": np.zeros(8)}, {"01": 4})
+def test_a_region_whose_orders_are_not_known_is_neither_ordered_nor_a_control():
+    chance = np.random.default_rng(5)
+    weeks = {f"{s:02d}": (5 if s < 4 else None) for s in range(8)}
+    by_region = {region: chance.normal(0, 0.1, 12) for region in weeks}
+    found = events({**by_region, "98": np.ones(12), "99001": np.arange(12.0)}, weeks)
+    pd.testing.assert_frame_equal(found, events(by_region, weeks))
+    assert events({"98": np.zeros(12), "99": np.zeros(12)}, weeks).empty
+
+
+def test_a_region_without_a_row_of_one_kind_of_order_is_in_the_study_of_another():
+    by_region = {"01": np.zeros(8), "02": np.ones(8), "03": np.zeros(8)}
+    orders = pd.concat([make_orders({"01": 4, "02": None}), make_orders({"01": 4, "02": None, "03": None}, "schools")])
+    found = fit_events(make_weeks(by_region), orders, PARAMS)
+    assert found.groupby("order")["n_control_regions"].max().to_dict() == {"schools": 2, "stay": 1}

@@ -24,7 +24,6 @@ from pipeline.report.npi_changes import (
     choose_categories,
     choose_span,
     dissolve_areas,
-    find_holder,
     mean_changes,
     orders_of,
     summarize_changes,
@@ -130,8 +129,11 @@ def test_groups_are_not_in_the_weeks_of_everybody():
 
 
 def test_policies_are_of_the_longest_id_that_begins_the_region():
-    assert find_holder("36061", {"3", "36", "04"}) == "36"
-    assert find_holder("36061", {"04"}) is None
+    weeks = weekly_changes(changes_of(*[(region, day, 0.1) for region in ("36061", "50001") for day in range(3)]))
+    held = {"3": 10.0, "36": 20.0, "04": 30.0}
+    policies = pd.DataFrame({"region_geoid": list(held), "date": MONDAY, "stringency": list(held.values())})
+    found = weekly_stringency(policies, weeks, ["36061", "50001"]).set_index("region_geoid")["stringency"]
+    assert found.to_dict() == {"36061": 20.0}
 
 
 def test_stringency_of_everywhere_is_the_mean_by_devices():
@@ -165,6 +167,13 @@ def test_orders_of_one_date_come_last():
     ]  # fmt: skip
     assert set(orders_of(orders, ["36061"], most=5)["order"]) == {"ban", "stay home"}
     assert orders_of(None, ["36061"]).empty
+
+
+def test_a_region_whose_own_row_has_no_date_was_not_ordered_with_its_state():
+    days = pd.to_datetime(["2020-03-31", None, "2020-03-25"])
+    orders = pd.DataFrame({"region_geoid": ["04", "04013", "04019"], "order": "stay home", "ordered_on": days})
+    found = orders_of(orders, ["04013", "04019", "04021"]).set_index("region_geoid")["ordered_on"]
+    assert found.to_dict() == {"04019": days[2], "04021": days[0], "all": days[2]}
 
 
 def test_the_span_of_maps_is_the_first_with_the_strictest_policies():
