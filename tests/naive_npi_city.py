@@ -12,8 +12,11 @@ from pipeline.simulation.schedules import ERRAND, trip_s
 KIND = {"home": "home", "work": "work", "errand": "venue"}
 
 
-def naive_contacts(zone, stays):
-    """Every pair of rows of true stays, cut by local dates: {(a, b, date, kind, place): (sum, longest) seconds}."""
+def naive_contacts(zone, stays, home_of):
+    """Every pair of rows of true stays, cut by local dates.
+
+    {(a, b, date, kind, place): (sum of seconds, longest, whether the homes of the two are one)}
+    """
     found = {}
     rows = list(stays.itertuples(index=False))
     for i, one in enumerate(rows):
@@ -30,7 +33,9 @@ def naive_contacts(zone, stays):
                 key = (*pair, day, KIND[one.purpose], one.place_id)
                 found.setdefault(key, []).append((until - start).total_seconds())
                 start = start + (until - start)
-    return {key: (sum(seconds), max(seconds)) for key, seconds in found.items()}
+    return {
+        key: (sum(seconds), max(seconds), home_of[key[0]] == home_of[key[1]]) for key, seconds in found.items()
+    }  # fmt: skip
 
 
 def naive_kept_stays(seed, person, rules, eta_of, stays):

@@ -7,7 +7,7 @@
 - ``place_kind``: home, work or venue (an errand place), the same for both;
 - ``place_id``: as in ``truth/stays``; everybody in a place is at one spot;
 - ``overlap_s``: seconds that both were there on the date, and ``longest_s`` of them in one go;
-- ``is_household``: they share a home.
+- ``is_household``: they share a home, wherever they met: one home_place_id of ``truth/people``.
 
 Only an artificial city may hold such a table: no table of the pipeline names pairs.
 """
@@ -71,9 +71,13 @@ def _all_meetings(clock: Clock, place: Integers, person: Integers, started_s: In
     return room
 
 
-def find_contacts(params: CityParams, stays: pa.Table) -> pa.Table:
-    """Return the contacts between people of a table of true stays, in order of all columns; see the module."""
+def find_contacts(params: CityParams, stays: pa.Table, people: pa.Table) -> pa.Table:
+    """Return the contacts between people of a table of true stays, in order of all columns; see the module.
+
+    `people` has the device_id and home_place_id of everybody; who of the stays is missing there is a ValueError.
+    """
     person, ids = pd.factorize(stays["device_id"].to_pandas(), sort=True)
+    home = _homes(ids, people)
     started_s, finished_s = (_seconds(stays[name]) for name in ("started_at", "finished_at"))
     place, purpose = stays["place_id"].to_numpy(), stays["purpose"].to_pandas().to_numpy()
     order = np.lexsort((person, started_s, place))
@@ -92,7 +96,16 @@ def find_contacts(params: CityParams, stays: pa.Table) -> pa.Table:
     grouped = pairs.groupby(["a", "b", "day", "place_id"], as_index=False)
     days = grouped.agg(overlap_s=("lasted_s", "sum"), longest_s=("lasted_s", "max"), row=("row", "first"))
     kind = pd.Series(purpose[days["row"]], dtype="str").map(PLACE_KINDS)
-    return _as_table(params, days, ids.to_numpy(), kind)
+    is_household = home[days["a"]] == home[days["b"]]
+    return _as_table(params, days, ids.to_numpy(), kind, is_household)
+
+
+def _homes(ids: pd.Index, people: pa.Table) -> Integers:
+    """Return the place of the home of each id; ValueError naming the first that has none."""
+    homes = pd.Series(people["home_place_id"].to_numpy(), people["device_id"].to_pandas()).reindex(ids)
+    if homes.isna().any():
+        raise ValueError(f"people: no home of {homes.index[homes.isna()][0]}")
+    return homes.to_numpy(np.int64)
 
 
 def _seconds(times: pa.ChunkedArray) -> Integers:
@@ -100,7 +113,13 @@ def _seconds(times: pa.ChunkedArray) -> Integers:
     return times.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64()).to_numpy()
 
 
-def _as_table(params: CityParams, days: pd.DataFrame, ids: NDArray[np.object_], kind: pd.Series) -> pa.Table:
+def _as_table(
+    params: CityParams,
+    days: pd.DataFrame,
+    ids: NDArray[np.object_],
+    kind: pd.Series,
+    is_household: NDArray[np.bool_],
+) -> pa.Table:
     date = (params.start.toordinal() - EPOCH_ORDINAL + days["day"].to_numpy()).astype(np.int32)
     return pa.table(
         {
@@ -111,7 +130,7 @@ def _as_table(params: CityParams, days: pd.DataFrame, ids: NDArray[np.object_], 
             "place_id": pa.array(days["place_id"].to_numpy()),
             "overlap_s": pa.array(days["overlap_s"].to_numpy()),
             "longest_s": pa.array(days["longest_s"].to_numpy()),
-            "is_household": pa.array((kind == "home").to_numpy(np.bool_)),
+            "is_household": pa.array(is_household),
         }
     )
 
@@ -121,7 +140,12 @@ def write_contacts(params: CityParams, folder: Path) -> int:
 
     Memory grows with the stays of the whole city: about 0.2 GB per million.
     """
-    stays = pq.ParquetDataset(sorted(Path(folder).glob("truth/stays/*.parquet"))).read(columns=list(_COLUMNS))
-    contacts = find_contacts(params, stays)
+    stays, people = _read(folder, "stays", _COLUMNS), _read(folder, "people", ("device_id", "home_place_id"))
+    contacts = find_contacts(params, stays, people)
     write_table(contacts, Path(folder) / "truth" / "contacts" / "part-000.parquet", ["device_a", "device_b"])
     return contacts.num_rows
+
+
+def _read(folder: Path, name: str, columns: tuple[str, ...]) -> pa.Table:
+    """Return columns of a table of truth of all buckets."""
+    return pq.ParquetDataset(sorted(Path(folder).glob(f"truth/{name}/*.parquet"))).read(columns=list(columns))

@@ -78,8 +78,8 @@ def test_truth_of_homes_and_contacts_is_that_of_the_stays(study):
     households, contacts = truth(study, "households"), truth(study, "contacts")
     assert len(households) == households["device_id"].nunique() == 60
     home = households.set_index("device_id")["household_id"]
-    together = contacts[contacts["is_household"]]
-    assert (home[together["device_a"]].to_numpy() == home[together["device_b"]].to_numpy()).all()
+    is_one_home = home[contacts["device_a"]].to_numpy() == home[contacts["device_b"]].to_numpy()
+    assert (contacts["is_household"] == is_one_home).all() and is_one_home.any()
     others = contacts[~contacts["is_household"]]
     assert set(others["place_kind"]) <= {"work", "venue"} and len(others) > 0
     assert (contacts["device_a"] < contacts["device_b"]).all()

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -183,20 +184,28 @@ def as_table(frame):
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
 
 
+def who_lives_where(home_of):
+    columns = {"device_id": pa.array(home_of, pa.string()), "home_place_id": pa.array(home_of.values(), pa.int64())}
+    return pa.table(columns)
+
+
 @settings(max_examples=100, deadline=None)
-@given(true_stays(), st.randoms())
-def test_contacts_are_those_of_the_twin_in_any_order_of_stays(frame, random):
+@given(true_stays(), st.lists(st.integers(2, 4), min_size=4, max_size=4), st.randoms())
+def test_contacts_are_those_of_the_twin_in_any_order_of_stays(frame, homes, random):
+    """Also of people who meet elsewhere than at the one home, or at the home of one of them or of somebody else."""
     order = list(range(len(frame)))
     random.shuffle(order)
-    found = find_contacts(CityParams(start=START, zone=ZONE), as_table(frame.iloc[order])).to_pandas()
-    expected = naive_contacts(ZONE, frame)
+    home_of = {f"device-{person}": home for person, home in enumerate(homes)}
+    people, params = who_lives_where(home_of), CityParams(start=START, zone=ZONE)
+    found = find_contacts(params, as_table(frame.iloc[order]), people).to_pandas()
+    expected = naive_contacts(ZONE, frame, home_of)
     keys = list(zip(found.device_a, found.device_b, found.date, found.place_kind, found.place_id, strict=True))
-    assert dict(zip(keys, zip(found.overlap_s, found.longest_s, strict=True), strict=True)) == expected
-    assert len(found) == len(expected) and (found.is_household == (found.place_kind == "home")).all()
+    values = zip(found.overlap_s, found.longest_s, found.is_household, strict=True)
+    assert dict(zip(keys, values, strict=True)) == expected and len(found) == len(expected)
 
 
 def test_contacts_of_a_worked_example():
-    """Two meet twice at an errand; two live together over a midnight, and one of them comes back later."""
+    """Two meet twice at an errand; two live together over a midnight, and meet at an errand of both as well."""
     rows = [
         ("b", "2020-03-04 10:00", "2020-03-04 11:00", 7, "errand"),
         ("a", "2020-03-04 10:30", "2020-03-04 10:45", 7, "errand"),
@@ -205,19 +214,25 @@ def test_contacts_of_a_worked_example():
         ("a", "2020-03-04 23:00", "2020-03-05 06:00", 9, "home"),
         ("b", "2020-03-04 20:00", "2020-03-05 06:00", 10, "home"),
         ("d", "2020-03-04 11:00", "2020-03-04 13:00", 7, "errand"),
+        ("c", "2020-03-04 11:30", "2020-03-04 12:30", 7, "errand"),
     ]
     frame = pd.DataFrame(rows, columns=["device_id", "started_at", "finished_at", "place_id", "purpose"])
     for name in ("started_at", "finished_at"):
         frame[name] = pd.to_datetime(frame[name]).dt.tz_localize(ZONE).dt.tz_convert("UTC")
-    found = find_contacts(CityParams(start=START, zone=ZONE), as_table(frame)).to_pylist()
+    people = who_lives_where({"a": 9, "b": 10, "c": 9, "d": 11, "elsewhere": 12})
+    found = find_contacts(CityParams(start=START, zone=ZONE), as_table(frame), people).to_pylist()
     short = [tuple(row.values()) for row in found]
     first, second = date(2020, 3, 4), date(2020, 3, 5)
     assert short == [
         ("a", "b", first, "venue", 7, 1_500, 900, False),
+        ("a", "c", first, "venue", 7, 1_800, 1_800, True),
         ("a", "c", first, "home", 9, 3_600, 3_600, True),
         ("a", "c", second, "home", 9, 7_200, 7_200, True),
         ("a", "d", first, "venue", 7, 3_600, 3_600, False),
+        ("c", "d", first, "venue", 7, 3_600, 3_600, False),
     ]
+    with pytest.raises(ValueError, match="people: no home of d"):
+        find_contacts(CityParams(), as_table(frame), people.filter(pc.not_equal(people["device_id"], "d")))
 
 
 @pytest.mark.parametrize("n_people", [0, 1])
@@ -225,4 +240,4 @@ def test_nobody_meets_alone(n_people):
     at = pd.Timestamp("2020-03-04 12:00", tz="UTC")
     rows = [("a", at, at + pd.Timedelta(hours=1), 1, "home")] * n_people
     frame = pd.DataFrame(rows, columns=["device_id", "started_at", "finished_at", "place_id", "purpose"])
-    assert find_contacts(CityParams(start=START), as_table(frame)).num_rows == 0
+    assert find_contacts(CityParams(start=START), as_table(frame), who_lives_where({"a": 1})).num_rows == 0

@@ -30,7 +30,7 @@ from pipeline.simulation.households import home_of
 from pipeline.simulation.policies import LEAD_DAYS, ORDERS, counties_of, regions_of, simulate_orders, simulate_policies
 from pipeline.simulation.responses import simulate_response
 from pipeline.simulation.schedules import ERRAND, WORK
-from pipeline.simulation.truth import stays_table
+from pipeline.simulation.truth import people_table, stays_table
 from tests.naive_npi_city import naive_homes, naive_stringency
 
 TERMS = ("stringency", "severity", "weeks")
@@ -300,11 +300,15 @@ def test_lunches_that_are_left_out_are_spent_at_work():
     assert at_work.size > 20 and (diaries.purpose[at_work + 1] != WORK).all()
 
 
+def contacts_of(params, lives):
+    return find_contacts(params, stays_table(lives), people_table(lives)).to_pandas()
+
+
 def test_contacts_at_venues_need_two_who_go_out():
     """They answer twice as strongly: each is left with the share of outings of one person times that of the other."""
     params = changed(TOWN, n_devices=2_000, n_places=200, response=Response())
     one, other = draw_lives(params, 0, 1), draw_lives(changed(params, response=None), 0, 1)
-    left, before = (find_contacts(params, stays_table(lives)).to_pandas() for lives in (one, other))
+    left, before = (contacts_of(params, lives) for lives in (one, other))
     left, before = left[left["place_kind"] == "venue"], before[before["place_kind"] == "venue"]
     county = pd.Series(counties_of(one.areas)[one.people.area], index=one.ids)
     answers = simulate_response(params, one.areas)
