@@ -228,7 +228,11 @@ class Epidemic(RegionFile):
     counts: Literal["new", "cumulative"] = "new"
     """"cumulative": all until the date; new are those since the date before that the region has."""
     zero_from: date | None = None
-    """A region without a row from this date until its first had no case until then. None: that is not known."""
+    """A region without a row from this date until its first had no case until then. None: that is not known.
+
+    Of cumulative counts, all of a region's first row are new where that is of this date or a later one; else it is not
+    known how many are, and the first date is left out.
+    """
     population_column: str | None = None
     population: Population | None = None
     """Residents out of another file. Without it and `population_column` there is "population" in this one."""

@@ -1,7 +1,9 @@
 """New cases and deaths by region and date to the table `epidemic`.
 
 Cumulative counts, as of the New York Times, become new ones: what a region has more than on the date before that it
-has. Where a count was corrected downwards that is negative, and stays so; a mean over days sets it right.
+has. Where a count was corrected downwards that is negative, and stays so; a mean over days sets it right. What a
+region's first row counts is new on that date only where it is declared that there was nothing before (`zero_from`);
+else it is of nobody knows how many days, and the date is left out.
 """
 
 import logging
@@ -24,21 +26,27 @@ LOG = logging.getLogger(__name__)
 COUNTS = ["new_cases", "new_deaths"]
 KEY = ["region_geoid", "date"]
 DAY = np.timedelta64(1, "D")
+WEEK_DAYS = 7
+FEW = {"new_cases": 100, "new_deaths": 10}
+"""So many may have been counted at once when a region's counts begin (ours)."""
+TIMES_THE_WEEK = 10
+"""More than `FEW`, and than so many times the mean day of the week that follows, was not counted in a day (ours)."""
 
 
 def read_epidemic(epidemic: Epidemic, folder: Path) -> pa.Table:
     """Return EPIDEMIC in key order; the metadata counts what was left out, filled up or corrected.
 
-    A row without a count is left out, as is a region of which no population is known. SourceError names the file and
-    what is wrong: a column that is not there, an id, date or number that is none, a cumulative count below 0, a
-    population below 1, a region and date that are there twice.
+    A row without a count is left out, as is a region of which no population is known, and the first date of cumulative
+    counts that may have begun before. SourceError names the file and what is wrong: a column that is not there, an id,
+    date or number that is none, a cumulative count below 0 or one that began before it is declared to, a population
+    below 1, a region and date that are there twice.
     """
     counts = _read_counts(epidemic, folder)
     notes = {"n_without_counts": int(counts[COUNTS].isna().any(axis=1).sum())}
     counts = counts.dropna(subset=COUNTS).sort_values(KEY, ignore_index=True)
     _check_once(counts, epidemic)
     if epidemic.counts == "cumulative":
-        counts = _to_new(counts)
+        counts = _to_new(counts, epidemic)
     if epidemic.population is not None:
         counts["population"] = _residents(counts["region_geoid"], epidemic.population, folder)
     without = sorted(counts.loc[counts["population"].isna(), "region_geoid"].unique())
@@ -46,7 +54,12 @@ def read_epidemic(epidemic: Epidemic, folder: Path) -> pa.Table:
     if counts.empty:
         raise SourceError(f"{epidemic.path}: no region with counts and population")
     before = _zeros_before(counts, epidemic)
+    is_new = counts["new_cases"].notna()
+    counts = counts[is_new]
+    if counts.empty:
+        raise SourceError(f"{epidemic.path}: no region with cumulative counts of two dates, of which new ones are made")
     notes |= {
+        "n_first_cumulative": int((~is_new).sum()),
         "n_regions_without_population": len(without),
         "n_corrections": int((counts[COUNTS] < 0).any(axis=1).sum()),
         "n_zero_rows_before_the_first": len(before),
@@ -95,10 +108,40 @@ def _check_once(counts: pd.DataFrame, epidemic: Epidemic) -> None:
         raise SourceError(f"{epidemic.path}: {n_repeated} of {len(counts)} rows share region and date with another row")
 
 
-def _to_new(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return counts since the region's date before, the first as it is; `counts` in order of region and date."""
+def _to_new(counts: pd.DataFrame, epidemic: Epidemic) -> pd.DataFrame:
+    """Return counts since the region's date before; `counts` in order of region and date.
+
+    Those of a region's first row as they are where it had none before, NaN where that is not declared: without
+    `zero_from`, or where the row is of a date before it.
+    """
     before = counts.groupby("region_geoid")[COUNTS].shift(fill_value=0.0)
-    return counts.assign(**{name: counts[name] - before[name] for name in COUNTS})
+    new = counts.assign(**{name: counts[name] - before[name] for name in COUNTS})
+    is_first = ~counts.duplicated("region_geoid")
+    if epidemic.zero_from is None:
+        return new.assign(**{name: new[name].where(~is_first) for name in COUNTS})
+    is_begin = is_first & (counts["date"] >= pd.Timestamp(epidemic.zero_from))
+    _check_begins(counts[is_begin], counts, epidemic)
+    return new.assign(**{name: new[name].where(~is_first | is_begin) for name in COUNTS})
+
+
+def _check_begins(begins: pd.DataFrame, counts: pd.DataFrame, epidemic: Epidemic) -> None:
+    """Raise SourceError where first rows count too much for a day, as in a file that begins amid an epidemic."""
+    first = begins.set_index("region_geoid")
+    later = counts[counts["region_geoid"].isin(first.index)]
+    days = (later["date"].to_numpy() - first["date"].reindex(later["region_geoid"]).to_numpy()) // DAY
+    week = later[(days >= 1) & (days <= WEEK_DAYS)].drop_duplicates("region_geoid", keep="last")
+    week = week.set_index("region_geoid")
+    first = first.loc[week.index]
+    mean = week[COUNTS].sub(first[COUNTS]).div((week["date"] - first["date"]) / DAY, axis=0)
+    is_too_much = ((first[COUNTS] > pd.Series(FEW)) & (first[COUNTS] > TIMES_THE_WEEK * mean)).any(axis=1)
+    if is_too_much.any():
+        one = first[is_too_much].iloc[0]
+        raise SourceError(
+            f"{epidemic.path}: {int(is_too_much.sum())} of {len(begins)} regions have too much in their first row to "
+            f"be of one day, the first {one.name} on {one['date']:%Y-%m-%d} with {one['new_cases']:,.0f} cases and "
+            f"{one['new_deaths']:,.0f} deaths; a file is needed that begins earlier, or no zero_from, nor a preset "
+            "that has one: the first date is then left out"
+        )
 
 
 def _residents(regions: "pd.Series[str]", population: Population, folder: Path) -> NDArray[np.float64]:

@@ -233,6 +233,7 @@ def test_cumulative_counts_of_states_become_new_ones(tmp_path):
         "n_without_counts": 0,
         "n_regions_without_population": 1,
         "n_corrections": 1,
+        "n_first_cumulative": 0,
         "n_zero_rows_before_the_first": 1,
     }
 
@@ -242,6 +243,34 @@ def test_new_counts_sum_to_the_last_cumulative_one(tmp_path):
     assert sum(row["new_cases"] for row in found.values()) == 9
     assert sum(row["new_deaths"] for row in found.values()) == 4
     assert min(day for _, day in found) == date(2020, 1, 1) and ("36", date(2020, 4, 1)) not in found
+
+
+def amid(folder, rows, **fields):
+    named = {"cases_column": "cases", "deaths_column": "deaths", "counts": "cumulative"}
+    return epidemic(folder, "region_geoid,date,cases,deaths,population\n" + "".join(rows), **named, **fields)
+
+
+def test_what_was_counted_before_the_file_begins_is_not_of_its_first_day(tmp_path):
+    rows = ["04,2020-04-05,3000,900,100\n", "04,2020-04-07,3010,905,100\n", "36,2020-04-05,1,0,100\n"]
+    found, notes = amid(tmp_path, rows)
+    assert {key: counts(row) for key, row in found.items()} == {("04", date(2020, 4, 7)): (10.0, 5.0, 100.0)}
+    assert (notes["n_first_cumulative"], notes["n_zero_rows_before_the_first"]) == (2, 0)
+    before, notes = amid(tmp_path, rows, zero_from="2020-04-06")
+    assert (before, notes["n_first_cumulative"]) == (found, 2), "begun before it is declared to have been none"
+    with pytest.raises(SourceError, match="no region with cumulative counts of two dates"):
+        amid(tmp_path, rows[::2])
+
+
+def test_an_epidemic_that_cannot_have_begun_on_the_first_day_is_refused(tmp_path):
+    calm, sudden = "36,2020-04-05,90,9,1\n36,2020-04-06,91,9,1\n", "40,2020-04-05,500,11,1\n40,2020-04-12,900,20,1\n"
+    words = r"cases.csv: 1 of 3 regions have .* the first 04 on 2020-04-05 with 3,000 cases and 11 deaths; a file"
+    with pytest.raises(SourceError, match=words):
+        amid(tmp_path, ["04,2020-04-05,3000,11,1\n04,2020-04-07,3050,20,1\n", calm, sudden], zero_from="2020-04-01")
+    deaths = ["04,2020-04-05,0,11,1\n04,2020-04-15,0,99,1\n", "40,2020-04-05,0,11,1\n40,2020-04-12,0,18,1\n"]
+    with pytest.raises(SourceError, match=r"1 of 2 regions have .* the first 40"):
+        amid(tmp_path, deaths, zero_from="2020-04-01")
+    found, _ = amid(tmp_path, [calm, sudden], zero_from="2020-04-01")
+    assert found["40", FIRST]["new_cases"] == 500 and found["40", date(2020, 4, 1)]["new_cases"] == 0
 
 
 @pytest.mark.parametrize(
