@@ -211,7 +211,10 @@ class NpiOrders(RegionFile):
 
 
 class Population(AreaFile):
-    """Residents of areas, added up to regions by the leading digits of the ids."""
+    """Residents of areas, added up to regions by the leading digits of the ids.
+
+    Of an area and others inside it, as a state beside its counties, the former alone counts.
+    """
 
     id_column: str
     population_column: str

@@ -145,7 +145,10 @@ def _check_begins(begins: pd.DataFrame, counts: pd.DataFrame, epidemic: Epidemic
 
 
 def _residents(regions: "pd.Series[str]", population: Population, folder: Path) -> NDArray[np.float64]:
-    """Return the residents of the areas whose ids begin with each region's, NaN where there is none."""
+    """Return the residents of the areas whose ids begin with each region's, NaN where there is none.
+
+    Where the file has rows of areas and of what is in them, as of a state and its counties, the former alone count.
+    """
     columns = [population.population_column]
     areas, amounts = read_area_file(population, population.id_column, columns, folder, "population")
     residents = amounts[population.population_column]
@@ -154,10 +157,19 @@ def _residents(regions: "pd.Series[str]", population: Population, folder: Path) 
         raise SourceError(f"{population.path}: the population is missing in {n_missing} of {len(residents)} rows")
     sums: dict[str, float] = {}
     for n_digits in sorted(regions.str.len().unique()):
-        of_length = areas.str.len() >= n_digits
-        sums |= residents[of_length].groupby(areas[of_length].str[:n_digits]).sum().to_dict()
+        is_counted = (areas.str.len() >= n_digits) & ~_is_inside_another(areas, n_digits)
+        sums |= residents[is_counted].groupby(areas[is_counted].str[:n_digits]).sum().to_dict()
     found: NDArray[np.float64] = regions.map(sums).to_numpy(dtype=float)
     return np.where(found >= 1, found, np.nan)
+
+
+def _is_inside_another(areas: "pd.Series[str]", n_digits: int) -> NDArray[np.bool_]:
+    """Return which areas have an id that begins with another's of so many digits or more."""
+    lengths = areas.str.len()
+    is_inside = np.zeros(len(areas), np.bool_)
+    for length in sorted(lengths[lengths >= n_digits].unique()):
+        is_inside |= ((lengths > length) & areas.str[:length].isin(set(areas))).to_numpy()
+    return is_inside
 
 
 def _zeros_before(counts: pd.DataFrame, epidemic: Epidemic) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from pipeline.sources import (
     read_npi_orders,
     read_npi_policies,
 )
+from tests.naive_regions import naive_residents
 
 HEAD = ["country_code", "country_name", "region_code", "region_name", "jurisdiction", "05Apr2020", "06Apr2020"]
 FIRST, SECOND = date(2020, 4, 5), date(2020, 4, 6)
@@ -297,6 +298,21 @@ def test_populations_that_are_refused(tmp_path):
             population_column="b",
             population={"path": "a", "id_column": "b", "population_column": "c"},
         )
+
+
+PEOPLE = {"04": 1000, "04013": 600, "04019": 400, "36061": 30, "36061000100": 20, "360610002": 7, "36001000100": 5,
+          "36001000200": 4}  # fmt: skip
+
+
+@pytest.mark.parametrize("people", [PEOPLE, {k: n for k, n in PEOPLE.items() if len(k) > 2}, {"04013000100": 3}])
+def test_nobody_counts_twice_where_a_file_has_states_beside_counties(tmp_path, people):
+    (tmp_path / "people.csv").write_text("id,n\n" + "".join(f"{area},{n}\n" for area, n in people.items()))
+    regions = ["04", "04013", "36", "36061", "36001", "360610002", "50"]
+    text = "region_geoid,date,new_cases,new_deaths\n" + "".join(f"{region},2020-04-05,1,0\n" for region in regions)
+    population = {"path": "people.csv", "id_column": "id", "population_column": "n"}
+    found, _ = epidemic(tmp_path, text, population=population)
+    twin = {region: naive_residents(region, people) for region in regions}
+    assert {region: row["population"] for (region, _), row in found.items()} == {r: n for r, n in twin.items() if n}
 
 
 def test_digests_are_those_of_the_contents(tmp_path):
