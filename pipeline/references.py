@@ -9,6 +9,8 @@ Axis = Literal["sex", "age", "income", "race", "education"]
 """What people are divided by; the groups of an axis are the study's."""
 Columns = str | tuple[str, ...]
 """A column, or several that are added up."""
+DateFormat = str | tuple[str, ...] | None
+"""A strptime format, or several of which one suits; None: YYYY-MM-DD."""
 
 
 class Declared(BaseModel):
@@ -166,8 +168,8 @@ class RegionFile(Declared):
     region_column: str = "region_geoid"
     region_digits: int | None = Field(default=None, ge=1)
     """Ids are numbers of so many digits: leading zeros that were lost are put back. None: ids are texts as they are."""
-    date_format: str | None = None
-    """strptime format of dates that are not written as YYYY-MM-DD."""
+    date_format: DateFormat = None
+    """strptime format of dates that are not written as YYYY-MM-DD; of several, the first that suits all of a file."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """None: a tab in .tsv, else a comma."""
 
@@ -281,14 +283,15 @@ EPIDEMIC_PRESETS: dict[str, dict[str, Any]] = {
     "nyt_states": {
         "region_column": "fips",
         "region_digits": 2,
-        "date_format": "%m/%d/%Y",
+        "date_format": ("%Y-%m-%d", "%m/%d/%Y"),
         "cases_column": "cases",
         "deaths_column": "deaths",
         "counts": "cumulative",
         "zero_from": date(2020, 1, 1),
     },
 }
-"""The file begins on 21 January 2020, with the first case of the country."""
+"""The file begins on 21 January 2020, with the first case of the country; copies that went through a spreadsheet have
+1/21/2020."""
 
 
 def _fill(values: Any, presets: dict[str, dict[str, Any]]) -> Any:

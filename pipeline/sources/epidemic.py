@@ -20,7 +20,7 @@ from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import members_digest
 from pipeline.sources.pieces import expand
 from pipeline.sources.reference_files import read_area_file, read_numbers
-from pipeline.sources.region_files import read_dates, read_region_file, read_regions, to_reference
+from pipeline.sources.region_files import read_dates, read_region_file, read_regions, to_reference, with_region
 
 LOG = logging.getLogger(__name__)
 COUNTS = ["new_cases", "new_deaths"]
@@ -36,13 +36,15 @@ TIMES_THE_WEEK = 10
 def read_epidemic(epidemic: Epidemic, folder: Path) -> pa.Table:
     """Return EPIDEMIC in key order; the metadata counts what was left out, filled up or corrected.
 
-    A row without a count is left out, as is a region of which no population is known, and the first date of cumulative
+    A row without a count is left out, or without an id (cases of no known county, and in the Times' file of counties
+    all of the City of New York), as is a region of which no population is known, and the first date of cumulative
     counts that may have begun before. SourceError names the file and what is wrong: a column that is not there, an id,
     date or number that is none, a cumulative count below 0 or one that began before it is declared to, a population
     below 1, a region and date that are there twice.
     """
-    counts = _read_counts(epidemic, folder)
-    notes = {"n_without_counts": int(counts[COUNTS].isna().any(axis=1).sum())}
+    counts, n_without_region = _read_counts(epidemic, folder)
+    n_without_counts = int(counts[COUNTS].isna().any(axis=1).sum())
+    notes = {"n_without_region": n_without_region, "n_without_counts": n_without_counts}
     counts = counts.dropna(subset=COUNTS).sort_values(KEY, ignore_index=True)
     _check_once(counts, epidemic)
     if epidemic.counts == "cumulative":
@@ -74,13 +76,18 @@ def epidemic_digest(epidemic: Epidemic, folder: Path) -> str:
     return members_digest([file for pattern in patterns for file in expand(pattern, folder)])
 
 
-def _read_counts(epidemic: Epidemic, folder: Path) -> pd.DataFrame:
-    """Return the rows of all files: region, date, counts as they are, and population where it is a column."""
+def _read_counts(epidemic: Epidemic, folder: Path) -> tuple[pd.DataFrame, int]:
+    """Return the rows of all files, and how many more have no region.
+
+    Columns: region, date, counts as they are, and population where it is a column.
+    """
     named = {"new_cases": epidemic.cases_column, "new_deaths": epidemic.deaths_column}
     if epidemic.population is None:
         named["population"] = epidemic.population_column or "population"
-    parts = []
-    for path, data in read_region_file(epidemic, [epidemic.date_column, *named.values()], folder, "cases and deaths"):
+    parts, n_without_region = [], 0
+    for path, rows in read_region_file(epidemic, [epidemic.date_column, *named.values()], folder, "cases and deaths"):
+        data = with_region(rows, epidemic)
+        n_without_region += rows.num_rows - data.num_rows
         columns: dict[str, object] = {
             "region_geoid": read_regions(data, epidemic, path).to_numpy(),
             "date": read_dates(data, epidemic.date_column, epidemic.date_format, path).astype("datetime64[s]"),
@@ -88,7 +95,7 @@ def _read_counts(epidemic: Epidemic, folder: Path) -> pd.DataFrame:
         columns |= {name: read_numbers(data, column, path) for name, column in named.items()}
         parts.append(pd.DataFrame(columns))
         _check_amounts(parts[-1], epidemic, path)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True), n_without_region
 
 
 def _check_amounts(counts: pd.DataFrame, epidemic: Epidemic, path: Path) -> None:

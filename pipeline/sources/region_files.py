@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data_contracts import Table
-from pipeline.references import RegionFile
+from pipeline.references import DateFormat, RegionFile
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import text_ids
+from pipeline.sources.numbers import MISSING_TEXTS
 from pipeline.sources.reference_files import find_reference, read_columns, read_numbers
 
 ISO_DATE = "%Y-%m-%d"
@@ -46,7 +47,15 @@ def read_regions(data: pa.Table, section: RegionFile, path: Path) -> "pd.Series[
     return ids.str.zfill(section.region_digits)
 
 
-def read_dates(data: pa.Table, name: str, date_format: str | None, path: Path) -> NDArray[np.datetime64]:
+def with_region(data: pa.Table, section: RegionFile) -> pa.Table:
+    """Return the rows that have an id of a region at all."""
+    ids = data[section.region_column].to_pandas()
+    if pd.api.types.is_object_dtype(ids) or pd.api.types.is_string_dtype(ids):
+        ids = ids.where(~ids.astype("str").str.strip().isin(MISSING_TEXTS))
+    return data.filter(pa.array(ids.notna()))
+
+
+def read_dates(data: pa.Table, name: str, date_format: DateFormat, path: Path) -> NDArray[np.datetime64]:
     """Return a column as dates, none missing: datetime64[D]; SourceError where a value is no date as `date_format`."""
     days = read_optional_dates(data, name, date_format, path)
     n_missing = int(np.isnat(days).sum())
@@ -55,21 +64,25 @@ def read_dates(data: pa.Table, name: str, date_format: str | None, path: Path) -
     return days
 
 
-def read_optional_dates(data: pa.Table, name: str, date_format: str | None, path: Path) -> NDArray[np.datetime64]:
-    """Return a column as dates, NaT where there is none: datetime64[D]; SourceError where a value is no date."""
+def read_optional_dates(data: pa.Table, name: str, date_format: DateFormat, path: Path) -> NDArray[np.datetime64]:
+    """Return a column as dates, NaT where there is none: datetime64[D]; SourceError where a value is no date.
+
+    Of several formats all values are of one: the first that they can be of.
+    """
     values = data[name].to_pandas()
     if pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values):
         values = values.astype("str").str.strip()
     elif not pd.api.types.is_datetime64_any_dtype(values) and not values.isna().all():
         raise SourceError(f"{path}: column {name} holds numbers, not dates")
-    found = pd.to_datetime(values, format=date_format or ISO_DATE, errors="coerce")
-    n_bad = int((found.isna() & values.notna()).sum())
-    if n_bad:
-        raise SourceError(
-            f"{path}: column {name} holds no date of the form {date_format or 'YYYY-MM-DD'} in {n_bad} of "
-            f"{len(values)} rows"
-        )
-    return found.to_numpy().astype("datetime64[D]")
+    forms = (date_format,) if isinstance(date_format, str) else date_format or (ISO_DATE,)
+    n_bad = []
+    for form in forms:
+        found = pd.to_datetime(values, format=form, errors="coerce")
+        n_bad.append(int((found.isna() & values.notna()).sum()))
+        if not n_bad[-1]:
+            return found.to_numpy().astype("datetime64[D]")
+    words = " or ".join(forms) if date_format else "YYYY-MM-DD"
+    raise SourceError(f"{path}: column {name} holds no date of the form {words} in {min(n_bad)} of {len(values)} rows")
 
 
 def read_ordinals(data: pa.Table, name: str, path: Path) -> NDArray[np.datetime64]:

@@ -231,6 +231,7 @@ def test_cumulative_counts_of_states_become_new_ones(tmp_path):
         ("36", date(2020, 4, 7)): (-1.0, 1.0, 40.0),
     }
     assert notes == {
+        "n_without_region": 0,
         "n_without_counts": 0,
         "n_regions_without_population": 1,
         "n_corrections": 1,
@@ -244,6 +245,26 @@ def test_new_counts_sum_to_the_last_cumulative_one(tmp_path):
     assert sum(row["new_cases"] for row in found.values()) == 9
     assert sum(row["new_deaths"] for row in found.values()) == 4
     assert min(day for _, day in found) == date(2020, 1, 1) and ("36", date(2020, 4, 1)) not in found
+
+
+def test_the_file_of_the_times_and_a_copy_out_of_a_spreadsheet_are_alike(tmp_path):
+    rows = ["2020-04-05,New York,36,4,1\n", "2020-04-11,New York,36,9,2\n", "2020-04-06,Arizona,04,1,0\n"]
+    found, notes = nyt(tmp_path, rows)
+    copied = ["4/5/2020,New York,36,4,1\n", "4/11/2020,New York,36,9,2\n", "4/6/2020,Arizona,4,1,0\n"]
+    assert (found, notes) == nyt(tmp_path, copied)
+    assert found["36", date(2020, 4, 11)]["new_cases"] == 5
+
+
+def test_cases_of_no_known_county_are_left_out_and_counted(tmp_path):
+    rows = ["2020-04-05,New York City,,9,1\n", "2020-04-05,Kings,36047,1,0\n", "2020-04-05,Unknown, ,1,0\n"]
+    text = "date,county,fips,new_cases,new_deaths,population\n" + "".join(row.replace("\n", ",7\n") for row in rows)
+    found, notes = epidemic(tmp_path, text, region_column="fips", region_digits=5)
+    assert (list(found), notes["n_without_region"]) == ([("36047", FIRST)], 2)
+    frame = pd.read_csv(tmp_path / "cases.csv")
+    numbers = {"date": pd.to_datetime(frame["date"]), "fips": pd.to_numeric(frame["fips"], errors="coerce")}
+    frame.assign(**numbers).to_parquet(tmp_path / "cases.parquet")
+    table = read_epidemic(Epidemic(path="cases.parquet", region_column="fips", region_digits=5), tmp_path)
+    assert table["region_geoid"].to_pylist() == ["36047"] and notes_of(table)["n_without_region"] == 2
 
 
 def amid(folder, rows, **fields):
@@ -279,7 +300,9 @@ def test_an_epidemic_that_cannot_have_begun_on_the_first_day_is_refused(tmp_path
     [
         (["4/5/2020,NY,36,-4,1\n"], "a cumulative count is below 0 in 1 of 1 rows"),
         (["4/5/2020,NY,36,4,1\n"] * 2, "2 of 2 rows share region and date"),
-        (["2020-04-05,NY,36,4,1\n"], "column date holds no date of the form %m/%d/%Y in 1 of 1"),
+        (["2020-04-05,NY,36,4,1\n", "4/6/2020,NY,36,4,1\n"], "no date of the form %Y-%m-%d or %m/%d/%Y in 1 of 2"),
+        (["4/5/2020,NY,NY,4,1\n", "4/6/2020,NY,,4,1\n"], "column fips holds no number of 2 digits in 1 of 1 rows"),
+        (["4/6/2020,NY,,4,1\n"], "no region with counts and population"),
         (["4/5/2020,Guam,66,4,1\n"], "no region with counts and population"),
     ],
 )
