@@ -215,8 +215,8 @@ NPI_FITS = Table(
         Column(
             "model",
             pa.string(),
-            "nothing: no change from baseline; stringency alone; stringency and severity; the same with an adaptation "
-            "term",
+            "nothing: no change from baseline, or, where effects of periods are taken out, these alone: what the other "
+            "regions did; stringency alone; stringency and severity; the same with an adaptation term",
             values=("nothing", "stringency", "severity", "weeks", "log_weeks", "exposure", "forgetting"),
         ),
         N_REGIONS,
@@ -225,7 +225,8 @@ NPI_FITS = Table(
         Column(
             "n_left_out",
             pa.int64(),
-            "Parts left out in turn: regions in which policies differ; of fewer than three, the regions; 0: none",
+            "Parts left out in turn and foretold: regions in which policies differ; of too few of these, the regions; "
+            "0: none",
             "parts",
             0,
         ),
@@ -234,7 +235,7 @@ NPI_FITS = Table(
         Column(
             "left_out_error",
             pa.float64(),
-            "Root mean square error in parts left out of the fit; null of fewer than three regions",
+            "Root mean square error in parts left out of the fit; null of too few parts",
             "log",
             0,
             is_nullable=True,
@@ -246,7 +247,9 @@ NPI_FITS = Table(
             "log",
             is_nullable=True,
         ),
-        Column("gain_low", pa.float64(), "Lower end of its 95 % interval", "log", is_nullable=True),
+        Column(
+            "gain_low", pa.float64(), "Lower end of its 95 % interval; null of too few parts", "log", is_nullable=True
+        ),
         Column("gain_high", pa.float64(), "Upper end of its 95 % interval", "log", is_nullable=True),
         Column("is_chosen", pa.bool_(), "Whether npi_response is of this model"),
     ),
@@ -254,7 +257,8 @@ NPI_FITS = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
-    notes="The interval of the gain is a bootstrap over the parts left out.",
+    notes="The interval of the gain is a bootstrap over the parts left out. Intervals of models with more terms than "
+    "stringency hold at once, so that the best of them may be picked by the error and judged by its interval.",
 )
 
 NPI_RESPONSE = Table(
@@ -296,7 +300,8 @@ NPI_RESPONSE = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
-    notes="Associations, unless orders were given at random: what else changed with a policy is in its term.",
+    notes="Associations, unless orders were given at random: what else changed with a policy is in its term. Intervals "
+    "and p-values do not know that the model was chosen among several by its error.",
 )
 
 NPI_EVENTS = Table(

@@ -90,9 +90,9 @@ class NpiParams(Params):
     n_replicates: int = Field(default=1000, ge=100, le=100_000)
     """Replicates of the bootstrap of the gain over the parts left out (ours)."""
     min_interval_parts: int = Field(default=6, ge=3)
-    """Parts left out from which the gain has an interval. Of 3 and 4 the bootstrap is too narrow: where stringency alone
-    matters, the best of five other models gains "certainly" in 15 and 6 % of simulated studies, of 6 in 2 %, of 8 in
-    1 % (of 300 each; 2.5 % is nominal), the intervals being of all five at once (ours)."""
+    """Parts left out from which the gain has an interval. Of 3 and 4 the bootstrap is too narrow: where stringency
+    alone matters, the best of five other models gains "certainly" in 15 and 6 % of simulated studies, of 6 in 2 %, of
+    8 in 1 % (of 300 each; 2.5 % is nominal), the intervals being of all five at once (ours)."""
 
     def check_study(self, declared: Any) -> None:
         """Raise ValueError where the two tables of one model are to be made with different parameters."""

@@ -16,7 +16,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     SEVERITY: ("stringency", "severity"),
     **{name: ("stringency", "severity", name) for name in ADAPTATIONS},
 }
-"""Terms of each model but "nothing", which foretells that nothing changes."""
+"""Terms of each model but "nothing", which has none: no change, or, with effects of periods, these alone."""
 EVERYBODY = "all"
 GROUP = ("measure", "axis", "group")
 
@@ -33,8 +33,13 @@ class Panel(NamedTuple):
     """0 to regions - 1, rising."""
     period: np.ndarray
     cluster: np.ndarray
-    n_devices: int
-    """Devices of the regions' largest days together."""
+    devices: np.ndarray
+    """Devices of each region's largest day."""
+
+    @property
+    def n_devices(self) -> int:
+        """Devices of the regions' largest days together."""
+        return int(self.devices.sum())
 
     @property
     def n_regions(self) -> int:
@@ -42,11 +47,12 @@ class Panel(NamedTuple):
         return int(self.region[-1]) + 1
 
     def rows(self, is_kept: np.ndarray) -> "Panel":
-        """Return the panel of some rows, of which regions are numbered anew."""
-        region = np.unique(self.region[is_kept], return_inverse=True)[1]
+        """Return the panel of some rows, of which regions are numbered anew; of regions without any nothing is left."""
+        regions, region = np.unique(self.region[is_kept], return_inverse=True)
         return self._replace(
             **{name: getattr(self, name)[is_kept] for name in ("change", "others", "terms", "period", "cluster")},
             region=region,
+            devices=self.devices[regions],
         )
 
 
@@ -108,32 +114,63 @@ def _panel(days: _Days, rows: np.ndarray, params: NpiParams) -> Panel | None:
     means = np.add.reduceat(values, start[:-1]) / n_days[:, None]
     of_row = region[start[:-1]], period[start[:-1]], days.cluster[at[start[:-1]]]
     largest = np.maximum.reduceat(days.n_devices[rows], np.searchsorted(region, np.arange(region[-1] + 1)))
-    n_devices = int(largest[np.unique(of_row[0][is_kept])].sum())
-    return Panel(means[:, 0], means[:, 1], means[:, 2:], *of_row, n_devices).rows(is_kept)
+    return Panel(means[:, 0], means[:, 1], means[:, 2:], *of_row, largest).rows(is_kept)
 
 
 class Design(NamedTuple):
     """What a model is fitted to: the columns of the terms come last, after those of periods."""
 
     x: np.ndarray
+    """A column for each period but the first, where their effects are taken out, and one for each term."""
     within_x: np.ndarray
+    """Less the mean of their region, without those of periods that effects of regions tell already."""
     within_change: np.ndarray
     n_terms: int
+    period: np.ndarray
+    """Of each row, from 0; 0 throughout where effects of periods are not taken out."""
 
 
 def design(panel: Panel, model: str, params: NpiParams, change: np.ndarray | None = None) -> Design:
     """Return the columns of a model and the changes, as they are and less the mean of their region."""
-    terms = panel.terms[:, [TERMS.index(name) for name in MODELS[model]]]
-    x = np.column_stack([_period_columns(panel, params), terms])
-    change = panel.change if change is None else change
-    return Design(x, less_region(x, panel.region), less_region(change, panel.region), terms.shape[1])
-
-
-def _period_columns(panel: Panel, params: NpiParams) -> np.ndarray:
-    """Return a column for each period but the first that says whether a row is of it; none without such effects."""
+    terms = panel.terms[:, [TERMS.index(name) for name in MODELS.get(model, ())]]
+    period = np.unique(panel.period, return_inverse=True)[1]
     if params.effects == "region":
-        return np.empty((panel.period.size, 0))
-    return (panel.period[:, None] == np.unique(panel.period)[1:]).astype(np.float64)
+        period = np.zeros_like(period)
+    x = np.column_stack([period[:, None] == np.arange(1, period.max() + 1), terms]).astype(np.float64)
+    change = panel.change if change is None else change
+    is_free = free_columns(period, islands(panel.region, period), x.shape[1], terms.shape[1])
+    within_x, within_change = (less_region(values, panel.region) for values in (x[:, is_free], change))
+    return Design(x, within_x, within_change, terms.shape[1], period)
+
+
+def islands(region: np.ndarray, period: np.ndarray) -> np.ndarray:
+    """Return the island of each row, from 0: regions are of one that share a period, or that others link.
+
+    Only within an island are effects of periods told apart from those of regions.
+    """
+    if not period.any():
+        return np.zeros_like(region)
+    # Importing scipy takes a while, which every other command would wait for.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_regions = int(region.max()) + 1
+    n_nodes = n_regions + int(period.max()) + 1
+    links = coo_array((np.ones(region.size), (region, n_regions + period)), shape=(n_nodes, n_nodes))
+    return np.unique(connected_components(links, directed=False)[1][region], return_inverse=True)[1]
+
+
+def free_columns(period: np.ndarray, island: np.ndarray, n_columns: int, n_terms: int) -> np.ndarray:
+    """Return which columns of a design have coefficients of their own in some of its rows: bool.
+
+    Of periods not those without a row, nor the first of each island, which the effects of its regions tell; all terms.
+    """
+    first = np.full(island.max() + 1, n_columns)
+    np.minimum.at(first, island, period)
+    free = np.setdiff1d(period, first) - 1
+    is_free = np.arange(n_columns) >= n_columns - n_terms
+    is_free[free] = True
+    return is_free
 
 
 def less_region(values: np.ndarray, region: np.ndarray) -> np.ndarray:

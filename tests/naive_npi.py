@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 TERMS_OF = {
+    "nothing": [],
     "stringency": ["stringency"],
     "severity": ["stringency", "severity"],
     "weeks": ["stringency", "severity", "weeks"],
@@ -92,19 +93,37 @@ def naive_fixed(x, y, cluster, n_terms):
     return b[:n_terms], (bread @ meat @ bread)[:n_terms, :n_terms], np.array(freedom)
 
 
+def naive_links(weeks):
+    """The regions that share weeks with each week's regions, or are linked to these by others: {week: regions}."""
+    linked = {week: set(weeks.loc[weeks["week"] == week, "region"]) for week in set(weeks["week"])}
+    for _ in linked:
+        for one in linked:
+            for other in linked:
+                if linked[one] & linked[other]:
+                    linked[one] = linked[one] | linked[other]
+    return linked
+
+
 def naive_left_out_error(weeks, model, effects="region"):
     """Root mean square error, each cluster foretold by the dummy regression of the others and their mean effect."""
+    if model == "nothing" and effects == "region":
+        return np.sqrt((weeks["log_change"] ** 2).mean())
     squares = []
     for name in sorted(set(weeks["cluster"])):
         fitted, out = weeks[weeks["cluster"] != name], weeks[weeks["cluster"] == name]
         terms = TERMS_OF[model]
         b = np.linalg.lstsq(naive_design(fitted, model, effects), fitted["log_change"].to_numpy(), rcond=None)[0]
-        n_regions = len(set(fitted["region"]))
-        effect = b[len(terms) : len(terms) + n_regions].mean()
-        of_week = dict(zip(sorted(set(fitted["week"]))[1:], b[len(terms) + n_regions :], strict=False))
+        regions, names = sorted(set(fitted["region"])), sorted(set(fitted["week"]))
+        effect = dict(zip(regions, b[len(terms) : len(terms) + len(regions)], strict=True))
+        of_week = dict.fromkeys(names, 0.0)
+        linked = dict.fromkeys(weeks["week"], regions)
+        if effects == "region_and_period":
+            of_week.update(zip(names[1:], b[len(terms) + len(regions) :], strict=True))
+            linked = naive_links(fitted)
         for _, row in out.iterrows():
-            foretold = effect + row[terms].to_numpy(float) @ b[: len(terms)] + of_week.get(row["week"], 0.0)
-            squares.append((row["log_change"] - foretold) ** 2)
+            if row["week"] in linked:
+                level = np.mean([effect[region] for region in linked[row["week"]]]) + of_week.get(row["week"], 0.0)
+                squares.append((row["log_change"] - level - row[terms].to_numpy(float) @ b[: len(terms)]) ** 2)
     return np.sqrt(np.mean(squares))
 
 

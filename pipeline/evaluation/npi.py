@@ -14,12 +14,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.npi_drivers import ADAPTATIONS, TERMS, NpiParams, drivers
-from pipeline.npi_panel import NOTHING, SEVERITY, STRINGENCY
+from pipeline.npi_panel import SEVERITY, STRINGENCY
+from pipeline.npi_verdicts import judge_models
 from pipeline.panel_models import compare_models, fit_response
 from pipeline.study import StudyError
 
 EVERYWHERE, CHOSEN = "all", "chosen"
-EFFECTS = ("region", "region_and_period")
+EFFECT_WORDS = {"region": "levels of states taken out", "region_and_period": "levels of states and of weeks taken out"}
+"""What is taken out → how it is told. Everything is done with each."""
+PAPER_STATES = ("04", "21", "36", "40")
+"""Arizona, Kentucky, New York and Oklahoma: what is known of the four states of the paper is New York; the others are
+recalled."""
 LEAST_REPLICATES = 100
 SCANS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
     (TERMS, {STRINGENCY: "stringency", SEVERITY: "both"}),
@@ -50,7 +55,7 @@ class NpiComparison(NamedTuple):
     lags: pd.DataFrame
     """scope, driver (stringency, severity or both), measure, lag_days, left_out_error."""
     verdicts: pd.DataFrame
-    """scope, effects, measure, best (nothing, stringency, severity or adaptation), is_certain."""
+    """scope, effects, measure, model, best (nothing, stringency, severity or adaptation), is_certain."""
 
 
 def compare_series(
@@ -67,7 +72,7 @@ def compare_series(
         if rows.empty:
             raise StudyError(f"no change of any region ({scope}) in the study's span")
         told = _drivers_around(rows, npi_policies, epidemic, params, asked)
-        for effects in EFFECTS:
+        for effects in EFFECT_WORDS:
             of = params.model_copy(update={"effects": effects})
             fits = compare_models(rows, told, of, asked.seed)
             at = {"scope": scope, "effects": effects}
@@ -116,20 +121,16 @@ def delay(told: pd.DataFrame, terms: Sequence[str], lag_days: int) -> pd.DataFra
 
 
 def judge(fits: pd.DataFrame) -> pd.DataFrame:
-    """Return what foretells each measure best in regions left out: measure, best, is_certain.
+    """Return what foretells each measure best in regions left out: measure, model, best, is_certain.
 
-    Certain is that severity or adaptation adds to stringency alone where the interval of its gain is above 0, and
-    that stringency adds to nothing where that of nothing's gain is below. Nothing may win: then no model is of use.
+    `model` is the candidate, `best` what it adds; both null where none could be left out. `judge_models` has the rule.
     """
     rows = []
     for measure, models in fits.groupby("measure", sort=True):
-        least = models.dropna(subset="left_out_error").sort_values(["left_out_error", "model"]).head(1)
-        for row in least.itertuples():
-            best = "adaptation" if row.model in ADAPTATIONS else str(row.model)
-            nothing = models[models["model"] == NOTHING].iloc[0]
-            is_certain = nothing["gain_high"] < 0 if best == STRINGENCY else row.gain_low > 0
-            rows.append({"measure": measure, "best": best, "is_certain": bool(is_certain)})
-    return pd.DataFrame(rows, columns=["measure", "best", "is_certain"])
+        model, is_certain = judge_models(models)
+        best = "adaptation" if model in ADAPTATIONS else model
+        rows.append({"measure": measure, "model": model, "best": best, "is_certain": is_certain})
+    return pd.DataFrame(rows, columns=["measure", "model", "best", "is_certain"])
 
 
 def best_lags(lags: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.evaluation.mobility_series import read_google, read_m50
 from pipeline.evaluation.npi import best_lags, count_unknown, delay, judge
+from pipeline.npi_verdicts import find_least
 from pipeline.sources import SourceError
 
 GOOGLE_HEAD = (
@@ -79,6 +80,25 @@ def fits(nothing, stringency, severity, weeks, low):
 def test_the_least_error_wins_whatever_it_is_of(errors, best, is_certain):
     (row,) = judge(fits(*errors)).itertuples()
     assert (row.best, row.is_certain) == (best, is_certain)
+    assert row.model == {"adaptation": "weeks"}.get(best, best)
+
+
+def test_of_equal_errors_the_model_with_fewer_terms_wins():
+    assert judge(fits(1, 1, 1, 1, -1))["best"].tolist() == ["nothing"]
+    (row,) = judge(fits(4, 1, 1, 1, -1).iloc[::-1]).itertuples()
+    assert (row.best, row.is_certain) == ("stringency", True)
+    assert find_least({"weeks": 1.0, "severity": 1.0, "stringency": math.nan}) == "severity"
+    assert find_least({"log_weeks": 1.0, "weeks": 1.0}) == "weeks"
+
+
+def test_without_intervals_or_errors_nothing_is_certain():
+    models = fits(4, 3, 2, 1, 0.1)
+    (row,) = judge(models.assign(gain_low=np.nan, gain_high=np.nan)).itertuples()
+    assert (row.best, row.is_certain) == ("adaptation", False)
+    (row,) = judge(fits(4, 1, 2, 3, -1).assign(gain_low=np.nan, gain_high=np.nan)).itertuples()
+    assert (row.best, row.is_certain) == ("stringency", False)
+    (row,) = judge(models.assign(left_out_error=np.nan)).itertuples()
+    assert (row.model, row.best, row.is_certain) == (None, None, False)
 
 
 def test_the_best_lag_says_whether_it_is_at_the_end():

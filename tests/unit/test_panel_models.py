@@ -7,13 +7,16 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from pipeline.kernels.cluster_errors import cluster_errors
+from pipeline.kernels.keyed_random import keyed_uniform
 from pipeline.npi_drivers import NpiParams
 from pipeline.npi_panel import MODELS, design, panels
-from pipeline.panel_models import compare_models, fit_response, random_effects
+from pipeline.npi_verdicts import judge_models
+from pipeline.panel_models import _of_models, compare_models, fit_response, random_effects
 from tests.naive_npi import naive_design, naive_fixed, naive_left_out_error, naive_weeks
 from tests.npi_rows import make_changes, random_drivers
 from tests.stay_rows import through_contract
 
+STATES = [f"{state:02d}" for state in range(1, 9)]
 REGIONS = [f"{state:02d}{county}" for state in range(1, 6) for county in range(2)]
 
 
@@ -125,15 +128,118 @@ def test_left_out_errors_equal_the_twin():
     known = fits.drop(index="nothing")["left_out_error"]
     assert fits["is_chosen"].sum() == 1 and fits.loc[known.idxmin(), "is_chosen"]
     assert fits["gain"].to_numpy() == pytest.approx(fits.loc["stringency", "left_out_error"] - fits["left_out_error"])
-    assert (fits["gain_low"] <= fits["gain"]).all() and (fits["gain"] <= fits["gain_high"]).all()
+    assert fits[["gain_low", "gain_high"]].isna().all(axis=None)  # of five clusters
 
 
 def test_left_out_errors_with_effects_of_periods_equal_the_twin():
     changes, drivers = make_panel(6)
+    for rows in (changes, changes.drop(index=range(5, 30)).reset_index(drop=True)):
+        fits, _ = fit(rows, drivers, effects="region_and_period")
+        weeks = naive_weeks(rows, drivers, MODELS["exposure"], 3)
+        for model in ("nothing", "severity", "exposure"):
+            twin = naive_left_out_error(weeks, model, "region_and_period")
+            assert fits.loc[model, "left_out_error"] == pytest.approx(twin), model
+
+
+def test_with_effects_of_periods_nothing_is_the_mean_of_the_others_in_the_period():
+    changes, drivers = make_panel(2, regions=STATES)
     fits, _ = fit(changes, drivers, effects="region_and_period")
-    weeks = naive_weeks(changes, drivers, MODELS["exposure"], 3)
-    twin = naive_left_out_error(weeks, "exposure", "region_and_period")
-    assert fits.loc["exposure", "left_out_error"] == pytest.approx(twin)
+    by_week = naive_weeks(changes, drivers, [], 3).pivot(index="week", columns="region", values="log_change")
+    errors = [by_week[state] - by_week.drop(columns=state).mean(axis=1) for state in by_week]
+    assert fits.loc["nothing", "left_out_error"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+    # What all regions have in common is no reason for stringency: nothing has it too.
+    shocks = np.random.default_rng(0).normal(0, 1, 10).repeat(7)
+    shaken, _ = fit(changes.assign(log_change=changes["log_change"] + np.tile(shocks, 8)), drivers,
+                    effects="region_and_period")  # fmt: skip
+    assert shaken["left_out_error"].to_numpy() == pytest.approx(fits["left_out_error"].to_numpy())
+
+
+def alone(changes, region="01", n_days=35):
+    """Changes of which a region has the last days to itself, and the others the days before."""
+    is_late = changes["date"] >= changes["date"].min() + pd.Timedelta(days=70 - n_days)
+    return changes[is_late == (changes["region_geoid"] == region)].reset_index(drop=True)
+
+
+def test_periods_that_only_one_region_has_are_not_foretold_and_spoil_no_other():
+    changes, drivers = make_panel(regions=STATES, noise=0.02)
+    params = {"effects": "region_and_period", "model": "forgetting"}
+    fits, response = fit(alone(changes), drivers, **params)
+    rest = alone(changes)
+    rest = rest[rest["region_geoid"] != "01"].reset_index(drop=True)
+    without, beside = fit(rest, drivers, **params)
+    assert (fits["n_left_out"] == 7).all() and (fits["n_regions"] == 8).all()
+    assert fits["left_out_error"].to_numpy() == pytest.approx(without["left_out_error"].to_numpy())
+    # Its own periods tell nothing of the terms.
+    for estimator, near in (("fixed", 1e-9), ("mixed", 0.02)):
+        found, same = (terms_of(rows, estimator)["log_effect"] for rows in (response, beside))
+        assert found.to_numpy() == pytest.approx(same.to_numpy(), abs=near)
+
+
+def test_regions_that_others_no_longer_link_are_foretold_as_the_twin_does():
+    """Left out, the one region that has all weeks leaves two islands, of which neither tells the other's level."""
+    changes, drivers = make_panel(1, regions=STATES)
+    is_early, island = changes["date"] < changes["date"].min() + pd.Timedelta(days=35), changes["region_geoid"]
+    rows = changes[(island == "01") | (is_early == (island > "04"))].reset_index(drop=True)
+    fits, _ = fit(rows, drivers, effects="region_and_period")
+    weeks = naive_weeks(rows, drivers, MODELS["weeks"], 3)
+    for model in ("nothing", "stringency", "weeks"):
+        twin = naive_left_out_error(weeks, model, "region_and_period")
+        assert fits.loc[model, "left_out_error"] == pytest.approx(twin), model
+
+
+def test_without_two_regions_in_a_period_there_is_nothing_to_explain():
+    changes, drivers = make_panel(regions=STATES[:4])
+    week = (changes["date"] - changes["date"].min()).dt.days // 7
+    apart = changes[week % 4 == changes["region_geoid"].astype(int) - 1].reset_index(drop=True)
+    fits, response = fit(apart, drivers, effects="region_and_period")
+    assert fits[["r2", "left_out_error", "gain"]].isna().all(axis=None) and (fits["n_left_out"] == 0).all()
+    assert response.empty
+
+
+# --- The gain's interval --------------------------------------------------------------------------
+
+
+def test_of_enough_parts_gains_have_intervals_that_widen_with_the_number_of_candidates():
+    changes, drivers = make_panel(regions=STATES)
+    fits, _ = fit(changes, drivers)
+    assert (fits["gain_low"] <= fits["gain"]).all() and (fits["gain"] <= fits["gain_high"]).all()
+    few, _ = fit(changes, drivers, adaptations=())
+    assert (
+        few.loc["nothing"].equals(fits.loc["nothing"]) and few.loc["severity", "gain"] == fits.loc["severity", "gain"]
+    )
+    assert few.loc["severity", "gain_low"] > fits.loc["severity", "gain_low"]
+    fewer, _ = fit(changes, drivers, min_interval_parts=9)
+    assert fewer[["gain_low", "gain_high"]].isna().all(axis=None) and fewer["gain"].notna().all()
+
+
+def test_intervals_are_quantiles_of_sums_over_drawn_parts():
+    changes, drivers = make_panel(regions=STATES)
+    params = NpiParams(measures=(), adaptations=(), n_replicates=100)
+    fits = compare_models(changes, drivers, params, 5).set_index("model")
+    (_, panel) = next(panels(changes, drivers, params))
+    _, squares, parts = _of_models(panel, params)
+    drawn = (keyed_uniform(np.arange(8)[:, None], "npi_fits", 5, np.arange(100)) * 8).astype(int)
+    gains = [
+        np.sqrt(np.mean([squares["stringency"][parts == k] for k in row]))
+        - np.sqrt(np.mean([squares["severity"][parts == k] for k in row]))
+        for row in drawn.T
+    ]
+    assert fits.loc["severity", ["gain_low", "gain_high"]].tolist() == pytest.approx(np.quantile(gains, [0.025, 0.975]))
+
+
+@pytest.mark.parametrize("effects", ["region", "region_and_period"])
+def test_where_nothing_matters_hardly_any_driver_is_certain(effects):
+    """Of 30 panels of eight states that answer to nothing; with weeks in common where these are taken out."""
+    params = NpiParams(measures=(), effects=effects, n_replicates=200)
+    found = []
+    for seed in range(30):
+        chance = np.random.default_rng(seed)
+        drivers = random_drivers(chance, STATES, 70)
+        common = chance.normal(0, 0.15, 10).repeat(7) * (effects != "region")
+        noise = chance.normal(0, 0.1, (8, 10)).repeat(7, axis=1)
+        changes = make_changes(drivers, (noise + common).ravel())
+        found.append(judge_models(compare_models(changes, drivers, params, seed)))
+    assert sum(one.is_certain and one.model != "nothing" for one in found) <= 3
 
 
 def test_of_two_clusters_regions_are_left_out_and_of_two_regions_nothing():
@@ -175,6 +281,17 @@ def test_a_difference_is_the_groups_coefficients_less_those_of_everybody_else():
     found = response[response["estimator"] == "difference"].set_index("term")["log_effect"]
     assert found[["stringency", "severity", "adaptation"]].tolist() == pytest.approx([-0.2, 0.05, 0.1])
     assert set(response.loc[response["estimator"] == "difference", "group"]) == {"low"}
+
+
+def test_a_difference_counts_the_devices_of_the_regions_that_it_is_of():
+    changes, drivers = make_panel()
+    low = changes.assign(axis="income", group="low", log_change_others=changes["log_change"] * 0.9)
+    low["n_devices"] = 10 + low["region_geoid"].str[:2].astype(int)
+    low.loc[low["region_geoid"] > "03", "log_change_others"] = np.nan
+    _, response = fit(low, drivers, model="severity")
+    found = response.drop_duplicates("estimator").set_index("estimator")
+    assert found.loc["fixed", ["n_regions", "n_devices"]].tolist() == [10, 2 * (11 + 12 + 13 + 14 + 15)]
+    assert found.loc["difference", ["n_regions", "n_devices"]].tolist() == [4, 2 * (11 + 12)]
 
 
 def test_states_are_left_out_where_counties_are_inside():
