@@ -92,7 +92,8 @@ CONTACTS = Table(
     key=("device_id", "date", "place_kind"),
     shard=Shard.BUCKET,
     notes="No table holds pairs. Somebody met at two places on one day counts at each. A person counts as observed "
-    "only while the device reports: contacts with people without a device, or whose device was silent, are missing.",
+    "only while the device reports: contacts with people without a device, or whose device was silent, are missing, "
+    "so that fewer devices meet fewer (region_day corrects for it). In the first days nobody was met before.",
 )
 
 ROUTINES = Table(
@@ -163,7 +164,8 @@ REGION_DAY = Table(
     key=("region_geoid", "axis", "group", "date", "measure"),
     shard=Shard.STUDY,
     notes="Additive: rows of regions that do not overlap, or of days, may be summed, n_devices and total alike. "
-    "Groups of one axis may overlap or leave areas out.",
+    "Groups of one axis may overlap or leave areas out. Contacts are told as if on each day as many devices had "
+    "reported as on the study's median day.",
 )
 
 REGION_CHANGES = Table(

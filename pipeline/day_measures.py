@@ -21,6 +21,14 @@ ROUTINES = ("n_routines", "routine_share", "routine_length", "entropy_rate_bits"
 UNKNOWN_OF_SOME = {"gyration_m", *ROUTINES}
 """Measures that not every observed device has; of all others a device without a row has a 0."""
 
+OF_OTHERS = ("contacts", "repeated_contacts", "contact_minutes", "contacts_weighted")
+"""Measures that count other devices, of which there are fewer on a day on which fewer report."""
+
+
+def is_of_others(measure: str) -> bool:
+    """Return whether a measure, of any kind of place, counts other devices."""
+    return measure.split(":")[0] in OF_OTHERS
+
 
 def unit_of(measure: str) -> float:
     """Return how many units of a measure its sums count as one."""

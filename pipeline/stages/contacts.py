@@ -152,8 +152,9 @@ def _with_homes(pieces: pd.DataFrame, places: pd.DataFrame, home_work: pd.DataFr
 def _worth(device: pd.Series, home_work: pd.DataFrame, tracts: pd.DataFrame, panel_weights: pd.DataFrame) -> np.ndarray:
     """Return how many residents each device stands for, in fixed point; `UNKNOWN` where no population is known.
 
-    Residents of all areas by devices with a home in one, times the weight of the home area (`panel_weights`); a device
-    without such a home has the mean weight, 1.
+    Residents of all areas by devices with a home in one, times the weight of the home area (`panel_weights`): these
+    stand for all residents, as if homes were found of devices drawn at random. A device without such a home, a visitor
+    perhaps, stands for nobody.
     """
     population = tracts["population"].astype(float).sum()
     n_devices = panel_weights["n_devices"].sum()
@@ -162,7 +163,7 @@ def _worth(device: pd.Series, home_work: pd.DataFrame, tracts: pd.DataFrame, pan
     is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
     area = home_work[is_home].set_index("device_id")["tract_geoid"]
     weight = device.map(area).map(panel_weights.set_index("home_tract_geoid")["area_weight"]).astype(float)
-    return to_fixed(weight.fillna(1.0).to_numpy() * (population / n_devices))
+    return to_fixed(weight.fillna(0.0).to_numpy() * (population / n_devices))
 
 
 def _by_cell(pieces: pd.DataFrame, contact_m: float) -> pd.DataFrame:

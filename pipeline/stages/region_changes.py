@@ -31,8 +31,8 @@ class RegionChangeParams(Params):
     """Days of the baseline, each with enough devices, that a weekday needs (ours)."""
 
     max_zero_share: float = Field(default=0.05, ge=0, le=1)
-    """Share of a series' days with a baseline on which it, or the baseline, may be 0. Beyond it there are no changes: 0
-    has no logarithm, and of the days left those are missing on which people answered most (ours)."""
+    """Share of a series' published days with a baseline on which it, or the baseline, may be 0. Beyond it there are no
+    changes: 0 has no logarithm, and of the days left those are missing on which people answered most (ours)."""
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> "RegionChangeParams":
@@ -59,35 +59,38 @@ def region_changes(region_day: pd.DataFrame, study: Study, params: RegionChangeP
     """Return the mean over devices by region, group, day and measure beside its baseline, and the log of their ratio.
 
     The baseline is the median of the means of the same weekday, of days that are published. Everybody else's change,
-    of a group, is made in the same way of the sums of all less those of the group.
+    of a group, is made in the same way of the sums of all less those of the group, of days on which the group is
+    published.
 
-    No difference of rows tells of 1 to `min_devices` - 1 devices (`pipeline.small_differences`): such rows are left
-    out. Rows of fewer devices are left to the store, which counts them.
+    Rows whose differences to a few others would tell of 1 to `min_devices` - 1 devices are left out; which differences
+    are looked at says `pipeline.small_differences`. Devices that count with a 0 count. Rows of fewer devices are left
+    to the store, which counts them.
     """
     rows = without_small_differences(region_day, MIN_DEVICES)
     everybody = rows.loc[rows["axis"] == EVERYBODY, ["region_geoid", "date", "measure", "n_devices", "total"]]
     both = rows.merge(everybody, on=["region_geoid", "date", "measure"], how="left", suffixes=("", "_all"))
-    first, last = params.baseline(study)
-    is_before = both["date"].between(pd.Timestamp(first), pd.Timestamp(last))
     found = both[["region_geoid", "axis", "group", "date", "measure", "n_devices"]].copy()
-    found["mean"] = both["total"] / both["n_devices"]
-    found["baseline"], found["log_change"] = _change(both, both["n_devices"], both["total"], is_before, params)
-    n_others = (both["n_devices_all"] - both["n_devices"]).fillna(0).astype(np.int64)
-    total_others = both["total_all"] - both["total"]
-    is_zero = ((found["mean"] == 0) | (found["baseline"] == 0)).where(found["baseline"].notna())
-    share = is_zero.astype(float).groupby([found[name] for name in SERIES], sort=False).transform("mean")
-    found["log_change"] = found["log_change"].where(~(share > params.max_zero_share))
-    found["log_change_others"] = _change(both, n_others, total_others, is_before, params)[1]
+    mean = both["total"] / both["n_devices"]
+    is_shown = both["n_devices"] >= MIN_DEVICES
+    n_others = both["n_devices_all"] - both["n_devices"]
+    mean_others = (both["total_all"] - both["total"]) / n_others
+    baseline, log_change = _change(both, mean.where(is_shown), params.baseline(study), params)
+    # Others of days on which the group is not shown would tell of it.
+    others = _change(both, mean_others.where(is_shown & (n_others >= MIN_DEVICES)), params.baseline(study), params)[1]
+    found = found.assign(mean=mean, baseline=baseline, log_change=log_change, log_change_others=others)
     return found.sort_values(list(REGION_CHANGES.key), ignore_index=True)[REGION_CHANGES.names]
 
 
 def _change(
-    rows: pd.DataFrame, n_devices: pd.Series, total: pd.Series, is_before: pd.Series, params: RegionChangeParams
+    rows: pd.DataFrame, mean: pd.Series, baseline_span: tuple[date, date], params: RegionChangeParams
 ) -> tuple[pd.Series, pd.Series]:
-    """Return baseline and log change of sums by row, NaN where there is none; few devices have neither."""
-    mean = (total / n_devices).where(n_devices >= MIN_DEVICES)
-    keys = [rows[name] for name in SERIES] + [rows["date"].dt.day_of_week.rename("weekday")]
-    by_weekday = mean.where(is_before).groupby(keys, sort=False)
+    """Return baseline and log change of means by row, NaN where there is none; of series that are often 0 no change."""
+    is_before = rows["date"].between(*(pd.Timestamp(day) for day in baseline_span))
+    series = [rows[name] for name in SERIES]
+    weekdays = [*series, rows["date"].dt.day_of_week.rename("weekday")]
+    by_weekday = mean.where(is_before).groupby(weekdays, sort=False)
     baseline = by_weekday.transform("median").where(by_weekday.transform("count") >= params.min_baseline_days)
-    is_known = (mean > 0) & (baseline > 0)
+    is_zero = ((mean == 0) | (baseline == 0)).where(mean.notna() & baseline.notna())
+    is_often_zero = is_zero.astype(float).groupby(series, sort=False).transform("mean") > params.max_zero_share
+    is_known = (mean > 0) & (baseline > 0) & ~is_often_zero
     return baseline, np.log(mean.where(is_known) / baseline.where(is_known))

@@ -17,15 +17,19 @@ from data_contracts import (
     ROUTINES,
     VENUES,
 )
-from pipeline.day_measures import UNKNOWN_OF_SOME, day_values, is_of_category, unit_of
+from pipeline.day_measures import UNKNOWN_OF_SOME, day_values, is_of_category, is_of_others, unit_of
 from pipeline.params import Params
 from pipeline.shares import high_areas
 from pipeline.stage import stage
+from pipeline.study import Study
 from pipeline.sums import from_fixed, group_sums, to_fixed
+from pipeline.windows import WEEK_DAYS
 
 EVERYBODY = "all"
 OBSERVED = "visits"
 """A measure that every observed device has."""
+REPORTING = "reporting"
+"""Not a measure: the devices of a bucket with any ping on a day, which others can meet."""
 KEY = list(REGION_DAY.key)
 PLACE = [name for name in KEY if name != "measure"]
 PLACE_DAY = ["region_geoid", "date"]
@@ -49,15 +53,19 @@ class RegionDayParams(Params):
 
 
 def _finish(
-    parts: pd.DataFrame, demographics: pd.DataFrame, panel_weights: pd.DataFrame, params: RegionDayParams
+    parts: pd.DataFrame, demographics: pd.DataFrame, panel_weights: pd.DataFrame, study: Study, params: RegionDayParams
 ) -> pd.DataFrame:
     """Return the sums of all buckets.
 
     What nobody of a bucket did has no rows there, and the devices of the bucket count all the same.
     """
-    sums = _with_zeros(group_sums(parts, KEY, SUMS))
+    sums = group_sums(parts, KEY, SUMS)
+    is_measure = sums["measure"] != REPORTING
+    n_others = sums[~is_measure].set_index("date")["n_devices"] - 1
+    sums = _with_zeros(sums[is_measure])
     total = from_fixed(sums["fixed"].to_numpy(np.int64)) * sums["measure"].map(unit_of).to_numpy(np.float64)
-    return sums.assign(total=total)[REGION_DAY.names]
+    as_usual = sums["date"].map(n_others.median() / n_others.clip(lower=1)).where(sums["measure"].map(is_of_others), 1)
+    return sums.assign(total=total * as_usual.to_numpy(np.float64))[REGION_DAY.names]
 
 
 def _with_zeros(sums: pd.DataFrame) -> pd.DataFrame:
@@ -76,6 +84,7 @@ def _with_zeros(sums: pd.DataFrame) -> pd.DataFrame:
     reads=(DEVICE_DAYS, VENUES, CONTACTS, ROUTINES, HOME_WORK, DEMOGRAPHICS, PANEL_WEIGHTS),
     writes=REGION_DAY,
     params=RegionDayParams,
+    needs=("study",),
     finish=_finish,
 )
 def region_day(
@@ -86,6 +95,7 @@ def region_day(
     home_work: pd.DataFrame,
     demographics: pd.DataFrame,
     panel_weights: pd.DataFrame,
+    study: Study,
     params: RegionDayParams,
 ) -> pd.DataFrame:
     """Return the sums of a bucket by region, group, day and measure, in fixed point: a part of the table.
@@ -94,12 +104,16 @@ def region_day(
     how many report (`day_measures.day_values`). A device is of the region and the groups of its baseline home's area;
     one without, and every device of a study without baseline or areas, is in the region "all" alone. Categories of
     venues are told apart for everybody, not for groups.
+
+    Contacts are told as if on each day as many devices had reported as on the study's median day: half the phones meet
+    half the phones. That phones are lost everywhere alike, and not those of people who meet many, is assumed. Routines
+    are those of weeks wholly inside the study; shorter ones are less predictable for being short.
     """
     days = _observed(device_days, params)
     known = bool(panel_weights["area_weight"].notna().any())
-    by_area = _by_area(days, home_work, day_values(days, venues, contacts, routines, known))
+    by_area = _by_area(days, home_work, day_values(days, venues, contacts, _whole_weeks(routines, study), known))
     groups = high_areas(demographics, panel_weights, params.top_share)
-    found = [_by_region(by_area, params.region_digits)]
+    found = [_reporting(device_days), _by_region(by_area, params.region_digits)]
     told = [name for name in by_area.measures if not is_of_category(name)]
     for (axis, group), rows in groups.groupby(["axis", "group"], sort=True):
         inside = by_area._replace(keys=by_area.keys[by_area.keys["area"].isin(rows["area"])])
@@ -111,6 +125,23 @@ def _observed(device_days: pd.DataFrame, params: RegionDayParams) -> pd.DataFram
     days = device_days[device_days["hours_observed"] >= params.min_hours_observed]
     n_days = days.groupby("device_id")["date"].transform("size")
     return days[n_days >= params.min_days].reset_index(drop=True)
+
+
+def _reporting(device_days: pd.DataFrame) -> pd.DataFrame:
+    """Return how many devices have any ping by day, in rows like those of sums."""
+    dates = device_days.loc[device_days["hours_observed"] > 0, "date"]
+    n_devices = dates.groupby(dates).size()
+    everybody = dict.fromkeys(("region_geoid", "axis", "group"), EVERYBODY)
+    rows = pd.DataFrame({**everybody, "date": n_devices.index, "measure": REPORTING, "n_devices": n_devices.to_numpy()})
+    return rows.assign(fixed=0).astype(
+        {**dict.fromkeys((*everybody, "measure"), "str"), "date": "datetime64[ms]", "n_devices": "int64"}
+    )
+
+
+def _whole_weeks(routines: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return the routines of weeks that begin and end inside the study."""
+    first, last = pd.Timestamp(study.start), pd.Timestamp(study.end) - pd.Timedelta(days=WEEK_DAYS - 1)
+    return routines[routines["window_started"].between(first, last)]
 
 
 class _Sums(NamedTuple):

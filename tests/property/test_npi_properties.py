@@ -1,5 +1,7 @@
 """What must hold of the study of policies whatever the panel."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,29 +97,65 @@ def test_events_equal_the_twin(seed, n_states, n_counties):
 
 
 @given(seeds, st.integers(1, 4), st.floats(0.02, 0.98))
-@settings(max_examples=60, deadline=None)
-def test_no_published_difference_of_a_group_or_a_region_tells_of_few(seed, n_regions, share):
-    """Of true sets of devices: everybody, one group and a second inside or outside it, everywhere and regions."""
-    chance = np.random.default_rng(seed)
-    rows, members = [], {}
-    for region in [*range(n_regions), None]:
-        for device in range(chance.integers(1, 60)):
-            is_low = chance.random() < share
-            is_poor = is_low and chance.random() < 0.9
-            for group, is_in in (("all", True), ("low", is_low), ("poor", is_poor)):
-                for place in ["all"] if region is None else ["all", f"{region:02d}"]:
-                    if is_in:
-                        members.setdefault((place, group), set()).add((region, device))
-    for (place, group), devices in members.items():
-        rows.append((place, group, pd.Timestamp("2020-01-06"), "visits", len(devices), len(devices)))
+@settings(max_examples=100, deadline=None)
+def test_no_published_differences_tell_of_few(seed, n_regions, share):
+    """Of true sets of devices: everybody, groups inside, outside and across each other, everywhere and regions."""
+    members = random_members(np.random.default_rng(seed), n_regions, share)
+    rows = [
+        (place, group, pd.Timestamp("2020-01-06"), "visits", len(devices), len(devices))
+        for (place, group), devices in members.items()
+    ]
     found = without_small_differences(make_sums(rows), 10)
     found = found[found["n_devices"] >= 10]
     published = {key: members[key] for key in zip(found["region_geoid"], found["group"], strict=True)}
-    for (place, group), devices in published.items():
-        for other in {"all", "low"} - {group}:
-            if (place, other) in published and devices < published[place, other]:
-                assert len(published[place, other] - devices) >= 10
-        if place == "all":
-            inside = [d for (p, g), d in published.items() if g == group and p != "all"]
-            left = devices - set().union(*inside) if inside else devices
-            assert not left or len(left) >= 10
+    groups = sorted({group for _, group in members})
+    for place in {place for place, _ in members}:
+        of_place = {group: published[place, group] for group in groups if (place, group) in published}
+        for whole, parts in itertools.product(of_place, parts_of(of_place)):
+            if whole not in parts and (len(parts) < 3 or whole == "all"):
+                assert not is_told(of_place[whole], [of_place[part] for part in parts]), (place, whole, parts)
+    # What regions that are not shown have of each group, and of them each other group where it is shown.
+    for group in groups:
+        if ("all", group) not in published:
+            continue
+        shown = [place for place, g in published if g == group and place != "all"]
+        rest = published["all", group] - set().union(*(published[place, group] for place in shown))
+        assert not rest or len(rest) >= 10
+        hidden = {place for place, g in members if g == group and place != "all"} - set(shown)
+        for other in set(groups) - {group}:
+            if all((place, other) in published for place in hidden):
+                beside = set().union(*(published[place, other] for place in hidden))
+                assert not is_told(beside, [rest]) and not is_told(rest, [beside]), (group, other)
+            if ("all", other) in published:
+                its = [devices for (place, g), devices in published.items() if g == other and place != "all"]
+                its_rest = published["all", other] - set().union(*its)
+                assert not is_told(its_rest, [rest]) and not is_told(rest, [its_rest]), (group, other)
+
+
+def random_members(chance, n_regions, share):
+    """Return the devices of each place and group; those of no region, None, are everywhere in no group."""
+    members = {}
+    for region in [*range(n_regions), None]:
+        inside, also = chance.uniform(0.7, 1, 2)
+        for device in range(chance.integers(1, 80)):
+            kind = chance.random()
+            is_in = {"all": True, "low": kind < share, "high": kind > share + 0.3 * chance.random()}
+            is_in["poor"] = kind < share * inside
+            is_in["old"] = is_in["low"] and chance.random() < also
+            for group in is_in:
+                for place in ("all",) if region is None else ("all", f"{region:02d}"):
+                    if is_in[group] and (region is not None or group == "all"):
+                        members.setdefault((place, group), set()).add((region, device))
+    return members
+
+
+def parts_of(groups):
+    """Return one to three groups at once."""
+    return [parts for k in (1, 2, 3) for parts in itertools.combinations(sorted(set(groups) - {"all"}), k)]
+
+
+def is_told(whole, parts):
+    """Return whether parts, which lie apart inside a whole, leave fewer than ten devices of it, but some."""
+    union = set().union(*parts)
+    are_apart = len(union) == sum(map(len, parts))
+    return are_apart and union < whole and len(whole - union) < 10

@@ -91,7 +91,7 @@ def test_days_are_those_of_each_device_and_a_change_of_clocks_loses_no_time():
 
 
 def test_people_weighted_are_residents_for_each_device_of_their_home_area():
-    """1,000 residents for 4 devices, 250 each; an area of weight 0.4 counts 100, one of 2 counts 500, none 250."""
+    """1,000 residents for 4 devices, 250 each; an area of weight 0.4 counts 100, one of 2 counts 500, none nobody."""
     tracts = pd.DataFrame({"tract_geoid": ["1", "2", "3"], "population": [100.0, 600.0, 300.0], "geometry": b""})
     weights = pd.DataFrame({"home_tract_geoid": ["1", "2"], "n_devices": [2, 2], "area_weight": [0.4, 2.0]})
     areas = {1: "1", 2: "2", 3: "2"}
@@ -99,7 +99,7 @@ def test_people_weighted_are_residents_for_each_device_of_their_home_area():
     visits = visits_of([visit(d, 0, 9, 2, *at(0)) for d in (1, 2, 3, 4)])
     table = contacts_of(visits, homes, tracts, weights)
     assert table["n_people"].tolist() == [3, 3, 3, 3]
-    assert table["people_weighted"].tolist() == [500 + 500 + 250, 100 + 500 + 250, 100 + 500 + 250, 100 + 500 + 500]
+    assert table["people_weighted"].tolist() == [500 + 500, 100 + 500, 100 + 500, 100 + 500 + 500]
     assert contacts_of(visits, homes)["people_weighted"].isna().all()
     unknown = tracts.assign(population=np.nan)
     assert contacts_of(visits, homes, unknown, weights)["people_weighted"].isna().all()

@@ -81,6 +81,30 @@ def test_everybody_else_is_all_less_the_group():
     assert changes(rows).loc["01", "all"]["log_change_others"].isna().all()
 
 
+def test_everybody_else_is_not_known_on_days_on_which_the_group_is_not_shown():
+    # On the second Monday the group has 9 devices: with it the others' baseline would tell its sum.
+    days = [(MONDAYS[k], *devices) for k, devices in ((0, (30, 60)), (1, (9, 123)), (2, (30, 60)), (5, (30, 60)))]
+    rows = [("01", "all", day, "visits", 100, 400) for day, *_ in days]
+    rows += [("01", "low", *of_day[:1], "visits", *of_day[1:]) for of_day in days]
+    found = changes(rows).loc["01", "income", "low", MONDAYS[5], "visits"]
+    assert found["log_change_others"] == pytest.approx(np.log((340 / 70) / (340 / 70)))
+    assert changes(rows[1:2] + rows[3:4] + rows[4:])["log_change_others"].isna().all()
+
+
+def test_zeros_count_on_published_days_of_the_group_and_of_everybody_else_alike():
+    # Two days of 9 devices without a visit are nobody's business.
+    visits = [(20, 40)] * 6 + [(9, 0)] * 2 + [(20, 40)] * 4
+    rows = [("01", "all", day, "visits", *of_day) for day, of_day in zip(MONDAYS, visits, strict=True)]
+    assert changes(rows)["log_change"].notna().sum() == 10
+    # Everybody else has none on 4 of 12 days, the group on no day.
+    rows = []
+    for k, day in enumerate(MONDAYS):
+        rows += [("01", "all", day, "visits", 80, 60 + 100 * (k % 3 > 0)), ("01", "low", day, "visits", 30, 60)]
+    found = changes(rows, max_zero_share=0.3).loc["01", "income"]
+    assert found["log_change"].notna().all() and found["log_change_others"].isna().all()
+    assert changes(rows, max_zero_share=0.34).loc["01", "income"]["log_change_others"].notna().sum() == 8
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -144,6 +168,32 @@ def test_a_group_left_out_of_a_region_is_not_told_by_everywhere():
     rows = [("all", "all", 155, 400), ("01", "all", 100, 250), ("02", "all", 55, 150)]
     rows += [("all", "low", 90, 240), ("01", "low", 40, 100), ("02", "low", 50, 140)]
     assert shown(rows) == {("all", "all"), ("01", "all"), ("02", "all"), ("01", "low")}
+
+
+def test_groups_that_leave_a_few_out_together_are_not_all_shown():
+    thirds = [("01", "g1", 20, 330), ("01", "g2", 21, 320), ("01", "g3", 22, 310)]
+    assert shown([("01", "all", 67, 1000), *thirds]) == {("01", "all"), ("01", "g2"), ("01", "g3")}
+    assert shown([("01", "all", 75, 1000), *thirds]) == {("01", "all"), ("01", "g1"), ("01", "g2"), ("01", "g3")}
+    # Two that fill a third but for 4 devices.
+    halves = [("01", "g1", 20, 320), ("01", "g2", 21, 310), ("01", "g3", 45, 690)]
+    assert shown([("01", "all", 200, 1000), *halves]) == {("01", "all"), ("01", "g2"), ("01", "g3")}
+
+
+def test_a_group_left_out_beside_another_is_not_told_by_everywhere():
+    # poor of 02 is left out: 50 - 47 = 3 of low. Everywhere less 01 would be it.
+    rows = [("all", "all", 400, 800), ("01", "all", 200, 400), ("02", "all", 200, 400)]
+    rows += [("all", "low", 110, 220), ("01", "low", 60, 120), ("02", "low", 50, 100)]
+    rows += [("all", "poor", 87, 174), ("01", "poor", 40, 80), ("02", "poor", 47, 94)]
+    assert shown(rows) == {(r, "all") for r in ("all", "01", "02")} | {("all", "low"), ("01", "low"), ("02", "low")} | {
+        ("01", "poor")
+    }
+
+
+def test_of_a_region_whose_everybody_is_left_out_no_group_is_shown():
+    # 3 devices of no region: 02 is hidden with them, and low of it would tell of 5 of the 20.
+    rows = [("all", "all", 80, 240), ("01", "all", 60, 180), ("02", "all", 17, 51)]
+    rows += [("all", "low", 45, 135), ("01", "low", 30, 90), ("02", "low", 15, 45)]
+    assert shown(rows) == {("all", "all"), ("01", "all"), ("01", "low")}
 
 
 def test_nothing_has_no_changes():

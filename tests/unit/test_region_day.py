@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.day_measures import is_of_category, unit_of
 from pipeline.stages.region_day import RegionDayParams, _finish, region_day
+from pipeline.study import Study
 from tests.day_rows import as_date, day_of
 from tests.employment_rows import home_work_row
 from tests.naive_days import naive_region_day
@@ -17,6 +18,8 @@ from tests.stay_rows import empty, through_contract
 
 AREAS = ["01001000100", "01001000200", "01003000100"]
 PARAMS = RegionDayParams(min_days=1, top_share=0.5)
+STUDY = Study(name="days", start="2020-01-06", end="2020-01-18", zone="UTC", sources=())
+"""A whole week from Monday and one that lacks its Sunday."""
 DEMOGRAPHICS = pd.DataFrame(
     {
         "tract_geoid": np.repeat(AREAS, 2),
@@ -80,7 +83,7 @@ def make_homes(homes):
 
 def table_of(days, venues=(), contacts=(), homes=None, routines=None, n_buckets=1, params=PARAMS, weights=WEIGHTS):
     """REGION_DAY as {(region, axis, group, date, measure): (devices, total)}."""
-    whole = DEMOGRAPHICS, weights
+    whole = DEMOGRAPHICS, weights, STUDY
     frames = (
         make_days(days),
         make_venues(list(venues)),
@@ -156,18 +159,36 @@ def test_contacts_by_kind_and_weighted_where_the_population_is_known():
 def test_routines_of_a_week_count_on_its_days():
     routines = pd.DataFrame(
         {
-            "device_id": [1, 1],
-            "window": ["study", "week"],
-            "window_started": pd.Series([day_of(0), day_of(0)], dtype="datetime64[ms]"),
-            "n_visits": 9, "n_locations": 3, "n_routines": [8, 2], "routine_share": 0.5,
+            "device_id": [1, 1, 1],
+            "window": ["study", "week", "week"],
+            "window_started": pd.Series([day_of(0), day_of(0), day_of(7)], dtype="datetime64[ms]"),
+            "n_visits": 9, "n_locations": 3, "n_routines": [8, 2, 3], "routine_share": 0.5,
             "routine_length": np.nan, "entropy_rate_bits": 1.5, "predictability": 0.75,
         }
     )  # fmt: skip
     days = [(1, day, 10, 1, 1, 1, 1) for day in (0, 6, 7)]
     found = table_of(days, routines=routines)
     assert found["all", "all", "all", as_date(6), "n_routines"] == (1, 2.0)
+    # The week of day 7 is cut by the study's end.
     assert ("all", "all", "all", as_date(7), "n_routines") not in found
     assert ("all", "all", "all", as_date(0), "routine_length") not in found
+
+
+def test_whoever_meets_everybody_meets_as_many_when_half_of_them_report_no_more():
+    """Four phones in one office on days 0 to 2, two on day 3; one without enough hours to count can still be met."""
+    hours = {(4, day): 2 for day in range(3)}
+    days = [
+        (d, day, hours.get((d, day), 10), 1, 60, 0, 0) for day in range(4) for d in (1, 2, 3, 4) if day < 3 or d < 3
+    ]
+    n_others = {0: 3, 1: 3, 2: 3, 3: 1}
+    contacts = [(d, day, "work", n_others[day], 0.0, 0, 60.0, 5.0) for d, day, *_ in sorted(days)]
+    found = table_of(days, contacts=contacts, n_buckets=3)
+    assert [found["all", "all", "all", as_date(day), "contacts"] for day in range(4)] == [(3, 9.0)] * 3 + [(2, 6.0)]
+    assert found["all", "all", "all", as_date(3), "contacts:work"] == (2, 6.0)
+    assert found["all", "all", "all", as_date(3), "contact_minutes"] == (2, 360.0)
+    # Of those who live together it is not how many report that counts.
+    assert found["all", "all", "all", as_date(3), "household_minutes"] == pytest.approx((2, 10.0))
+    assert {key[4] for key in found}.isdisjoint({"reporting"})
 
 
 def test_units_of_sums_and_what_is_of_a_category():
