@@ -24,6 +24,15 @@ from pipeline.simulation.responses import simulate_response
 PRIVATE = "friend"
 """Category of errand places that are no places of interest: other people's homes."""
 MINUTE_S = 60.0
+DRIVER_PARAMS = (
+    "stringency_lag_days",
+    "severity_lag_days",
+    "severity",
+    "severity_scale",
+    "smoothing_days",
+    "half_life_days",
+)
+"""Parameters that say what the drivers are, of those of ``NpiParams``."""
 
 
 def simulate_pois(params: CityParams, ground: Ground | None = None) -> pd.DataFrame:
@@ -48,7 +57,7 @@ def true_coefficients(response: Response) -> dict[str, Any]:
     """Return what people answer with: log effects on visits to venues by term, in the units of ``npi_response``.
 
     Of all venues and of each category alike. Days at work answer with `work` times that; visits to work do so only
-    roughly, since who comes back from lunch visits work again.
+    roughly, since who comes back from lunch visits work again. With them the parameters of what people answer to.
     """
     return {
         "adaptation_term": response.term,
@@ -56,6 +65,7 @@ def true_coefficients(response: Response) -> dict[str, Any]:
         "severity_lag_days": response.severity_lag_days,
         "tilt": response.tilt,
         "work": response.work,
+        "driver_params": response.driver_params.model_dump(include=set(DRIVER_PARAMS)),
         "log_effects": {
             "stringency": response.stringency,
             "severity": response.severity,
