@@ -87,13 +87,25 @@ def _read(folder: Path, name: str) -> pd.DataFrame:
 
 
 def with_mean(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return changes with rows of everywhere: the mean over states, of which nothing says how many devices they are."""
+    """Return changes with rows of everywhere: the mean over states, of which nothing says how many devices they are.
+
+    NaN on days on which not all states are known that a series has at all: a state whose index is 0 has no logarithm,
+    and the mean of the others would be that of those who changed less.
+    """
     rows = changes[changes["region_geoid"] != EVERYWHERE].assign(n_devices=1)
-    keys = ["axis", "group", "date", "measure"]
-    mean = rows.groupby(keys, as_index=False).agg(
-        log_change=("log_change", "mean"), baseline=("baseline", "mean"), n_devices=("n_devices", "sum")
+    series = ["axis", "group", "measure"]
+    known = rows.dropna(subset="log_change")
+    n_all = known.groupby(series)["region_geoid"].nunique().rename("n_all")
+    mean = rows.groupby([*series, "date"], as_index=False).agg(
+        log_change=("log_change", "mean"),
+        baseline=("baseline", "mean"),
+        n_devices=("n_devices", "sum"),
+        n_known=("log_change", "count"),
     )
-    return pd.concat([rows, mean.assign(region_geoid=EVERYWHERE)], ignore_index=True)
+    mean = mean.join(n_all, on=series)
+    mean["log_change"] = mean["log_change"].where(mean["n_known"] == mean["n_all"])
+    mean = mean.drop(columns=["n_known", "n_all"]).assign(region_geoid=EVERYWHERE)
+    return pd.concat([rows, mean], ignore_index=True)
 
 
 def render_series(series: Series) -> str:

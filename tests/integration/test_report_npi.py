@@ -172,6 +172,23 @@ def test_the_mean_of_states_counts_each_alike():
     assert found["n_devices"].tolist() == [1, 1, 2]
 
 
+def test_the_mean_of_states_is_not_that_of_those_who_changed_less():
+    """Of a day that lacks a state, or a number of it, there is none; a state that a series never has does not count."""
+    days = pd.to_datetime(["2020-04-01", "2020-04-02", "2020-04-03"])
+    nan = float("nan")
+    values = {"04": [-0.2, -0.2, -0.2], "36": [-0.6, nan, -0.8], "40": [nan] * 3}
+    rows = pd.DataFrame(
+        [(state, day, one) for state, mine in values.items() for day, one in zip(days, mine, strict=True)],
+        columns=["region_geoid", "date", "log_change"],
+    ).assign(axis="all", group="all", measure="m50_index", n_devices=0, baseline=1.0)
+    lacks = (rows["region_geoid"] == "36") & (rows["date"] == days[2])
+    other = rows[~lacks].assign(measure="other")
+    found = with_mean(pd.concat([rows, other]))
+    mean = found[found["region_geoid"] == "all"].pivot(index="date", columns="measure", values="log_change")
+    assert mean["m50_index"].tolist() == pytest.approx([-0.4, nan, -0.5], nan_ok=True)
+    assert mean["other"].tolist() == pytest.approx([-0.4, nan, nan], nan_ok=True)
+
+
 def test_parameters_of_series_are_those_of_the_study():
     study = response_root.study_of(params={"npi_fits": {"severity": "cases"}, "npi_response": {"severity": "cases"}})
     assert params_of_series(study).severity == "cases"
