@@ -4,7 +4,9 @@
     python -m tests.benchmarks.bench_npi_recovery --seeds 100 --clusters 51 --counties 1
     python -m tests.benchmarks.bench_npi_recovery --seeds 100 --common-shock 0.05
     python -m tests.benchmarks.bench_npi_recovery --seeds 100 --adaptation weeks
+    python -m tests.benchmarks.bench_npi_recovery --seeds 20 --lag-days 7
     python -m tests.benchmarks.bench_npi_recovery --seeds 200 --events
+    python -m tests.benchmarks.bench_npi_recovery --seeds 100 --people 2000 --minutes 15
 
 Sums of devices by region and day (gamma and Poisson noise of people) go through region_changes, npi_fits and
 npi_response. States differ in when and how hard they act, in the waves of the epidemic and in shocks that last (an
@@ -12,15 +14,18 @@ autocorrelation of 0.8 by week), counties in shocks of their own. Printed for ea
 95 % interval holds the truth, the mean error, the spread of estimates beside the mean standard error, the mean width
 of the interval, and the coverage that other standard errors would have had; how often the true model was chosen, and
 the coverage when the model is the one chosen. Measures: visits answer as --truth says; distance_m not at all; contacts
-of a group answer more strongly than those of everybody else.
+of a group answer more strongly than those of everybody else. What people answer to are the terms of the slow twins of
+the tests, so that a date shifted or a lag with the wrong sign in the drivers is a coefficient missed.
 
 --common-shock moves all states alike, a standard deviation by week, which clusters by state do not know of.
 --events: staggered orders of which the effect grows, and a pre-trend test whose hypothesis is true.
+--people: true visits to venues by people of the simulated city of an epidemic, without pings; every seed is a city of
+its own, with policies, epidemics and people of its own. As above, for all venues and those of each category.
 """
 
 import argparse
 import time
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -31,9 +36,15 @@ from pipeline.npi_drivers import ADAPTATIONS, NpiParams, drivers_of
 from pipeline.npi_event_study import NpiEventParams, fit_events
 from pipeline.npi_panel import design, panels
 from pipeline.panel_models import compare_models, fit_response
+from pipeline.simulation import Response, npi_scenario, true_region_day
+from pipeline.simulation.areas import areas_of
+from pipeline.simulation.epidemic import simulate_epidemic
+from pipeline.simulation.policies import simulate_policies
+from pipeline.simulation.responses import simulate_response
 from pipeline.stages.region_changes import RegionChangeParams
 from pipeline.stages.region_changes import region_changes as CHANGES  # noqa: N812
 from pipeline.study import Study
+from tests.naive_npi import naive_terms
 
 START, N_DAYS = date(2020, 1, 6), 273
 DATES = pd.date_range(START, periods=N_DAYS, freq="D")
@@ -42,6 +53,8 @@ TRUE = {"stringency": -0.5, "severity": -0.10, "adaptation": 0.12}
 OF_GROUP = {"stringency": -0.8, "severity": -0.15, "adaptation": 0.20}
 WEEKDAY = np.array([1.0, 1.0, 1.02, 1.05, 1.15, 1.1, 0.85])
 VISITS_A_DAY = 4.0
+POPULATION = 400_000.0
+OF_VENUES = ("visits:venue", "visits:venue:*")
 WEEK_RHO = 0.8
 
 
@@ -54,8 +67,11 @@ def settle(rng, shape, spread, rho=WEEK_RHO):
     return np.repeat(shock, 7, axis=-1)
 
 
-def make_world(rng, n_states):
-    """Return (npi_policies, epidemic) of states: policies follow the first wave, and relax when the state likes."""
+def make_world(rng, n_states, lag_days=0):
+    """Return (npi_policies, epidemic) of states: policies follow the first wave, and relax when the state likes.
+
+    Policies begin `lag_days` before the study, with none.
+    """
     day = np.arange(N_DAYS)
     policies, epidemic = [], []
     for state in range(n_states):
@@ -68,10 +84,11 @@ def make_world(rng, n_states):
             for centre in (first + rng.integers(10, 40), rng.integers(140, 260))
         )
         deaths = rng.poisson(waves * (day > 50))
-        base = {"region_geoid": geoid, "date": DATES}
-        policies.append(pd.DataFrame({**base, "stringency": stringency}))
-        counts = {"new_cases": deaths * 30.0, "new_deaths": deaths.astype(float), "population": 400_000.0}
-        epidemic.append(pd.DataFrame({**base, **counts}))
+        from_before = {"date": pd.date_range(DATES[0] - pd.Timedelta(days=lag_days), DATES[-1], freq="D")}
+        stringency = np.concatenate([np.zeros(lag_days), stringency])
+        policies.append(pd.DataFrame({"region_geoid": geoid, **from_before, "stringency": stringency}))
+        counts = {"new_cases": deaths * 30.0, "new_deaths": deaths.astype(float), "population": POPULATION}
+        epidemic.append(pd.DataFrame({"region_geoid": geoid, "date": DATES, **counts}))
     return pd.concat(policies, ignore_index=True), pd.concat(epidemic, ignore_index=True)
 
 
@@ -114,35 +131,74 @@ def truth_of(measure, group, estimator, term):
     return np.nan if of_low != of_rest and group == "all" else of_low[term]
 
 
-def terms_by_state(policies, epidemic, params):
-    """Return every term as states × days."""
-    found = drivers_of(policies.assign(measure=""), policies, epidemic, params)
-    n_states = policies["region_geoid"].nunique()
-    return {name: found[name].to_numpy().reshape(n_states, N_DAYS) for name in found.columns[3:]}
+def terms_by_state(policies, epidemic, lag_days):
+    """Return every term as states × days, by the slow twin: what holds `lag_days` before the day."""
+    told = [day - timedelta(days=lag_days) for day in DATES]
+    states = []
+    for state, mine in policies.groupby("region_geoid"):
+        stringency = dict(zip(mine["date"], mine["stringency"], strict=True))
+        deaths = epidemic.loc[epidemic["region_geoid"] == state, "new_deaths"].tolist()
+        terms = naive_terms(deaths, POPULATION, lag_days, half_life_days=28.0)
+        states.append(terms.assign(stringency=[stringency[day] / 100 for day in told]))
+    return {name: np.stack([terms[name] for terms in states]) for name in states[0].columns}
 
 
 def trial(seed, args):
     """Return the coefficients of one world beside the truth, by the true model and by that chosen, and the choices."""
     rng = np.random.default_rng(seed)
-    policies, epidemic = make_world(rng, args.clusters)
-    params = NpiParams(measures=(), effects=args.effects, n_replicates=200)
-    terms = terms_by_state(policies, epidemic, params)
+    policies, epidemic = make_world(rng, args.clusters, args.lag_days)
+    lags = {"stringency_lag_days": args.lag_days, "severity_lag_days": args.lag_days}
+    params = NpiParams(measures=(), effects=args.effects, n_replicates=200, **lags)
+    terms = terms_by_state(policies, epidemic, args.lag_days)
     sums = make_sums(rng, terms, args.counties, args.devices, args.common_shock, args.adaptation)
     changes = CHANGES(sums, STUDY, RegionChangeParams())
     drivers = drivers_of(changes, policies, epidemic, params)
-    fixed = params.model_copy(update={"model": args.adaptation})
-    fits = compare_models(changes, drivers, params, seed)
-    is_true = fits.assign(is_chosen=fits["model"] == args.adaptation)
-    found = {
-        "of the true model": fit_response(changes, drivers, is_true, fixed),
-        "of the model chosen": fit_response(changes, drivers, fits, params),
-    }
+    fits, found = fit_both(changes, drivers, params, args.adaptation, seed)
     for frame in found.values():
         keys = frame[["measure", "group", "estimator", "term"]]
         frame["truth"] = [truth_of(*key) for key in keys.itertuples(index=False)]
-        is_other = (frame["term"] == "adaptation") & (frame["model"] != args.adaptation)
-        frame.loc[is_other, "truth"] = np.nan
+        forget_other_terms(frame, args.adaptation)
+    fixed = params.model_copy(update={"model": args.adaptation})
     return found, fits[fits["is_chosen"] & (fits["measure"] == "visits")], plain_intervals(changes, drivers, fixed)
+
+
+def fit_both(changes, drivers, params, true_model, seed):
+    """Return the fits, and the coefficients by the true model and by that chosen."""
+    fixed = params.model_copy(update={"model": true_model})
+    fits = compare_models(changes, drivers, params, seed)
+    is_true = fits.assign(is_chosen=fits["model"] == true_model)
+    return fits, {
+        "of the true model": fit_response(changes, drivers, is_true, fixed),
+        "of the model chosen": fit_response(changes, drivers, fits, params),
+    }
+
+
+def forget_other_terms(frame, true_model):
+    """Forget the truth of adaptation where the model has another term of it."""
+    frame.loc[(frame["term"] == "adaptation") & (frame["model"] != true_model), "truth"] = np.nan
+
+
+def people_trial(seed, args):
+    """Return what `trial` does (no plain intervals) of the true visits of simulated people, and the share clipped."""
+    response = Response(work=args.work)
+    city = npi_scenario(args.people, args.days, seed=seed, n_counties=args.clusters, response=response)
+    areas = areas_of(city)
+    policies, epidemic = simulate_policies(city, areas), simulate_epidemic(city, areas)
+    for series in (policies, epidemic):
+        series["date"] = pd.to_datetime(series["date"])
+    before = {"baseline_start": city.start, "baseline_end": city.policies.first - timedelta(days=1)}
+    study = Study(
+        name="people", start=city.start, end=city.start + timedelta(days=args.days - 1), zone="UTC", sources=()
+    )
+    changes = CHANGES(true_region_day(city), study, RegionChangeParams(**before))
+    params = NpiParams(measures=OF_VENUES, effects=args.effects, n_replicates=200)
+    fits, found = fit_both(changes, drivers_of(changes, policies, epidemic, params), params, response.term, seed)
+    true = {name: getattr(response, name) for name in TRUE}
+    for frame in found.values():
+        frame["truth"] = frame["term"].map(true)
+        forget_other_terms(frame, response.term)
+    is_clipped = simulate_response(city, areas)["eta"] > 0
+    return found, fits[fits["is_chosen"] & (fits["measure"] == OF_VENUES[0])], is_clipped.mean()
 
 
 def plain_intervals(changes, drivers, params):
@@ -206,21 +262,42 @@ def main_events(args):
     print(f"pre-trend test: p < 0.05 in {(p_value < 0.05).mean():.1%} of {p_value.notna().sum()} seeds")
 
 
-def main_response(args):
-    """Print the coverage of coefficients, and how often which model was chosen."""
-    found, chosen, plain = zip(*(trial(seed, args) for seed in range(args.seeds)), strict=True)
+def print_summaries(found):
+    """Print the coverage of coefficients, by the true model and by that chosen."""
     for name in found[0]:
         table = summary([of_seed[name] for of_seed in found])
         print(f"\n{name}: {table['covered'].min():.0%} of seeds at worst, {table['covered'].mean():.1%} on the mean")
         print(table.round(4).to_string())
-    both = pd.concat(plain).astype(float).groupby(level=0, sort=False).mean()
-    print(f"\nvisits, fixed, had the errors been others\n{both.to_string()}")
-    choices = pd.concat(chosen)
-    print(
-        f"\nchosen, of visits (true: {args.adaptation})\n{choices.groupby('group')['model'].value_counts().to_string()}"
-    )
+
+
+def print_choices(choices, true_model):
+    """Print how often which model was chosen, and what it gains over stringency alone."""
+    by_group = choices.groupby("group")["model"].value_counts().to_string()
+    print(f"\nchosen, of {choices['measure'].iloc[0]} (true: {true_model})\n{by_group}")
     gains = choices[choices["group"] == "all"]
     print(f"gain over stringency alone: {gains['gain'].mean():.4f}, above 0 in {(gains['gain_low'] > 0).mean():.0%}")
+
+
+def main_response(args):
+    """Print the coverage of coefficients, and how often which model was chosen."""
+    found, chosen, plain = zip(*(trial(seed, args) for seed in range(args.seeds)), strict=True)
+    print_summaries(found)
+    both = pd.concat(plain).astype(float).groupby(level=0, sort=False).mean()
+    print(f"\nvisits, fixed, had the errors been others\n{both.to_string()}")
+    print_choices(pd.concat(chosen), args.adaptation)
+
+
+def main_people(args):
+    """Print the same of true visits by people, of as many seeds as may begin within the minutes."""
+    began, trials = time.perf_counter(), []
+    for seed in range(args.seeds):
+        if time.perf_counter() - began < 60 * args.minutes:
+            trials.append(people_trial(seed, args))
+    found, chosen, clipped = zip(*trials, strict=True)
+    print(f"{len(trials)} cities of {args.people} people, {args.days} days; work {args.work}")
+    print_summaries(found)
+    print_choices(pd.concat(chosen), Response().term)
+    print(f"county-days on which people would go out more than ever (clipped): {np.mean(clipped):.2%}")
 
 
 def main():
@@ -232,11 +309,16 @@ def main():
     parser.add_argument("--adaptation", choices=ADAPTATIONS, default="forgetting")
     parser.add_argument("--effects", choices=("region", "region_and_period"), default="region")
     parser.add_argument("--common-shock", type=float, default=0.0)
+    parser.add_argument("--lag-days", type=int, default=0, help="from policies and risk to the answer")
     parser.add_argument("--events", action="store_true")
+    parser.add_argument("--people", type=int, help="of a simulated city, whose true visits are then used")
+    parser.add_argument("--days", type=int, default=120, help="of the simulated city")
+    parser.add_argument("--work", type=float, default=0.5, help="how much of the answer holds for days at work")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="no city begins later")
     args = parser.parse_args()
     started = time.perf_counter()
-    (main_events if args.events else main_response)(args)
-    print(f"\n{args.seeds} seeds in {time.perf_counter() - started:.0f} s")
+    (main_events if args.events else main_people if args.people else main_response)(args)
+    print(f"\nat most {args.seeds} seeds, in {time.perf_counter() - started:.0f} s")
 
 
 if __name__ == "__main__":
