@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pipeline.options import Root, Sets, StudyFile, read_study
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline.study import Study
 
 report_app = typer.Typer(no_args_is_help=True, help="Write pages: one HTML file each, which needs nothing else.")
 Out = Annotated[Path, typer.Option(help="Write the page to this file.")]
@@ -42,20 +37,11 @@ def report_series(
     sets: Sets = None,
 ) -> None:
     """Write the page of published series of mobility: what explains them, in all states and in the chosen ones."""
-    from pipeline.report.series import PAPER_STATES, params_of_series, write_series_page
+    from pipeline.evaluation.npi import PAPER_STATES
+    from pipeline.report.series import params_of_series, write_series_page
+    from pipeline.sources.declared import read_declared
 
     study = read_study(study_file, sets) if study_file or sets else None
-    policies, orders = (_declared(study, name) for name in ("npi_policies", "npi_orders"))
+    policies, orders = (read_declared(study, name) if study else None for name in ("npi_policies", "npi_orders"))
     params = params_of_series(study)
     typer.echo(write_series_page(folder, out, policies, orders, tuple(regions or PAPER_STATES), params))
-
-
-def _declared(study: Study | None, name: str) -> pd.DataFrame | None:
-    from pipeline import sources
-
-    section = getattr(study, name) if study else None
-    if study is None or section is None:
-        return None
-    table = getattr(sources, f"read_{name}")(section, study.folder)
-    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas(date_as_object=False)
-    return frame

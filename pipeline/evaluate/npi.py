@@ -23,21 +23,16 @@ if TYPE_CHECKING:
     from pipeline.npi_drivers import NpiParams
     from pipeline.study import Study
 
-PAPER_STATES = ["04", "21", "36", "40"]
-"""Arizona, Kentucky, New York and Oklahoma: what is known of the four states of the paper is New York; the others are
-recalled."""
 MODELS = ("nothing", "stringency", "severity", "weeks", "log_weeks", "exposure", "forgetting")
 TERMS = ("stringency", "severity", "adaptation")
-EFFECT_WORDS = {
-    "region": "levels of states taken out",
-    "region_and_period": "levels of states and of weeks taken out: only what differs between states is explained",
-}
 NOTE = (
-    "Error: root mean square of the log change in each state, foretold from the others; the least with *. Gain: of the "
-    "best over stringency alone, with the 95 % interval of a bootstrap over states. Effects: log change for stringency "
-    "0 to 100, for one more in ln(1 + weekly deaths per 100,000), and for adaptation; 95 % intervals clustered by "
-    "state. They are associations. Lag: days by which the answer follows with the least error, negative: it comes "
-    "before; + at the end of what was looked at. Google is smoothed over 7 days at its source, m50 is not."
+    "Error: root mean square of the log change in each state, foretold from the others; the least with *. Nothing: no "
+    "change, or, where levels of weeks are taken out, what the other states did. Gain: of the best over stringency "
+    "alone, with the 95 % interval of a bootstrap over states, which allows for the best being picked; of few states "
+    "there is none. Effects: log change for stringency 0 to 100, for one more in ln(1 + weekly deaths per 100,000), "
+    "and for adaptation; 95 % intervals clustered by state, which do not know that the model was picked. They are "
+    "associations. Lag: days by which the answer follows with the least error, negative: it comes before; + at the end "
+    "of what was looked at. Google is smoothed over 7 days at its source, m50 is not."
 )
 
 
@@ -68,7 +63,7 @@ def evaluate_npi(
     The study declares npi_policies and epidemic (and npi_orders for --counties); it needs no pings. Shown are the
     error of each candidate in states left out, effects with their signs, and lags, for all states and for some.
     """
-    from pipeline.evaluation.npi import Asked, best_lags, compare_series, count_unknown, write_tables
+    from pipeline.evaluation.npi import PAPER_STATES, Asked, best_lags, compare_series, count_unknown, write_tables
 
     study = read_study(study_file, sets)
     policies, epidemic = _declared(study, "npi_policies"), _declared(study, "epidemic")
@@ -90,13 +85,12 @@ def evaluate_npi(
 
 
 def _declared(study: Study, name: str) -> pd.DataFrame:
-    from pipeline import sources
+    from pipeline.sources.declared import read_declared
 
-    section = getattr(study, name)
-    if section is None:
+    table = read_declared(study, name)
+    if table is None:
         raise StudyError(f"the study declares no {name}: add [{name}]")
-    table = getattr(sources, f"read_{name}")(section, study.folder)
-    return table.replace_schema_metadata(None).to_pandas(date_as_object=False)
+    return table
 
 
 def _series(google: str | None, m50: str | None, study: Study) -> pd.DataFrame:
@@ -157,7 +151,7 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _show(found: NpiComparison, changes: pd.DataFrame, events: pd.DataFrame | None) -> None:
     from rich.console import Console
 
-    from pipeline.evaluation.npi import count_unknown
+    from pipeline.evaluation.npi import EFFECT_WORDS, count_unknown
 
     console = Console()
     n_regions = changes["region_geoid"].nunique()
@@ -195,14 +189,22 @@ def _errors(title: str, fits: pd.DataFrame, verdicts: pd.DataFrame) -> Grid:
     grid = _grid(title, "measure", *MODELS, "gain", "interval", "best")
     best = verdicts.set_index("measure")
     for measure, rows in fits.groupby("measure", sort=True):
-        by_model = rows.set_index("model")
+        by_model, verdict = rows.set_index("model"), best.loc[measure]
         errors = by_model["left_out_error"].reindex(MODELS)
-        least = errors.idxmin()
-        cells = [figure(value) + ("*" if name == least else "") for name, value in errors.items()]
-        gain, verdict = by_model.loc[least], best.loc[measure]
-        words = verdict["best"] + ("" if verdict["is_certain"] else " (uncertain)")
-        grid.add_row(measure, *cells, figure(gain["gain"]), _interval(gain["gain_low"], gain["gain_high"]), words)
+        cells = [figure(value) + ("*" if name == verdict["model"] else "") for name, value in errors.items()]
+        grid.add_row(measure, *cells, *_won(by_model, verdict))
     return grid
+
+
+def _won(by_model: pd.DataFrame, verdict: pd.Series) -> tuple[str, str, str]:
+    """Return the gain of the best, its interval and what it is; dashes where no region could be left out."""
+    from pipeline.evaluation.showing import figure
+
+    if not isinstance(verdict["model"], str):
+        return "–", "–", "–"
+    of = by_model.loc[verdict["model"]]
+    words = verdict["best"] + ("" if verdict["is_certain"] else " (uncertain)")
+    return figure(of["gain"]), _interval(of["gain_low"], of["gain_high"]), words
 
 
 def _effects(title: str, response: pd.DataFrame) -> Grid:
@@ -229,11 +231,13 @@ def _show_lags(found: NpiComparison, console: Console) -> None:
             grid.add_column(driver, justify="right")
         for measure, rows in lags.groupby("measure", sort=True):
             by_driver = rows.set_index("driver")
-            cells = [
-                f"{by_driver['lag_days'][name]:d}{'+' if by_driver['is_at_end'][name] else ''}" for name in drivers
-            ]
+            cells = [_lag(by_driver.loc[name]) if name in by_driver.index else "–" for name in drivers]
             grid.add_row(measure, *cells)
         console.print(grid)
+
+
+def _lag(row: pd.Series) -> str:
+    return f"{row['lag_days']:d}{'+' if row['is_at_end'] else ''}"
 
 
 def _show_events(events: pd.DataFrame, console: Console) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.npi_drivers import ADAPTATIONS, NpiParams
+from pipeline.npi_panel import NOTHING, SEVERITY, STRINGENCY
+from pipeline.npi_verdicts import judge_models
 from pipeline.report.losses import LEVEL
 from pipeline.report.response_words import (
     EVERYWHERE,
     MODEL_WORDS,
+    NOTHING_WORDS,
     TERM_TITLES,
     TITLES,
     format_change,
@@ -34,8 +37,8 @@ class Verdict(NamedTuple):
     """The candidate with the least error; None where none could be left out."""
     chosen: str | None
     """The one that the coefficients are of."""
-    is_clear: bool
-    """The interval of its gain over stringency alone is above 0."""
+    is_certain: bool
+    """By the rule of `judge_models`."""
     sentence: str
 
 
@@ -58,37 +61,54 @@ def _bases(measures: pd.Series) -> set[str]:
 def judge(fits: pd.DataFrame) -> list[Verdict]:
     """Return the verdict on each measure of NPI_FITS, everybody's alone."""
     rows = of_everybody(fits)
-    return [_judge(measure, rows[rows["measure"] == measure].set_index("model")) for measure in order_measures(rows)]
+    return [_judge(measure, rows[rows["measure"] == measure]) for measure in order_measures(rows)]
 
 
 def _judge(measure: str, rows: pd.DataFrame) -> Verdict:
-    chosen = next(iter(rows.index[rows["is_chosen"].astype(bool)]), None)
-    known = rows["left_out_error"].dropna().reindex([name for name in MODEL_WORDS if name in rows.index]).dropna()
-    if known.empty:
-        told = "no region could be left out, so candidates are not compared"
-        return Verdict(measure, None, chosen, False, _sentence(measure, told))
-    best = str(known.idxmin())
-    row = rows.loc[best]
-    is_clear = best not in ("nothing", "stringency") and bool(row["gain_low"] > 0)
-    return Verdict(measure, best, chosen, is_clear, _sentence(measure, _reason(best, row, known, is_clear)))
+    chosen = next(iter(rows["model"][rows["is_chosen"].astype(bool)]), None)
+    best, is_certain = judge_models(rows)
+    told = "no region could be left out, so candidates are not compared"
+    if best is not None:
+        told = _reason(best, is_certain, rows.set_index("model"))
+    return Verdict(measure, best, chosen, is_certain, f"{measure_title(measure)}: {told}.")
 
 
-def _sentence(measure: str, told: str) -> str:
-    return f"{measure_title(measure)}: {told}."
-
-
-def _reason(best: str, row: pd.Series, known: pd.Series, is_clear: bool) -> str:
-    error = f"error {known[best]:.3f}"
-    if best == "nothing":
-        return f"“nothing changes” wins ({error}), so neither policies nor severity foretell a region that was left out"
-    if best == "stringency":
-        beside = f", that of “nothing changes” {known['nothing']:.3f}" if "nothing" in known else ""
-        return f"stringency alone wins ({error}{beside}); severity and adaptation add nothing"
-    told = f"{model_words(best)} wins ({error}), by {row['gain']:.3f} over stringency alone"
-    if np.isnan(row["gain_low"]):
+def _reason(best: str, is_certain: bool, rows: pd.DataFrame) -> str:
+    row, error = rows.loc[best], f"error {rows['left_out_error'][best]:.3f}"
+    if best == STRINGENCY:
+        return _stringency_reason(error, is_certain, rows)
+    told = f"{model_words(best)} wins ({error})"
+    if np.isnan(row["gain"]):
         return told
-    interval = f"(interval {format_known(row['gain_low'], 3)} to {format_known(row['gain_high'], 3)})"
-    return f"{told} {interval}" + ("" if is_clear else ", which may be chance: the interval holds 0")
+    told += f", by {row['gain']:.3f} over stringency alone{_gain_interval(row)}"
+    if not is_certain:
+        return f"{told}, which may be chance{_doubt(row)}"
+    return told + (", so policies do not foretell a region that was left out" if best == NOTHING else "")
+
+
+def _stringency_reason(error: str, is_certain: bool, rows: pd.DataFrame) -> str:
+    told, known = f"stringency alone wins ({error}", rows.dropna(subset="left_out_error")
+    if NOTHING in known.index:
+        told += f", that of {NOTHING_WORDS} {known['left_out_error'][NOTHING]:.3f}"
+        told += ")" if is_certain else f"; not told apart from it{_doubt(known.loc[NOTHING])})"
+    else:
+        told += ")"
+    richer = known.drop(index=[NOTHING, STRINGENCY], errors="ignore")
+    if richer.empty:
+        return told
+    if (richer["gain_high"] < 0).all():
+        return f"{told}; with severity or adaptation it is worse"
+    return f"{told}; what severity or adaptation add is not told apart from 0"
+
+
+def _gain_interval(row: pd.Series) -> str:
+    if np.isnan(row["gain_low"]):
+        return ""
+    return f" (interval {format_known(row['gain_low'], 3)} to {format_known(row['gain_high'], 3)})"
+
+
+def _doubt(row: pd.Series) -> str:
+    return ": too few parts for an interval" if np.isnan(row["gain_low"]) else ": the interval holds 0"
 
 
 def summarize_verdicts(verdicts: Sequence[Verdict]) -> str:
@@ -97,16 +117,16 @@ def summarize_verdicts(verdicts: Sequence[Verdict]) -> str:
     if not compared:
         return "In no measure could regions be left out, so it is not known whether any candidate foretells anything."
     counts = {
-        "“nothing changes”": sum(one.best == "nothing" for one in compared),
-        "stringency alone": sum(one.best == "stringency" for one in compared),
-        "stringency with severity": sum(one.best == "severity" for one in compared),
+        NOTHING_WORDS: sum(one.best == NOTHING for one in compared),
+        "stringency alone": sum(one.best == STRINGENCY for one in compared),
+        "stringency with severity": sum(one.best == SEVERITY for one in compared),
         "stringency, severity and adaptation": sum(one.best in ADAPTATIONS for one in compared),
     }
     won = ", ".join(f"{name} in {n}" for name, n in counts.items())
-    n_clear = sum(one.is_clear for one in compared)
+    n_certain = sum(one.is_certain and one.best not in (NOTHING, STRINGENCY) for one in compared)
     return (
         f"Of {len(compared)} measure{'s' if len(compared) > 1 else ''}, regions left out are foretold best by: {won}. "
-        f"In {n_clear} the winner’s gain over stringency alone has an interval above 0."
+        f"In {n_certain} severity or adaptation wins with an interval of its gain over stringency alone above 0."
     )
 
 

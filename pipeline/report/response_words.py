@@ -36,9 +36,10 @@ FAMILIES = {
 """What is drawn side by side, a plot each."""
 LEADING = ("visits", "minutes:venue", "gyration_m", "contacts", "routine_share")
 """Measures that are drawn by region and on maps, where there are any of them (ours: the page stays readable)."""
-NOTHING = "“nothing changes”"
+NOTHING_WORDS = "“nothing”"
+"""The candidate without any term, which the notes below the tables explain: it differs by the effects taken out."""
 MODEL_WORDS = {
-    "nothing": "Nothing changes",
+    "nothing": "Nothing",
     "stringency": "Stringency alone",
     "severity": "With severity",
     "weeks": "… and weeks",
@@ -92,9 +93,7 @@ def model_words(model: str) -> str:
     """Return a candidate within a sentence."""
     if model in ADAPTATIONS:
         return f"stringency, severity and adaptation ({ADAPTATION_WORDS[model]})"
-    return {"nothing": "“nothing changes”", "stringency": "stringency alone", "severity": "stringency and severity"}[
-        model
-    ]
+    return {"nothing": NOTHING_WORDS, "stringency": "stringency alone", "severity": "stringency and severity"}[model]
 
 
 def format_change(log_change: float) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.engine.store import atomic_file
+from pipeline.evaluation.npi import EFFECT_WORDS, PAPER_STATES
 from pipeline.npi_drivers import NpiParams
 from pipeline.report.drawing import Image
 from pipeline.report.missing import Missing
@@ -21,13 +22,7 @@ from pipeline.sources.us_states import STATE_FIPS
 from pipeline.study import Study, StudyError
 
 TABLES = ("changes", "fits", "response", "lags")
-PAPER_STATES = ("04", "21", "36", "40")
-"""Arizona, Kentucky, New York and Oklahoma, as `sojourn evaluate npi` has them."""
 SCOPE_WORDS = {"all": "All states", "chosen": "The chosen states"}
-EFFECTS_WORDS = {
-    "region": "levels of states taken out",
-    "region_and_period": "levels of states and of weeks taken out",
-}
 NOT_OF_SERIES = Missing("the series have none.")
 
 
@@ -116,7 +111,7 @@ def render_series(series: Series) -> str:
     images = {one.name: one.image for one in drawn}
     parts = []
     for scope in SCOPE_WORDS:
-        for effects in EFFECTS_WORDS:
+        for effects in EFFECT_WORDS:
             part, found = _part(series, names, scope, effects)
             parts.append(part)
             images |= {one.name: one.image for one in found}
@@ -165,7 +160,7 @@ def _part(series: Series, names: dict[str, str], scope: str, effects: str) -> tu
     key = f"{scope}_{effects}"
     drawn = [one._replace(name=f"{key}_{one.name}") for one in draw_response(response)]
     n_regions = 0 if isinstance(response.fits, Missing) else int(of_everybody(response.fits)["n_regions"].max())
-    title = f"{SCOPE_WORDS[scope]} ({n_regions}), {EFFECTS_WORDS[effects]}"
+    title = f"{SCOPE_WORDS[scope]} ({n_regions}), {EFFECT_WORDS[effects]}"
     is_within = effects == "region_and_period"
     return Part(key, title, is_within, tell(response), [one.name for one in drawn]), drawn
 

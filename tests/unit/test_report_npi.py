@@ -228,23 +228,48 @@ def fits_of(**errors):
 
 def test_the_trivial_candidate_may_win_and_the_page_says_so():
     (verdict,) = judge(fits_of(nothing=0.1, stringency=0.2, weeks=0.19))
-    assert (verdict.best, verdict.chosen, verdict.is_clear) == ("nothing", "weeks", False)
-    assert "“nothing changes” wins (error 0.100)" in verdict.sentence
-    assert "“nothing changes” in 1, stringency alone in 0" in summarize_verdicts([verdict])
+    assert (verdict.best, verdict.chosen, verdict.is_certain) == ("nothing", "weeks", True)
+    assert "“nothing” wins (error 0.100), by 0.100 over stringency alone" in verdict.sentence
+    assert verdict.sentence.endswith("so policies do not foretell a region that was left out.")
+    assert "“nothing” in 1, stringency alone in 0" in summarize_verdicts([verdict])
+    assert "In 0 severity or adaptation wins" in summarize_verdicts([verdict])
+    (verdict,) = judge(fits_of(nothing=0.1999, stringency=0.2, weeks=0.21))
+    assert not verdict.is_certain and "do not foretell" not in verdict.sentence
+    assert verdict.sentence.endswith("which may be chance: the interval holds 0.")
 
 
 def test_stringency_alone_may_win():
     (verdict,) = judge(fits_of(nothing=0.3, stringency=0.2, severity=0.25))
-    assert verdict.best == "stringency"
-    assert "stringency alone wins (error 0.200, that of “nothing changes” 0.300)" in verdict.sentence
+    assert (verdict.best, verdict.is_certain) == ("stringency", True)
+    assert "stringency alone wins (error 0.200, that of “nothing” 0.300)" in verdict.sentence
+    assert verdict.sentence.endswith("; with severity or adaptation it is worse.")
 
 
-@pytest.mark.parametrize(("error", "is_clear"), [(0.18, True), (0.195, False)])
-def test_a_gain_counts_only_with_an_interval_above_0(error, is_clear):
+@pytest.mark.parametrize(("severity", "words"), [(0.2001, "not told apart from 0"), (0.25, "it is worse")])
+def test_what_hardly_differs_is_not_said_to_add_nothing(severity, words):
+    (verdict,) = judge(fits_of(nothing=0.2001, stringency=0.2, severity=severity))
+    assert not verdict.is_certain and words in verdict.sentence
+    assert "that of “nothing” 0.200; not told apart from it: the interval holds 0)" in verdict.sentence
+
+
+def test_of_few_parts_nothing_is_certain_and_the_page_says_why():
+    unknown = {"gain_low": np.nan, "gain_high": np.nan}
+    (verdict,) = judge(fits_of(nothing=0.3, stringency=0.2, severity=0.15).assign(**unknown))
+    assert not verdict.is_certain
+    assert verdict.sentence.endswith(
+        "by 0.050 over stringency alone, which may be chance: too few parts for an interval."
+    )
+    (verdict,) = judge(fits_of(nothing=0.3, stringency=0.2, severity=0.25).assign(**unknown))
+    assert "not told apart from it: too few parts for an interval" in verdict.sentence
+    assert tabulate_fits(fits_of(nothing=0.3, stringency=0.2).assign(**unknown))[0]["gain"] == "0.000"
+
+
+@pytest.mark.parametrize(("error", "is_certain"), [(0.18, True), (0.195, False)])
+def test_a_gain_counts_only_with_an_interval_above_0(error, is_certain):
     (verdict,) = judge(fits_of(nothing=0.3, stringency=0.2, log_weeks=error))
-    assert (verdict.best, verdict.is_clear) == ("log_weeks", is_clear)
-    assert ("may be chance" in verdict.sentence) is not is_clear
-    assert f"In {int(is_clear)} the winner" in summarize_verdicts([verdict])
+    assert (verdict.best, verdict.is_certain) == ("log_weeks", is_certain)
+    assert ("may be chance" in verdict.sentence) is not is_certain
+    assert f"In {int(is_certain)} severity or adaptation wins" in summarize_verdicts([verdict])
 
 
 def test_without_regions_left_out_nothing_wins_or_loses():
