@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from data_contracts import DEMOGRAPHICS, EPIDEMIC, JOBS, NPI_ORDERS, NPI_POLICIES, TELEWORK, TRACTS, Table
+from pipeline.engine.plan import params_of
 from pipeline.engine.regions import RegionCover, cover_areas, describe_cover, refusal
 from pipeline.engine.store import ALL, Store
 from pipeline.id_join import describe_join, join_ids
+from pipeline.npi_drivers import NpiParams
 from pipeline.sources import SourceError
 from pipeline.study import Study
 
@@ -31,7 +34,8 @@ PAIRS = (
 BY_REGION = (NPI_POLICIES, NPI_ORDERS, EPIDEMIC)
 """Tables of regions, in which the areas of a study lie."""
 NEEDED = (NPI_POLICIES, EPIDEMIC)
-"""Those of them that must be known for every area and date. Of an order, not to be known is to be left out."""
+"""Those of them that must be known for every area and date that models need. Of a kind of order, areas of which it is
+not known are left out."""
 
 
 def static_joins(study: Study, store: Store, right: str | None = None) -> list[dict[str, Any]]:
@@ -50,7 +54,9 @@ def describe_statics(name: str, study: Study, store: Store) -> dict[str, Any]:
 
     Nothing in common is an error of a declaration (lost zeros, other years, block groups for tracts), and what
     follows would be empty tables without a word. It is an error, too, where policies or the epidemic are not known
-    for all areas and dates of the study: all tables are loaded before anything is computed, so that it comes first.
+    for all areas and dates that the models need: all tables are loaded before anything is computed, so that it comes
+    first. These dates are the study's, each less the lag of `npi_fits`; of the epidemic those from a region's first row
+    on, before which nothing was counted.
     """
     for table, cover in _covers(study, store, name):
         why = refusal(table.name, cover) if table in NEEDED else ""
@@ -69,7 +75,16 @@ def _covers(study: Study, store: Store, right: str | None) -> Iterator[tuple[Tab
         if (right in (None, table.name)) and all(_is_there(t, study, store) for t in (TRACTS, table)):
             areas = store.read(TRACTS, ALL, ["tract_geoid"])["tract_geoid"].to_pylist()
             columns = [name for name in ("region_geoid", "date") if name in table.names]
-            yield table, cover_areas(areas, store.read(table, ALL, columns), study.dates())
+            yield table, cover_areas(areas, store.read(table, ALL, columns), _needed(table, study), table is EPIDEMIC)
+
+
+def _needed(table: Table, study: Study) -> list[date]:
+    """Return the dates of a table that the models of the study's dates are told of."""
+    params = params_of(study)["npi_fits"]
+    if not isinstance(params, NpiParams):
+        raise TypeError(f"params.npi_fits are {type(params).__name__}")
+    lag = timedelta(days=params.severity_lag_days if table is EPIDEMIC else params.stringency_lag_days)
+    return [day - lag for day in study.dates()]
 
 
 def _is_there(table: Table, study: Study, store: Store) -> bool:

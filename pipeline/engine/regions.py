@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -26,17 +26,20 @@ class RegionCover(NamedTuple):
     """(region, its first missing date, number of missing dates) of regions that hold areas, in order."""
 
 
-def cover_areas(areas: Sequence[str], regions: pa.Table, dates: Sequence[date]) -> RegionCover:
+def cover_areas(
+    areas: Sequence[str], regions: pa.Table, dates: Sequence[date], is_from_first_row: bool = False
+) -> RegionCover:
     """Return how areas lie in the regions of a table, and which `dates` are missing there.
 
     An area belongs to the region with the longest id that begins its own, whether or not another has more dates. A
-    table without a column date has no dates to miss.
+    table without a column date has no dates to miss. `is_from_first_row`: a region needs all dates from its own first
+    row, however early or late, to the last of `dates`; before it there was nothing to be known.
     """
     known = set(regions["region_geoid"].to_pylist())
     found = longest_prefixes(areas, known)
     lacking = [area for area, region in zip(areas, found, strict=True) if not region]
     used = set(found) - {""}
-    gaps = tuple(_gaps(regions, used, dates)) if "date" in regions.column_names else ()
+    gaps = tuple(_gaps(regions, used, dates, is_from_first_row)) if "date" in regions.column_names else ()
     n_in = len(areas) - len(lacking)
     return RegionCover(len(areas), n_in, tuple(name_counties(lacking, areas)), len(known - used), gaps)
 
@@ -57,15 +60,22 @@ def _state(area: str) -> str:
     return area[:STATE_DIGITS] if area.isdigit() and len(area) >= COUNTY_DIGITS else area
 
 
-def _gaps(regions: pa.Table, used: set[str], dates: Sequence[date]) -> Iterable[tuple[str, date, int]]:
+def _gaps(
+    regions: pa.Table, used: set[str], dates: Sequence[date], is_from_first_row: bool
+) -> Iterable[tuple[str, date, int]]:
     there: dict[str, set[date]] = {region: set() for region in sorted(used)}
     for region, day in zip(regions["region_geoid"].to_pylist(), regions["date"].to_pylist(), strict=True):
         if region in there:
             there[region].add(day)
     for region, days in there.items():
-        missing = [day for day in dates if day not in days]
+        needed = _days(min(days), dates[-1]) if is_from_first_row else dates
+        missing = [day for day in needed if day not in days]
         if missing:
             yield region, missing[0], len(missing)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
 
 
 def refusal(table: str, cover: RegionCover) -> str:
@@ -76,7 +86,7 @@ def refusal(table: str, cover: RegionCover) -> str:
         reasons.append(f"no region holds {n_areas:,} of {cover.n_areas:,} areas of tracts, in {_listed(cover.lacking)}")
     if cover.gaps:
         days = [f"{region} on {first} ({n:,} missing)" for region, first, n in cover.gaps]
-        reasons.append(f"dates of the study are missing, the first for region {_listed(days)}")
+        reasons.append(f"dates that the study needs are missing, the first for region {_listed(days)}")
     return f"{table}: {'; '.join(reasons)}" if reasons else ""
 
 

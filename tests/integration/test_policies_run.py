@@ -33,13 +33,16 @@ class Place:
         study = city.study()
         self.days = [study.start + timedelta(days=k) for k in range(study.n_dates)]
 
-    def write(self, policies: dict[str, list[date]], epidemic: dict[str, list[date]] | None = None) -> Study:
+    def write(
+        self, policies: dict[str, list[date]], epidemic: dict[str, list[date]] | None = None, **of_models: int
+    ) -> Study:
         """The study with the days on which regions have policies, and cases where these are given."""
         sections = {"npi_policies": {"path": self._policies(policies)}}
         if epidemic is not None:
             sections["epidemic"] = {"path": self._epidemic(epidemic)}
         tracts = {"path": str(self.folder / "tracts.geojson"), "id_column": "tract_geoid"}
-        return self.city.study(tracts=tracts, **sections)
+        params = {"npi_fits": of_models, "npi_response": of_models}
+        return self.city.study(tracts=tracts, params=params, **sections)
 
     def toml(self, study: Study) -> Path:
         text = self.city.toml().replace(str(self.city.tracts), study.tracts.path)
@@ -105,10 +108,25 @@ def test_the_first_missing_date_is_named_with_its_region(place, tmp_path):
     assert join["first_missing_dates"] == {COUNTIES[1]: place.days[2].isoformat()}
 
 
-def test_an_epidemic_that_lacks_a_date_is_refused_as_well(place, tmp_path):
-    study = place.write({"09": place.days}, {"09": place.days[1:]})
-    with pytest.raises(RunError, match=f"epidemic: dates .* region 09 on {place.days[0]} \\(1 missing\\)"):
+def test_policies_are_needed_from_the_lag_before_the_study_on(place, tmp_path):
+    study = place.write({"09": place.days}, stringency_lag_days=7)
+    first = place.days[0] - timedelta(days=7)
+    with pytest.raises(RunError, match=f"npi_policies: dates .* region 09 on {first} \\({len(place.days)} missing\\)"):
         load_statics(study, tmp_path)
+    earlier = [day - timedelta(days=7) for day in place.days]
+    load_statics(place.write({"09": earlier}, stringency_lag_days=7), tmp_path)
+
+
+def test_an_epidemic_that_lacks_a_date_after_its_first_is_refused_as_well(place, tmp_path):
+    study = place.write({"09": place.days}, {"09": [place.days[0], *place.days[2:]]})
+    with pytest.raises(RunError, match=f"epidemic: dates .* region 09 on {place.days[1]} \\(1 missing\\)"):
+        load_statics(study, tmp_path)
+
+
+def test_an_epidemic_may_begin_inside_the_study_and_end_before_it_by_its_lag(place, tmp_path):
+    study = place.write({"09": place.days}, {"09": place.days[1:-1]}, severity_lag_days=1)
+    (join,) = load_statics(study, tmp_path)["epidemic"].details["joins"]
+    assert join["first_missing_dates"] == {}
 
 
 def test_a_study_with_all_of_it_goes_on(place, tmp_path):

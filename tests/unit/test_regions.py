@@ -2,10 +2,15 @@
 
 from datetime import date, timedelta
 
+import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.engine.regions import cover_areas, describe_cover, name_counties, refusal
 from pipeline.id_join import longest_prefixes
+from pipeline.npi_drivers import NpiParams, drivers
+from tests.naive_regions import naive_missing
+from tests.npi_rows import make_epidemic, make_policies
 
 DAYS = [date(2020, 4, 1) + timedelta(days=k) for k in range(3)]
 AREAS = ["36061000100", "36061000200", "36001000100", "04013000100"]
@@ -43,7 +48,7 @@ def test_the_first_missing_date_of_each_region_that_is_needed():
     cover = cover_areas(AREAS, regions(r36=(0, 2), r04=(0, 1), r36061=(1, 2), r40=(0,)), DAYS)
     assert cover.gaps == (("04", DAYS[2], 1), ("36", DAYS[1], 1), ("36061", DAYS[0], 1))
     assert refusal("epidemic", cover) == (
-        "epidemic: dates of the study are missing, the first for region 04 on 2020-04-03 (1 missing), "
+        "epidemic: dates that the study needs are missing, the first for region 04 on 2020-04-03 (1 missing), "
         "36 on 2020-04-02 (1 missing), 36061 on 2020-04-01 (1 missing)"
     )
     assert describe_cover("epidemic", cover)["first_missing_dates"]["36061"] == "2020-04-01"
@@ -51,6 +56,43 @@ def test_the_first_missing_date_of_each_region_that_is_needed():
 
 def test_orders_have_no_dates_to_miss():
     assert cover_areas(AREAS, regions(r36=(0,), r04=(0,)).select(["region_geoid"]), DAYS).gaps == ()
+
+
+def test_an_epidemic_may_begin_late_and_is_complete_from_then_on():
+    late = regions(r36=(1, 2), r04=(2,), r36061=(0, 2))
+    cover = cover_areas(AREAS, late, DAYS, is_from_first_row=True)
+    assert cover.gaps == (("36061", DAYS[1], 1),)
+    assert cover_areas(AREAS[:1], regions(r36=(0, 2)), DAYS[2:], True).gaps == (("36", DAYS[1], 1),), "before the study"
+    assert cover_areas(AREAS[:1], regions(r36=(2,)), DAYS[:1], True).gaps == (), "after it"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_not_refused_is_enough_for_the_drivers_and_the_other_way_about(seed):
+    chance = np.random.default_rng(seed)
+    start, n_days, lag = date(2020, 1, 13), 7, int(chance.integers(0, 4))
+    span = [start + timedelta(days=k) for k in range(n_days)]
+    params = NpiParams(stringency_lag_days=lag, severity_lag_days=lag)
+    dates = [day - timedelta(days=lag) for day in span]
+    whole = {region: np.ones(n_days + 7) for region in ("36", "36061", "04")}  # from 6 January on
+    policies, epidemic = make_policies(whole), make_epidemic(whole)
+    is_epidemic, first = bool(seed % 2), chance.integers(0, 12, 3)
+    rows = epidemic if is_epidemic else policies
+    begin = rows["region_geoid"].map(dict(zip(whole, first, strict=True)))
+    is_in = (rows["date"].dt.day - 6 >= begin) & (chance.random(len(rows)) > chance.choice([0.0, 0.03]))
+    rows = rows[is_in]
+    table = pa.table({"region_geoid": rows["region_geoid"].tolist(), "date": [day.date() for day in rows["date"]]})
+    cover = cover_areas(AREAS, table, dates, is_epidemic)
+
+    pairs = list(zip(table["region_geoid"].to_pylist(), table["date"].to_pylist(), strict=True))
+    twin = naive_missing(pairs, AREAS, dates, is_epidemic)
+    assert {region: (day, n) for region, day, n in cover.gaps} == {r: (d[0], len(d)) for r, d in twin.items()}
+
+    policies, epidemic = (policies, rows) if is_epidemic else (rows, epidemic)
+    if refusal("one", cover):
+        with pytest.raises(ValueError, match=r"lacks region|has no region"):
+            drivers(policies, epidemic, AREAS, span[0], span[-1], params)
+    else:
+        assert len(drivers(policies, epidemic, AREAS, span[0], span[-1], params)) == len(AREAS) * n_days
 
 
 def test_zones_that_are_no_counties_are_named_as_they_are():
