@@ -287,7 +287,8 @@ NPI_RESPONSE = Table(
         Column(
             "log_std_error",
             pa.float64(),
-            "Its standard error, clustered by the regions in which policies differ; null of fewer than two",
+            "Its standard error, clustered by the regions in which policies differ; null of fewer than two, and where "
+            "two tell nothing of it",
             "log",
             0,
             is_nullable=True,

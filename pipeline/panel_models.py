@@ -36,6 +36,8 @@ from pipeline.npi_verdicts import find_least
 
 STREAM = "npi_fits"
 INTERVAL = (0.025, 0.975)
+ROUNDING = 1e-6
+"""A standard error that is less than this of one of rows that do not hang together is rounding."""
 
 
 def compare_models(changes: pd.DataFrame, drivers: pd.DataFrame, params: NpiParams, seed: int) -> pd.DataFrame:
@@ -247,7 +249,11 @@ def _lag_days(term: str, params: NpiParams) -> int:
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return (coefficient, standard error, low, high, p-value) by column, the latter four NaN of one cluster."""
+    """Return (coefficient, standard error, low, high, p-value) by column, the latter four NaN where they are not known.
+
+    They are not of one cluster, nor of two whose residuals mirror each other, as those of two regions do when effects
+    of periods are taken out: their spread is 0 whatever the data are.
+    """
     # Importing statsmodels takes seconds, which every other command would wait for.
     from scipy.stats import t
     from statsmodels.regression.linear_model import OLS
@@ -257,10 +263,10 @@ def _least_squares(x: np.ndarray, y: np.ndarray, cluster: np.ndarray) -> np.ndar
     found[:, 0] = fit.params
     if np.unique(cluster).size > 1:
         variance, freedom = cluster_errors(x, fit.resid, cluster)
-        error = np.sqrt(np.diag(variance))
+        error = np.sqrt(np.maximum(np.diag(variance), 0.0))
+        error[error <= ROUNDING * fit.bse] = np.nan
         reach = t.ppf(INTERVAL[1], freedom) * error
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p_value = np.where(error > 0, 2 * t.sf(np.abs(fit.params / error), freedom), fit.params == 0)
+        p_value = 2 * t.sf(np.abs(fit.params / error), freedom)
         found[:, 1:] = np.column_stack([error, fit.params - reach, fit.params + reach, p_value])
     return found
 

@@ -93,3 +93,16 @@ def test_what_is_printed_is_what_is_written(shown):
     printed, tables = shown
     assert len(printed["fits"]) == len(tables["fits"])
     assert set(tables["lags"]["lag_days"]) == {0, 1}
+
+
+def test_of_two_chosen_states_none_is_left_out_and_dashes_say_so(shared_data, tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY.format(data=shared_data))
+    m50 = shared_data / "descartes_m50" / "DL-us-m50_index.csv.gz"
+    words = ["evaluate", "npi", tmp_path / "study.toml", "--m50", m50, "--region", "04", "--region", "36"]
+    result = CliRunner().invoke(
+        app, [str(word) for word in [*words, "--max-lag", 0, "--max-lead", 0]], env={"COLUMNS": "200"}
+    )
+    assert result.exit_code == 0, result.output
+    chosen = result.output[result.output.index("The chosen regions") :]
+    row = next(line for line in chosen.splitlines() if line.split()[:1] == ["m50_index"])
+    assert row.split() == ["m50_index", *["–"] * 10]

@@ -261,6 +261,13 @@ def test_one_cluster_has_coefficients_without_errors():
     through_contract(response, "npi_response")
 
 
+def test_two_regions_that_mirror_each_other_have_coefficients_without_errors():
+    _, response = fit(*make_panel(regions=STATES[:2]), model="severity", effects="region_and_period")
+    fixed = response[response["estimator"] == "fixed"]
+    assert fixed["log_effect"].notna().all() and len(fixed) == 2
+    assert fixed[["log_std_error", "log_effect_low", "p_value", "p_adjusted"]].isna().all(axis=None)
+
+
 def test_a_term_that_cannot_be_told_apart_is_not_chosen():
     changes, drivers = make_panel()
     fits, _ = fit(changes, drivers.assign(weeks=0.0, exposure=drivers["severity"] * 2 + 1))
