@@ -60,13 +60,14 @@ def region_changes(region_day: pd.DataFrame, study: Study, params: RegionChangeP
 
     The baseline is the median of the means of the same weekday, of days that are published. Everybody else's change,
     of a group, is made in the same way of the sums of all less those of the group, of days on which the group is
-    published.
+    published. Local dates outside the study, which is of UTC dates, are parts of days and left out.
 
     Rows whose differences to a few others would tell of 1 to `min_devices` - 1 devices are left out; which differences
     are looked at says `pipeline.small_differences`. Devices that count with a 0 count. Rows of fewer devices are left
     to the store, which counts them.
     """
-    rows = without_small_differences(region_day, MIN_DEVICES)
+    is_inside = region_day["date"].between(pd.Timestamp(study.start), pd.Timestamp(study.end))
+    rows = without_small_differences(region_day[is_inside], MIN_DEVICES)
     everybody = rows.loc[rows["axis"] == EVERYBODY, ["region_geoid", "date", "measure", "n_devices", "total"]]
     both = rows.merge(everybody, on=["region_geoid", "date", "measure"], how="left", suffixes=("", "_all"))
     found = both[["region_geoid", "axis", "group", "date", "measure", "n_devices"]].copy()

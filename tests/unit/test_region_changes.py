@@ -70,6 +70,12 @@ def test_the_baseline_may_be_another_span():
     assert (found["baseline"] == 5.5).all()
 
 
+def test_local_dates_outside_the_study_are_left_out():
+    days = [*MONDAYS, MONDAYS[0] - pd.Timedelta(days=7), pd.Timestamp("2020-03-30")]
+    found = changes([("01", "all", day, "visits", 20, 40) for day in days])
+    assert list(found.index.get_level_values("date")) == list(MONDAYS)
+
+
 def test_everybody_else_is_all_less_the_group():
     rows = []
     for k, day in enumerate(MONDAYS):
