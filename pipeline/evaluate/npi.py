@@ -247,10 +247,12 @@ def _show_events(events: pd.DataFrame, console: Console) -> None:
             by_week = rows.set_index("weeks_since")
             cells = [_effect(by_week.loc[week]) if week in by_week.index else "–" for week in (0, 2, 4, 8)]
             p_value = rows["pretrend_p_value"].iloc[0]
-            grid.add_row(
-                order, f"{rows['n_regions'].max():,}", "–" if math.isnan(p_value) else f"{p_value:.3f}", *cells
-            )
+            grid.add_row(order, f"{rows['n_regions'].max():,}", _p_value(p_value), *cells)
         console.print(grid)
+
+
+def _p_value(value: float) -> str:
+    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _interval(low: float, high: float) -> str:

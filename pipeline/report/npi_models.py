@@ -126,7 +126,8 @@ def summarize_verdicts(verdicts: Sequence[Verdict]) -> str:
     n_certain = sum(one.is_certain and one.best not in (NOTHING, STRINGENCY) for one in compared)
     return (
         f"Of {len(compared)} measure{'s' if len(compared) > 1 else ''}, regions left out are foretold best by: {won}. "
-        f"In {n_certain} severity or adaptation wins with an interval of its gain over stringency alone above 0."
+        f"In {n_certain} severity or adaptation wins with an interval of its gain over stringency alone above 0; "
+        "elsewhere the order may be chance, or regions are too few to tell."
     )
 
 
