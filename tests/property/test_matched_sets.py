@@ -71,7 +71,7 @@ def people_of(panel, devices):
 
 
 @given(panels(), params)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_effects_equal_the_naive_twin(made, chosen):
     panel, devices = made
     found = effects(panel, devices, chosen).set_index("months_since_loss")
@@ -91,7 +91,7 @@ def test_effects_equal_the_naive_twin(made, chosen):
 
 
 @given(panels(), params, seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=18, deadline=None)
 def test_order_of_rows_changes_no_byte(made, chosen, seed):
     panel, devices = made
     shuffled = panel.sample(frac=1, random_state=seed), devices.sample(frac=1, random_state=seed)
@@ -99,7 +99,7 @@ def test_order_of_rows_changes_no_byte(made, chosen, seed):
 
 
 @given(panels(densities=(1.0,)), params, seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=18, deadline=None)
 def test_what_a_week_does_to_everybody_changes_nothing(made, chosen, seed):
     panel, devices = made
     shock = np.random.default_rng(seed).integers(-8, 8, 24)[(panel["window_started"] - MONDAY).dt.days // 7]
@@ -111,7 +111,7 @@ def test_what_a_week_does_to_everybody_changes_nothing(made, chosen, seed):
 
 
 @given(panels(), params)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_rows_keep_their_promises(made, chosen):
     panel, devices = made
     areas = np.where(devices.index % 2 == 0, "even", "odd")
@@ -131,7 +131,7 @@ def test_rows_keep_their_promises(made, chosen):
 
 
 @given(panels(), params, st.sampled_from(["before_event", "not_affected"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=18, deadline=None)
 def test_a_placebo_never_sees_what_came_after_the_event(made, chosen, placebo):
     panel, devices = made
     chosen = chosen.model_copy(update={"placebo": placebo, "caliper_sd": 100.0})

@@ -55,7 +55,7 @@ def test_terms_equal_the_twin_and_look_at_nothing_later(seed, n_days, lag, half_
 
 
 @given(seeds, st.integers(3, 5), st.sampled_from(["region", "region_and_period"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_models_know_neither_order_of_rows_nor_names_nor_levels(seed, n_states, effects):
     chance = np.random.default_rng(seed)
     regions = [f"{s:02d}{c}" for s in range(n_states) for c in range(2)]

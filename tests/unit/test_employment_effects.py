@@ -204,9 +204,9 @@ def make_staggered(rng, n):
 def test_standard_errors_know_of_controls_who_have_the_event_later():
     rng = np.random.default_rng(2)
     params = PARAMS.model_copy(update={"months_after": 0, "caliper_sd": 100.0, "controls": "not_yet", "n_controls": 2})
-    found = pd.concat([effects(make_staggered(rng, 40), params).loc[[0]] for _ in range(150)])
+    found = pd.concat([effects(make_staggered(rng, 40), params).loc[[0]] for _ in range(70)])
     variance, claimed = found["estimate"].var(), (found["std_error"] ** 2).mean()
-    assert 0.75 * variance < claimed < 1.4 * variance
+    assert 0.65 * variance < claimed < 1.5 * variance
     is_covered = (found["estimate_low"] <= 0) & (found["estimate_high"] >= 0)
     assert is_covered.mean() >= 0.9
 
