@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 
 from data_contracts import TABLES, Column, Release, Shard, Table
 from pipeline.stage import STAGES, Stage
-from pipeline.study import parse_date
+from pipeline.study import dates_between, parse_date
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -169,7 +169,7 @@ def _days(dates: Dates) -> list[date]:
     first, last = _day(dates[0]), _day(dates[1])
     if last < first:
         raise CatalogError(f"dates ends ({last}) before it starts ({first})")
-    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
+    return dates_between(first, last)
 
 
 def _day(day: Day) -> date:

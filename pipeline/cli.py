@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from pipeline.evaluate import evaluate_app
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
 from pipeline.report_commands import report_app
 from pipeline.settings import Settings
-from pipeline.study import Study, StudyError, parse_date
+from pipeline.study import Study, StudyError, dates_between, parse_date
 
 STATES = ("current", "stale", "missing", "unknown")
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
@@ -245,7 +245,7 @@ def span(study: Study, first: str | None, last: str | None) -> list[date]:
     start, end = (parse_date(first) if first else study.start), (parse_date(last) if last else study.end)
     if not study.start <= start <= end <= study.end:
         raise StudyError(f"{start} to {end} is not a span inside the study ({study.start} to {study.end})")
-    return [start + timedelta(days=k) for k in range((end - start).days + 1)]
+    return dates_between(start, end)
 
 
 def run_stages(

@@ -24,6 +24,8 @@ ROUNDING = 1e-9
 """Relative error of sums that are equal but for rounding."""
 DAY = ["date", "measure"]
 GROUP = ["axis", "group"]
+WHOLE = f"{EVERYBODY}\0{EVERYBODY}"
+"""Label of everybody."""
 MOST_PARTS = {"everybody": 3, "group": 2}
 """How many groups at once are taken from a row."""
 
@@ -35,21 +37,18 @@ def without_small_differences(sums: pd.DataFrame, min_devices: int) -> pd.DataFr
     """
     if sums.empty:
         return sums
-    names = sorted(set(_labels(sums)) - {WHOLE})
+    names = [WHOLE, *sorted(set(_labels(sums)) - {WHOLE})]
     told, inside = np.zeros(len(sums), bool), {}
     for region, at in sums.groupby("region_geoid", sort=True).indices.items():
-        told[at], inside[str(region)] = _told_by_groups(sums.iloc[at], [WHOLE, *names], min_devices)
+        told[at], inside[str(region)] = _told_by_groups(sums.iloc[at], names, min_devices)
     shown = sums[~told]
     shown = shown[~_is_told_by_regions(shown, min_devices)]
     shown = shown[~_is_of_hidden_region(sums, shown)]
-    return shown[~_is_told_by_both(sums, shown, [WHOLE, *names], inside, min_devices)].sort_index()
+    return shown[~_is_told_by_both(sums, shown, names, inside, min_devices)].sort_index()
 
 
 def _labels(rows: pd.DataFrame) -> "pd.Series[str]":
     return rows["axis"] + "\0" + rows["group"]
-
-
-WHOLE = f"{EVERYBODY}\0{EVERYBODY}"
 
 
 def _is_few(n_devices: np.ndarray, min_devices: int) -> np.ndarray:

@@ -124,7 +124,7 @@ class Study(Declared):
 
     def dates(self) -> list[date]:
         """Return every UTC date of the span in order."""
-        return [self.start + timedelta(days=k) for k in range(self.n_dates)]
+        return dates_between(self.start, self.end)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], folder: Path = Path()) -> Self:
@@ -192,6 +192,11 @@ def _accepted(loc: tuple[int | str, ...]) -> list[str]:
     parents = [part for part in loc[:-1] if part in SECTIONS]
     model: type[BaseModel] = SECTIONS[parents[-1]] if parents else Study
     return [name for name in model.model_fields if name != "folder"]
+
+
+def dates_between(first: date, last: date) -> list[date]:
+    """Return every date from `first` to `last`, both included."""
+    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
 
 
 def parse_date(text: str) -> date:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from pipeline.id_join import MAX_NAMED, longest_prefixes
+from pipeline.study import dates_between
 
 COUNTY_DIGITS, STATE_DIGITS = 5, 2
 
@@ -68,14 +69,10 @@ def _gaps(
         if region in there:
             there[region].add(day)
     for region, days in there.items():
-        needed = _days(min(days), dates[-1]) if is_from_first_row else dates
+        needed = dates_between(min(days), dates[-1]) if is_from_first_row else dates
         missing = [day for day in needed if day not in days]
         if missing:
             yield region, missing[0], len(missing)
-
-
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
 
 
 def refusal(table: str, cover: RegionCover) -> str:

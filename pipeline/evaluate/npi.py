@@ -241,18 +241,16 @@ def _lag(row: pd.Series) -> str:
 
 
 def _show_events(events: pd.DataFrame, console: Console) -> None:
+    from pipeline.evaluation.showing import format_p
+
     for measure, of_measure in events.groupby("measure", sort=True):
         grid = _grid(f"{measure}: after orders, by week", "order", "counties", "pre-trend p", "week 0", "2", "4", "8")
         for order, rows in of_measure.groupby("order", sort=True):
             by_week = rows.set_index("weeks_since")
             cells = [_effect(by_week.loc[week]) if week in by_week.index else "–" for week in (0, 2, 4, 8)]
             p_value = rows["pretrend_p_value"].iloc[0]
-            grid.add_row(order, f"{rows['n_regions'].max():,}", _p_value(p_value), *cells)
+            grid.add_row(order, f"{rows['n_regions'].max():,}", format_p(p_value), *cells)
         console.print(grid)
-
-
-def _p_value(value: float) -> str:
-    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _interval(low: float, high: float) -> str:

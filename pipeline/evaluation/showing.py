@@ -166,6 +166,13 @@ def _every(every_s: float) -> str:
     return f"{every_s / 60:g} min" if every_s else "all pings"
 
 
+def format_p(p_value: float) -> str:
+    """Return a p-value with three decimals; a dash for one that does not exist."""
+    if p_value != p_value:
+        return "–"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def figure(value: float, n_decimals: int = 3) -> str:
     """Return a score or probability as text, a dash where there is none (NaN)."""
     return "–" if math.isnan(value) else f"{value:.{n_decimals}f}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.showing import format_p
 from pipeline.npi_drivers import ADAPTATIONS, NpiParams
 from pipeline.npi_panel import NOTHING, SEVERITY, STRINGENCY
 from pipeline.npi_verdicts import judge_models
@@ -19,7 +20,6 @@ from pipeline.report.response_words import (
     TERM_TITLES,
     TITLES,
     format_change,
-    format_p,
     measure_title,
     model_words,
     term_units,

@@ -105,13 +105,6 @@ def format_change(log_change: float) -> str:
     return f"{percent:+,.{digits}f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
 
 
-def format_p(p_value: float) -> str:
-    """Return a p-value with three decimals; a dash for one that does not exist."""
-    if p_value != p_value:
-        return "–"
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
 def fold(label: str, most: int) -> str:
     """Return a label on two lines where it is longer than `most`, broken at the space nearest its middle."""
     spaces = [k for k, letter in enumerate(label) if letter == " "]

@@ -101,10 +101,11 @@ def find_contacts(params: CityParams, stays: pa.Table, people: pa.Table) -> pa.T
 
 
 def _homes(ids: pd.Index, people: pa.Table) -> Integers:
-    """Return the place of the home of each id; ValueError naming the first that has none."""
+    """Return the place of the home of each id; ValueError that counts those who have none."""
     homes = pd.Series(people["home_place_id"].to_numpy(), people["device_id"].to_pandas()).reindex(ids)
-    if homes.isna().any():
-        raise ValueError(f"people: no home of {homes.index[homes.isna()][0]}")
+    n_missing = int(homes.isna().sum())
+    if n_missing:
+        raise ValueError(f"people: no home of {n_missing} of {len(ids)} devices in the stays")
     return homes.to_numpy(np.int64)
 
 

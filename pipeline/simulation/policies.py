@@ -14,6 +14,7 @@ from pipeline.simulation import random_streams as streams
 from pipeline.simulation.areas import Areas
 from pipeline.simulation.npi_params import Policies
 from pipeline.simulation.params import CityParams, raw_dates
+from pipeline.study import dates_between
 
 ORDERS = ("state of emergency", "school closure", "stay at home", "reopening")
 LEAD_DAYS = 60  # series begin so long before the study, so that lags and trailing means find what they need
@@ -32,8 +33,7 @@ def counties_of(areas: Areas) -> NDArray[np.object_]:
 
 def series_dates(params: CityParams) -> list[date]:
     """Return the dates of a city's series: from LEAD_DAYS before its first local date to its last UTC date."""
-    first, last = params.start - timedelta(days=LEAD_DAYS), raw_dates(params)[-1]
-    return [first + timedelta(days=day) for day in range((last - first).days + 1)]
+    return dates_between(params.start - timedelta(days=LEAD_DAYS), raw_dates(params)[-1])
 
 
 def region_generator(params: CityParams, stream: int, region: str) -> np.random.Generator:

@@ -231,7 +231,7 @@ def test_contacts_of_a_worked_example():
         ("a", "d", first, "venue", 7, 3_600, 3_600, False),
         ("c", "d", first, "venue", 7, 3_600, 3_600, False),
     ]
-    with pytest.raises(ValueError, match="people: no home of d"):
+    with pytest.raises(ValueError, match="people: no home of 1 of 4 devices in the stays"):
         find_contacts(CityParams(), as_table(frame), people.filter(pc.not_equal(people["device_id"], "d")))
 
 

@@ -131,14 +131,19 @@ def test_left_out_errors_equal_the_twin():
     assert fits[["gain_low", "gain_high"]].isna().all(axis=None)  # of five clusters
 
 
+def check_within_errors(fits, changes, drivers, models):
+    """Errors with effects of periods are the twin's; of the models the last has all terms."""
+    weeks = naive_weeks(changes, drivers, MODELS[models[-1]], 3)
+    for model in models:
+        twin = naive_left_out_error(weeks, model, "region_and_period")
+        assert fits.loc[model, "left_out_error"] == pytest.approx(twin), model
+
+
 def test_left_out_errors_with_effects_of_periods_equal_the_twin():
     changes, drivers = make_panel(6)
     for rows in (changes, changes.drop(index=range(5, 30)).reset_index(drop=True)):
         fits, _ = fit(rows, drivers, effects="region_and_period")
-        weeks = naive_weeks(rows, drivers, MODELS["exposure"], 3)
-        for model in ("nothing", "severity", "exposure"):
-            twin = naive_left_out_error(weeks, model, "region_and_period")
-            assert fits.loc[model, "left_out_error"] == pytest.approx(twin), model
+        check_within_errors(fits, rows, drivers, ("nothing", "severity", "exposure"))
 
 
 def test_with_effects_of_periods_nothing_is_the_mean_of_the_others_in_the_period():
@@ -181,10 +186,7 @@ def test_regions_that_others_no_longer_link_are_foretold_as_the_twin_does():
     is_early, island = changes["date"] < changes["date"].min() + pd.Timedelta(days=35), changes["region_geoid"]
     rows = changes[(island == "01") | (is_early == (island > "04"))].reset_index(drop=True)
     fits, _ = fit(rows, drivers, effects="region_and_period")
-    weeks = naive_weeks(rows, drivers, MODELS["weeks"], 3)
-    for model in ("nothing", "stringency", "weeks"):
-        twin = naive_left_out_error(weeks, model, "region_and_period")
-        assert fits.loc[model, "left_out_error"] == pytest.approx(twin), model
+    check_within_errors(fits, rows, drivers, ("nothing", "stringency", "weeks"))
 
 
 def test_without_two_regions_in_a_period_there_is_nothing_to_explain():

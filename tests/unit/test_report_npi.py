@@ -6,6 +6,7 @@ import pytest
 
 from data_contracts import NPI_EVENTS, NPI_FITS, NPI_RESPONSE, REGION_CHANGES
 from pipeline.engine.store import ALL, Store
+from pipeline.evaluation.showing import format_p
 from pipeline.npi_drivers import NpiParams
 from pipeline.report.missing import Missing
 from pipeline.report.npi import (
@@ -27,7 +28,7 @@ from pipeline.report.npi_models import (
     tabulate_effects,
     tabulate_fits,
 )
-from pipeline.report.response_words import fold, format_change, format_p, measure_title, region_title, term_units
+from pipeline.report.response_words import fold, format_change, measure_title, region_title, term_units
 from tests import response_root
 from tests.people_root import as_table
 from tests.response_root import study_of, write_response
