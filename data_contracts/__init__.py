@@ -23,6 +23,7 @@ from data_contracts.movement import (
     REASONS,
     REJECTED_PINGS,
     STAYS,
+    TRIPS,
     VISITS,
 )
 from data_contracts.people import (
@@ -68,6 +69,7 @@ TABLES: dict[str, Table] = {
         EPIDEMIC,
         LOCATIONS,
         VISITS,
+        TRIPS,
         GYRATION,
         EXPLORATION,
         ENTROPY,
@@ -129,6 +131,7 @@ __all__ = [
     "TABLES",
     "TELEWORK",
     "TRACTS",
+    "TRIPS",
     "UNEMPLOYMENT",
     "VENUES",
     "VISITS",

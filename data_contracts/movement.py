@@ -221,3 +221,34 @@ VISITS = Table(
     "where only observed visits count. Stays that belong to no location are not visits: noise (only when "
     "min_samples exceeds 1) and the inferred stays that the study leaves out.",
 )
+
+TRIPS = Table(
+    name="trips",
+    row="way from one visit of a device to its next",
+    columns=(
+        c.DEVICE_ID,
+        replace(c.STARTED_AT, description="Finish of the visit before: when the device was last seen there"),
+        replace(c.FINISHED_AT, description="Start of the visit after"),
+        replace(c.DATE, description="Local date of the arrival"),
+        replace(c.HOUR_OF_WEEK, description="Local hour of the arrival, 0 Monday at midnight"),
+        Column("duration_s", pa.float64(), "Time from start to finish, silences included", "s", 0, c.MAX_DWELL_S),
+        Column("distance_m", pa.float64(), "Great-circle distance of the two locations", "m", 0),
+        *(replace(c.LOCATION_ID, name=f"{end}_location_id") for end in ("origin", "destination")),
+        *(
+            replace(column, name=f"{end}_{column.name}", description=f"{what} of the {end}'s centre, WGS 84")
+            for end in ("origin", "destination")
+            for column, what in ((c.LON, "Longitude"), (c.LAT, "Latitude"))
+        ),
+        *(
+            replace(
+                c.TRACT_GEOID, name=f"{end}_tract_geoid", description=f"Area that holds the {end}; null outside all"
+            )
+            for end in ("origin", "destination")
+        ),
+    ),
+    key=("device_id", "finished_at"),
+    shard=Shard.BUCKET,
+    notes="A trip belongs whole to the local date, and so to the window, of its arrival. Two visits to one location "
+    "between which something was missed have a trip of 0 m. A trip over a long silence may have been several: "
+    "duration_s tells.",
+)

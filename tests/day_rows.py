@@ -29,6 +29,7 @@ def make_day_visits(rows):
         location_id=np.array(place, np.int32),
         lon=[position_of(p)[0] for p in place],
         lat=[position_of(p)[1] for p in place],
+        tract_geoid=pd.Series([f"{p:011d}" for p in place], dtype="str"),
         is_inferred=False,
         poi_category=pd.Series(category, dtype="str"),
     )
