@@ -49,4 +49,4 @@ def test_a_trip_belongs_to_the_local_day_and_hour_of_its_arrival():
     visits = make_day_visits([(1, 60, 22 * 60, 0, None, 7200), (1, 1450, 30, 1, None, 7200)])
     found = trips(visits.assign(hour_of_week=np.array([1, 24], np.int16)), NoParams())
     assert found["date"].dt.strftime("%Y-%m-%d").tolist() == ["2020-01-07"]
-    assert found[["hour_of_week", "duration_s"]].to_numpy().tolist() == [[24, 600.0]]
+    assert found[["hour_of_week", "duration_s"]].to_numpy().tolist() == [[24, 4200.0]]
