@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluation.representativeness import panel_size
-from pipeline.evaluation.unemployment import Asked, Correlation, compare_rates
-from pipeline.report import people_figures as figures
-from pipeline.report.groups import Bars, hide_small
+from pipeline.report.groups import hide_small
 from pipeline.report.homes import (
     PLACES,
     count_places,
@@ -23,7 +21,6 @@ from pipeline.report.losses import choose_month, measure_losses, signed, tabulat
 from pipeline.report.missing import Missing
 from pipeline.report.panel import differences, measure_groups, measure_panel, widest
 from pipeline.report.people import draw_people, measure_people
-from pipeline.report.rates import find_lags, index_series, measure_official, measure_rates, tabulate_months
 from pipeline.report.working import (
     choose_weeks,
     count_statuses,
@@ -33,7 +30,7 @@ from pipeline.report.working import (
     share_statuses,
 )
 from tests import people_root
-from tests.people_root import MONDAYS, MONTHS, N_WORKERS, study_of, write_people
+from tests.people_root import MONDAYS, N_WORKERS, study_of, write_people
 from tests.unit.test_report_figures import svg_of
 
 
@@ -259,81 +256,6 @@ def test_industries_of_the_root(store):
     assert retail["loss"] == pytest.approx((0.025 * 1 + 0.2 * 0.75) / 0.225)
 
 
-# --- Unemployment -------------------------------------------------------------------------------
-
-
-def test_months_of_the_whole_study_under_each_weighting(store):
-    rates = measure_rates(store, study_of())
-    assert rates.months["region_geoid"].unique().tolist() == ["all"]
-    assert rates.months["window"].unique().tolist() == ["month"]
-    first = tabulate_months(rates.months)[0]
-    assert first == {
-        "month": "2020-01",
-        "n_devices": 38,
-        "is_provisional": False,
-        "none": "2.0 (1.6 to 2.4)",
-        "area": None,
-        "raked": "3.0 (2.4 to 3.6)",
-    }
-
-
-def test_series_are_held_against_their_means_over_common_months(store):
-    table = people_root.unemployment()
-    raked = table[table["weighting"] == "raked"]
-    official = people_root.official_rates()
-    found = index_series(raked, official)
-    assert set(found["region"]) == {"36"}
-    assert set(found["series"]) == {"rate", "laus_rate", "continued_claims"}
-    for _, rows in found.groupby("series"):
-        assert rows["started"].tolist() == MONTHS[:4].tolist()
-        assert rows["value"].mean() == pytest.approx(1)
-    ours = found[found["series"] == "rate"]
-    assert (ours["high"] / ours["value"]).tolist() == pytest.approx([1.2] * 4)
-    claims = found[found["series"] == "continued_claims"]["value"].to_numpy()
-    by_month = np.array([0.01 + 0.005 * k for k in (1.5, 5.5, 10, 14.5)])
-    assert claims == pytest.approx(by_month / by_month.mean())
-
-
-def test_regions_without_a_common_month_are_not_drawn():
-    table = people_root.unemployment()
-    late = people_root.official_rates().assign(window_started=pd.Timestamp("2021-03-01"))
-    assert index_series(table, late.drop_duplicates(["region_geoid", "series"])).empty
-    assert index_series(table, late[late["region_geoid"] == "04"]).empty
-
-
-def test_the_correlations_are_those_of_the_evaluation(store):
-    official = measure_rates(store, study_of()).official
-    assert (official.weighting, official.n_regions) == ("raked", 1)
-    expected = compare_rates(people_root.unemployment(), people_root.official_rates(), "raked", Asked())
-    at_zero = [c for c in expected.correlations if c.lag == 0 and c.region == "36"]
-    assert [c.at_zero.pearson for c in official.correlations] == [c.pearson for c in at_zero]
-    for found in official.correlations:
-        same = [c for c in expected.correlations if c[:5] == found.at_zero[:5]]
-        assert found.best.pearson == max(c.pearson for c in same)
-
-
-def test_pooled_rows_come_where_there_is_more_than_one_region():
-    nan = float("nan")
-
-    def one(region, lag, pearson):
-        return Correlation("rate", "laus_rate", "month", False, region, lag, 5, pearson, nan, nan, 0.5, nan, nan)
-
-    both = (one("pooled", 0, 0.1), one("pooled", 1, 0.4), one("04", 0, nan), one("36", 0, 0.3))
-    found = find_lags(both)
-    assert [(row.at_zero.region, row.best and row.best.lag) for row in found] == [
-        ("pooled", 1),
-        ("04", None),
-        ("36", 0),
-    ]
-    assert [row.at_zero.region for row in find_lags((one("pooled", 0, 0.1), one("36", 0, 0.1)))] == ["36"]
-
-
-def test_no_common_region_is_said_and_no_error():
-    found = measure_official(people_root.unemployment(), people_root.official_rates().iloc[5:10], study_of())
-    assert isinstance(found, Missing)
-    assert "no region of 2 digits has both series" in found.why
-
-
 # --- Effects ------------------------------------------------------------------------------------
 
 
@@ -433,69 +355,3 @@ def test_alternative_texts_have_the_numbers(store):
         in alts["rates"]
     )
     assert "Month 2: radius of gyration −1.20 km (−1.59 to −0.81)" in alts["effects"]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures themselves, before they become images."""
-    kept = []
-    monkeypatch.setattr(figures, "to_image", lambda figure, alt: kept.append(figure))
-    return kept
-
-
-def test_what_is_missing_is_a_gap_in_the_line(drawn):
-    weeks = pd.DataFrame({"started": MONDAYS[:3], "seen": [20.0, np.nan, 30.0]})
-    figures.draw_weeks(weeks, {"seen": "with a ping"}, "Devices", "")
-    (axes,) = drawn[0].axes
-    assert np.isnan(axes.lines[0].get_ydata()[1])
-    assert axes.get_ylim()[0] == 0
-    assert axes.get_ylim()[1] > 30
-
-
-def test_a_week_is_drawn_by_itself(drawn):
-    figures.draw_weeks(pd.DataFrame({"started": MONDAYS[:1], "seen": [np.nan]}), {"seen": "s"}, "Devices", "")
-    low, high = drawn[0].axes[0].get_xlim()
-    assert high - low == pytest.approx(7)
-
-
-def test_only_roles_with_enough_devices_are_drawn(drawn):
-    bars = Bars(np.array([0.6, 0.8, 1.0]), np.array([10, 30]), np.array([10, 30]))
-    figures.draw_confidence({"home": None, "work": bars}, {"home": "Home", "work": "Workplace"}, "")
-    (axes,) = drawn[0].axes
-    assert axes.get_title(loc="left") == "Workplace"
-    heights = [patch.get_height() for patch in axes.patches]
-    assert heights == pytest.approx([0.0625, 0.1875])  # per 0.05
-
-
-def test_weightings_stand_side_by_side_in_a_month(drawn):
-    months = people_root.unemployment().query("region_geoid == 'all' and window == 'month'")
-    figures.draw_rates(months, {"none": "Unweighted", "area": "By area", "raked": "Raked"}, "")
-    (axes,) = drawn[0].axes
-    at = [container.lines[0].get_xdata() for container in axes.containers]
-    assert len(at) == 2
-    assert at[1] - at[0] == pytest.approx([0.18] * 5)
-    assert (at[0] + at[1]) / 2 == pytest.approx(range(5))
-    assert [line.get_xdata().tolist() for line in axes.lines if line.get_color() == "white"] == [
-        pytest.approx([3.91]),
-        pytest.approx([4.09]),
-    ]
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["Jan\n2020", "Feb", "Mar", "Apr", "May"]
-
-
-def test_each_region_has_a_plot_of_its_own(drawn):
-    series = index_series(people_root.unemployment().query("weighting == 'none'"), people_root.official_rates())
-    other = series.assign(region="04")
-    figures.draw_official(pd.concat([series, other]), {"rate": "Ours", "laus_rate": "LAUS"}, "")
-    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["Region 36", "Region 04"]
-    assert [len(axes.lines) for axes in drawn[0].axes] == [2, 2]
-    figures.draw_official(series[series["started"] != MONTHS[1]], {"rate": "Ours", "laus_rate": "LAUS"}, "")
-    line = drawn[1].axes[0].lines[0]
-    assert line.get_xdata().tolist() == [0, 1, 2, 3]
-    assert np.isnan(line.get_ydata()).tolist() == [False, True, False, False]
-
-
-def test_long_studies_name_every_few_months(drawn):
-    started = pd.Series(pd.date_range("2019-06-01", "2021-12-01", freq="MS"))
-    shown, names = figures._month_names(pd.DatetimeIndex(started), 9)
-    assert shown == list(range(0, 31, 4))
-    assert names[:3] == ["Jun\n2019", "Oct", "Feb\n2020"]
