@@ -40,7 +40,7 @@ TRACT_GEOID = Column(
 )
 POI_ID = Column("poi_id", pa.string(), "The place's id as its source gives it")
 POI_CATEGORY = Column("poi_category", pa.string(), "Kind of place, in the words of its source", is_nullable=True)
-WINDOW = Column("window", pa.string(), "Kind of window", values=("study", "month", "week", "day"))
+WINDOW = Column("window", pa.string(), "Kind of window", values=("study", "month", "week", "day", "sliding"))
 WINDOW_STARTED = Column("window_started", pa.date32(), "First local date of the window", "local date")
 N_VISITS = Column("n_visits", pa.int64(), "Visits that start in the window", "visits", 1)
 N_LOCATIONS = Column("n_locations", pa.int64(), "Distinct locations visited in the window", "locations", 1)

@@ -49,7 +49,7 @@ EXPLORATION = Table(
     ),
     key=("device_id", "window", "window_started"),
     shard=Shard.BUCKET,
-    notes="New locations of all windows of one kind sum to the device's distinct locations.",
+    notes="New locations of all windows of one kind sum to the device's distinct locations; sliding ones overlap.",
 )
 
 ENTROPY = Table(

@@ -10,8 +10,11 @@ from pydantic import Field, field_validator
 from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.weekdays import EPOCH_WEEKDAY, WEEK_DAYS
 from pipeline.params import Params
+from pipeline.study import Study
 
-WindowKind = Literal["study", "month", "week", "day"]
+CalendarKind = Literal["study", "month", "week", "day"]
+"""Kinds of window that share no date: a local date is in one of each."""
+WindowKind = Literal[CalendarKind, "sliding"]
 Days = TypeVar("Days", int, np.ndarray)
 
 
@@ -20,6 +23,10 @@ class WindowParams(Params):
 
     windows: tuple[WindowKind, ...] = Field(default=("study", "week"), min_length=1)
     """Kinds of window; weeks begin on Monday. A visit belongs whole to the window in which it starts (ours)."""
+    sliding_days: int = Field(default=28, ge=1)
+    """"sliding": local dates of a window (ours: as many of each weekday, and enough visits for most measures)."""
+    sliding_step_days: int = Field(default=7, ge=1)
+    """"sliding": dates from the start of a window to that of the next, the first being the study's (ours)."""
 
     @field_validator("windows")
     @classmethod
@@ -29,7 +36,7 @@ class WindowParams(Params):
         return windows
 
 
-def window_starts(dates: pd.Series, kind: WindowKind, study_start: date) -> pd.Series:
+def window_starts(dates: pd.Series, kind: CalendarKind, study_start: date) -> pd.Series:
     """Return the first local date of the window of each local date: datetime64[s], midnight.
 
     The study is one window that begins at `study_start`, whatever the local date.
@@ -44,6 +51,31 @@ def window_starts(dates: pd.Series, kind: WindowKind, study_start: date) -> pd.S
     else:
         starts = days
     return pd.Series(starts.astype("datetime64[s]"), index=dates.index)
+
+
+def in_windows(rows: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> pd.DataFrame:
+    """Return the rows with `window_started`, one for each window of the kind that holds their local `date`.
+
+    Sliding windows begin at the study's start and every `sliding_step_days` after it, and only those that end within
+    the study are made: a row is in several where they overlap, in none where no whole one holds it. Rows stay in
+    their order; those of one row stand together.
+    """
+    if kind != "sliding":
+        return rows.assign(window_started=window_starts(rows["date"], kind, study.start))
+    length, step = params.sliding_days, params.sliding_step_days
+    since = to_days(rows["date"]) - _day_of(study.start)
+    n_windows = max((_day_of(study.end) + 1 - _day_of(study.start) - length) // step + 1, 0)
+    first = np.maximum(-((length - 1 - since) // step), 0)
+    last = np.minimum(since // step, n_windows - 1)
+    n_each = np.maximum(last - first + 1, 0)
+    number = np.repeat(first - np.cumsum(n_each) + n_each, n_each) + np.arange(n_each.sum())
+    repeated = rows.iloc[np.repeat(np.arange(len(rows)), n_each)].reset_index(drop=True)
+    return repeated.assign(window_started=to_dates(_day_of(study.start) + number * step))
+
+
+def _day_of(day: date) -> int:
+    """Return a date as days since 1970."""
+    return (day - date(1970, 1, 1)).days
 
 
 def monday_of(day: Days) -> Days:
@@ -73,9 +105,9 @@ class VisitWindows(NamedTuple):
     """device_id, window, window_started, n_visits, n_locations."""
 
 
-def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study_start: date) -> VisitWindows:
+def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> VisitWindows:
     """Return the visits by device and window of one kind; a visit belongs whole to the window in which it starts."""
-    visits = visits.assign(window_started=window_starts(visits["date"], kind, study_start))
+    visits = in_windows(visits, kind, study, params)
     visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     place = visits["location_id"].to_numpy().astype(np.int64)

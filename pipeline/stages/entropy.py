@@ -16,13 +16,13 @@ def entropy(visits: pd.DataFrame, study: Study, params: WindowParams) -> pd.Data
     H = -sum(p log2 p) over the window's locations (`kernels.entropy.location_entropy`), each visit
     weighing one, or its dwell. Over log2(n_locations) it is the normalised entropy.
     """
-    return pd.concat([_of_windows(visits, kind, study) for kind in params.windows]).sort_values(
+    return pd.concat([_of_windows(visits, kind, study, params) for kind in params.windows]).sort_values(
         list(ENTROPY.key), ignore_index=True
     )
 
 
-def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study) -> pd.DataFrame:
-    found = visits_by_window(visits, kind, study.start)
+def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> pd.DataFrame:
+    found = visits_by_window(visits, kind, study, params)
     return pd.DataFrame(
         {
             **found.columns,

@@ -8,7 +8,10 @@ from pipeline.kernels.exploration import explore
 from pipeline.kernels.grouping import group_starts
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowKind, WindowParams, window_starts
+from pipeline.windows import WindowKind, WindowParams, to_days, visits_by_window
+
+MANY_DAYS = 2**20
+"""More days than any study has."""
 
 
 @stage(reads=(VISITS,), writes=EXPLORATION, params=WindowParams, needs=("study",))
@@ -16,28 +19,37 @@ def exploration(visits: pd.DataFrame, study: Study, params: WindowParams) -> pd.
     """Return visits, distinct locations, new locations and S(t) per device and window.
 
     New means never visited before in the study; S(t) is the number of distinct locations from the
-    study's start to the window's end. New locations of all windows of a kind sum to the distinct ones.
+    study's start to the window's end. New locations of all windows of a kind sum to the distinct ones;
+    not those of sliding windows, which overlap.
     """
-    return pd.concat([_of_windows(visits, kind, study) for kind in params.windows]).sort_values(
+    # A traveller's local date may step back: dates are kept in order, time within them.
+    visits = visits.sort_values(["device_id", "date", "started_at"], kind="stable", ignore_index=True)
+    start = group_starts(visits["device_id"].to_numpy())
+    place = visits["location_id"].to_numpy().astype(np.int64)
+    visits = visits.assign(is_new=explore(start, place, to_days(visits["date"])).is_new)
+    return pd.concat([_of_windows(visits, kind, study, params) for kind in params.windows]).sort_values(
         list(EXPLORATION.key), ignore_index=True
     )
 
 
-def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study) -> pd.DataFrame:
-    visits = visits.assign(window_started=window_starts(visits["date"], kind, study.start))
-    # A traveller's local date may step back: windows are kept in order, time within them.
-    visits = visits.sort_values(["device_id", "window_started", "started_at"], kind="stable", ignore_index=True)
-    device = visits["device_id"].to_numpy()
-    window = visits["window_started"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    counts = explore(group_starts(device), visits["location_id"].to_numpy().astype(np.int64), window)
-    found = pd.DataFrame(
-        {
-            "device_id": device[group_starts(device)[:-1]][counts.device],
-            "window": pd.Series([kind] * counts.window.size, dtype="str"),
-            "window_started": counts.window.astype("datetime64[D]").astype("datetime64[s]"),
-            "n_visits": counts.n_visits,
-            "n_locations": counts.n_locations,
-            "n_new_locations": counts.n_new_locations,
-        }
+def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> pd.DataFrame:
+    found = visits_by_window(visits, kind, study, params)
+    is_new = found.visits["is_new"].to_numpy()
+    counts = pd.DataFrame(found.columns).assign(
+        n_new_locations=np.add.reduceat(is_new.astype(np.int64), found.start[:-1])
     )
-    return found.assign(n_locations_so_far=found.groupby("device_id")["n_new_locations"].cumsum())
+    return counts.assign(n_locations_so_far=_so_far(visits, counts, kind, params))
+
+
+def _so_far(visits: pd.DataFrame, counts: pd.DataFrame, kind: WindowKind, params: WindowParams) -> np.ndarray:
+    """Return the distinct locations from the study's start to the end of each window of `counts`."""
+    by_device = counts.groupby("device_id")["n_new_locations"]
+    if kind != "sliding":
+        return by_device.cumsum().to_numpy()
+    new = visits[visits["is_new"]]
+    first_day = to_days(visits["date"]).min(initial=MANY_DAYS)
+    devices = visits["device_id"].drop_duplicates().to_numpy()
+    key = np.searchsorted(devices, new["device_id"].to_numpy()) * MANY_DAYS + to_days(new["date"]) - first_day
+    owner = np.searchsorted(devices, counts["device_id"].to_numpy()) * MANY_DAYS
+    ends = to_days(counts["window_started"]) + params.sliding_days - first_day
+    return np.searchsorted(key, owner + ends) - np.searchsorted(key, owner)

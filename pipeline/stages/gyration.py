@@ -34,7 +34,7 @@ def gyration(visits: pd.DataFrame, study: Study, params: GyrationParams) -> pd.D
 
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: GyrationParams) -> pd.DataFrame:
-    found = visits_by_window(visits, kind, study.start)
+    found = visits_by_window(visits, kind, study, params)
 
     def radius(weight: np.ndarray | None) -> np.ndarray:
         lon, lat = found.visits["lon"].to_numpy(), found.visits["lat"].to_numpy()

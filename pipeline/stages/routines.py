@@ -15,7 +15,7 @@ from pipeline.kernels.routines import find_routines
 from pipeline.kernels.sequence_entropy import entropy_rate, highest_predictability
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import WindowKind, WindowParams, monday_of, to_days, window_starts
+from pipeline.windows import WindowKind, WindowParams, in_windows, monday_of, to_days
 
 
 class RoutineParams(WindowParams):
@@ -67,10 +67,8 @@ def routines(visits: pd.DataFrame, study: Study, seed: int, params: RoutineParam
 
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, seed: int, params: RoutineParams) -> pd.DataFrame:
-    visits = visits[["device_id", "started_at", "location_id"]].assign(
-        window_started=window_starts(visits["date"], kind, study.start)
-    )
-    visits = visits.sort_values(["device_id", "started_at"], ignore_index=True)
+    visits = in_windows(visits[["device_id", "started_at", "location_id", "date"]], kind, study, params)
+    visits = visits.sort_values(["device_id", "window_started", "started_at"], ignore_index=True)
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     start = group_starts(device, window)
     sequences = place_sequences(start, visits["location_id"].to_numpy().astype(np.int64), params.merges_repeats)

@@ -1,0 +1,36 @@
+"""Stages of measures run on visits made by hand: what else they read is made of the same visits."""
+
+from pipeline.params import NoParams
+from pipeline.stages.trips import trips
+from tests.employment_rows import home_work_row
+from tests.stay_rows import empty, through_contract
+
+
+def run_measure(declared, visits, study, params, home_work=None):
+    """Return a stage's table, through its contract."""
+    made = {
+        "visits": lambda: visits,
+        "trips": lambda: through_contract(trips(visits, NoParams()), "trips"),
+        "home_work": lambda: empty("home_work") if home_work is None else home_work,
+    }
+    facts = {"study": study, "seed": 0}
+    given = {table.name: made[table.name]() for table in declared.reads} | {
+        name: facts[name] for name in declared.needs
+    }
+    return through_contract(declared(**given, params=params), declared.name)
+
+
+def make_homes(homes):
+    """HOME_WORK with the baseline homes of (device, location, rank)."""
+    import pandas as pd
+
+    from data_contracts import TABLES
+
+    rows = [
+        home_work_row("home", location, device_id=device, rank=rank, tract_geoid=None)
+        for device, location, rank in homes
+    ]
+    if not rows:
+        return empty("home_work")
+    frame = pd.DataFrame(rows).astype({"tract_geoid": "str", "location_id": "int32", "rank": "int16"})
+    return through_contract(frame.sort_values(list(TABLES["home_work"].key), ignore_index=True), "home_work")
