@@ -1,16 +1,21 @@
-"""scikit-mobility in an environment of its own: an oracle that shares no code with ours.
+"""scikit-mobility in an environment of its own: an oracle that shares no code with ours, its models and its attacks.
 
-It needs pandas 1 and numpy 1 and so cannot be imported here. `install` makes the environment,
-`run_reference` hands it a data frame as Parquet and reads the answer back as Parquet.
+It needs pandas 1 and numpy 1 and so cannot be imported here. `install` makes the environment, `run_reference` and
+`ask_reference` hand it data frames as Parquet and read the answers back as Parquet. `worker/` runs over there.
 """
 
 from pipeline.reference.environment import install, is_installed
-from pipeline.reference.run import MEASURES, ReferenceAbsentError, ReferenceFailedError, run_reference
+from pipeline.reference.questions import QUESTIONS, Kind, Question
+from pipeline.reference.run import Ask, ReferenceAbsentError, ReferenceFailedError, ask_reference, run_reference
 
 __all__ = [
-    "MEASURES",
+    "QUESTIONS",
+    "Ask",
+    "Kind",
+    "Question",
     "ReferenceAbsentError",
     "ReferenceFailedError",
+    "ask_reference",
     "install",
     "is_installed",
     "run_reference",

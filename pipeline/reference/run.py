@@ -1,27 +1,18 @@
-"""Ask the reference environment for a measure."""
+"""Ask the reference environment: one question, or many in one call."""
 
 import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
+from typing import NamedTuple
 
 import pandas as pd
 
 from pipeline.reference.environment import LOCATION_VARIABLE, is_installed, location, python_of
+from pipeline.reference.questions import QUESTIONS, READS, Value, filled
 
-WORKER = Path(__file__).with_name("worker.py")
-COLUMNS = ("device_id", "tracked_at", "lon", "lat")
-# The measures the worker knows and the params each of them takes.
-MEASURES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "stay_locations": frozenset({"roam_m", "dwell_s", "gap_s"}),
-        "radius_of_gyration": frozenset(),
-        "uncorrelated_entropy": frozenset({"normalize"}),
-        "cluster": frozenset({"eps_m", "min_samples"}),
-    }
-)
+WORKER = Path(__file__).with_name("worker")
 
 
 class ReferenceAbsentError(RuntimeError):
@@ -32,62 +23,79 @@ class ReferenceFailedError(RuntimeError):
     """The reference environment could not compute a measure; carries what it wrote, never a row."""
 
 
-def run_reference(measure: str, frame: pd.DataFrame, **params: float | None) -> pd.DataFrame:
-    """Return what scikit-mobility 1.3.1 makes of the rows, with its units turned into ours.
+class Ask(NamedTuple):
+    """A question by name, with the parameters that differ from its defaults."""
+
+    name: str
+    params: Mapping[str, Value] = {}
+
+
+def run_reference(measure: str, frame: pd.DataFrame, **params: Value) -> pd.DataFrame:
+    """Return what scikit-mobility 1.3.1 makes of the rows of devices, with its units turned into ours.
 
     ``frame`` has ``device_id``, ``tracked_at`` (tz-aware UTC, any resolution; kept to the microsecond),
-    ``lon`` and ``lat`` (degrees), in any order; it is not changed. A returned row is, by measure:
-
-    * ``stay_locations(roam_m, dwell_s, gap_s)``: a stay, as device_id, started_at, finished_at, lon,
-      lat. ``gap_s`` None is scikit-mobility's default, no gap rule.
-    * ``radius_of_gyration()``: a device, as device_id, gyration_m, by device_id.
-    * ``uncorrelated_entropy(normalize)``: a device, as device_id, entropy_bits, by device_id; each distinct
-      position is a place. With ``normalize`` 1 it is over the logarithm of their number, and 0 for one.
-    * ``cluster(eps_m, min_samples)``: a row of `frame`, in its order, as device_id, cluster (numbered by
-      falling size). Its radian of eps is ``eps_m`` over 6,371,008.8 m. scikit-mobility fails where
-      there is noise, and so does this.
+    ``lon`` and ``lat`` (degrees), in any order; it is not changed. Which measures there are, what they take
+    and what a returned row is stands in `QUESTIONS`. Every distinct position, to the last digit, is a place.
 
     Raises ValueError on an unknown measure, wrong params or columns, ReferenceAbsentError where the
     environment is missing and ReferenceFailedError where scikit-mobility fails.
     """
-    _check(measure, frame, params)
+    return ask_reference({measure: Ask(measure, params)}, rows=frame)[measure]
+
+
+def ask_reference(asks: Mapping[str, Ask], **frames: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the answers to several questions about the same `frames`, under the labels given, from one process.
+
+    `frames` are ``rows``, ``tiles`` and ``flows`` (`READS`), those that the questions read. Units, differences and
+    errors as of `run_reference`; one failing question fails all.
+    """
+    questions = [
+        {"label": label, "name": ask.name, "params": filled(ask.name, ask.params)} for label, ask in asks.items()
+    ]
+    _check({read for ask in asks.values() for read in QUESTIONS[ask.name].reads}, frames)
     environment = location()
     if not is_installed(environment):
         raise ReferenceAbsentError(
             f"no finished reference environment: call pipeline.reference.install() or set {LOCATION_VARIABLE}"
         )
-    with TemporaryDirectory(prefix="sojourn-reference-") as folder:
-        asked, answered = Path(folder) / "asked.parquet", Path(folder) / "answered.parquet"
-        _write(frame, asked)
-        _call(python_of(environment), measure, params, asked, answered)
-        return _read(answered)
+    with TemporaryDirectory(prefix="sojourn-reference-") as name:
+        folder = Path(name)
+        for kind, frame in frames.items():
+            _write(frame, folder / f"{kind}.parquet")
+        (folder / "questions.json").write_text(json.dumps(questions))
+        _call(python_of(environment), folder)
+        return {q["label"]: _read(folder / f"answer-{i}.parquet") for i, q in enumerate(questions)}
 
 
-def _check(measure: str, frame: pd.DataFrame, params: Mapping[str, float | None]) -> None:
-    if measure not in MEASURES:
-        raise ValueError(f"unknown measure {measure!r}; known: {', '.join(MEASURES)}")
-    if set(params) != MEASURES[measure]:
-        raise ValueError(f"{measure} takes {sorted(MEASURES[measure])}, got {sorted(params)}")
-    missing = [name for name in COLUMNS if name not in frame]
-    if missing:
-        raise ValueError(f"columns are missing: {missing}")
-    if frame["tracked_at"].dt.tz is None:
-        raise ValueError("tracked_at has no time zone")
+def _check(reads: set[str], frames: Mapping[str, pd.DataFrame]) -> None:
+    if reads - set(frames):
+        raise ValueError(f"the question reads {', '.join(sorted(reads))}; missing: {sorted(reads - set(frames))}")
+    for name, frame in frames.items():
+        missing = [column for column in READS[name] if column not in frame]
+        if missing:
+            raise ValueError(f"columns are missing: {missing}")
+        if "tracked_at" in READS[name] and frame["tracked_at"].dt.tz is None:
+            raise ValueError("tracked_at has no time zone")
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
-    """Write the rows with times as whole microseconds: pandas 1 knows nanoseconds only."""
-    plain = frame.loc[:, list(COLUMNS)].reset_index(drop=True)
-    plain["tracked_at"] = plain["tracked_at"].dt.tz_convert("UTC").astype("datetime64[us, UTC]").astype("int64")
+    """Write a frame with times as whole microseconds: pandas 1 knows nanoseconds only."""
+    names = [*READS[path.stem], *(["outflow"] if path.stem == "tiles" and "outflow" in frame else [])]
+    plain = frame.loc[:, names].reset_index(drop=True)
+    for name in names:
+        if name.endswith("_at"):
+            plain[name] = plain[name].dt.tz_convert("UTC").astype("datetime64[us, UTC]").astype("int64")
+        elif name.endswith("tile_id"):
+            plain[name] = plain[name].astype(str)
     plain.to_parquet(path, index=False)
 
 
-def _call(python: Path, measure: str, params: Mapping[str, float | None], asked: Path, answered: Path) -> None:
+def _call(python: Path, folder: Path) -> None:
     # -I: neither PYTHONPATH nor this package's folder may reach the other environment
-    command = (python, "-I", "-W", "ignore", WORKER, measure, json.dumps(dict(params)), asked, answered)
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    command = [str(part) for part in (python, "-I", "-W", "ignore", WORKER, folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ReferenceFailedError(f"{measure} failed in the reference environment:\n{done.stderr.strip()}")
+        raise ReferenceFailedError(f"it failed in the reference environment:\n{done.stderr.strip()}")
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -7,18 +7,36 @@ import pandas as pd
 import pytest
 
 from pipeline.reference import (
+    QUESTIONS,
+    Ask,
     ReferenceAbsentError,
     ReferenceFailedError,
+    ask_reference,
     install,
     is_installed,
     run_reference,
 )
 from pipeline.reference.environment import MARKER, REQUIREMENTS, python_of
+from pipeline.reference.questions import Required
 
 
 def _pings(device_ids, minutes, lon, lat):
     tracked_at = pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(minutes, unit="min")
     return pd.DataFrame({"device_id": device_ids, "tracked_at": tracked_at, "lon": lon, "lat": lat})
+
+
+# a value for each parameter that has no default
+GIVEN = {
+    "roam_m": 200.0,
+    "dwell_s": 600.0,
+    "gap_s": None,
+    "eps_m": 100.0,
+    "min_samples": 1.0,
+    "start": "2024-01-01",
+    "end": "2024-01-03",
+    "n_people": 4,
+    "n_known": 2,
+}
 
 
 @pytest.fixture
@@ -110,3 +128,61 @@ def test_a_failure_names_the_error_and_no_row(reference):
     assert "Error" in str(caught.value)
     for text in ("555444333", "12.3456789", "98.7654321"):
         assert text not in str(caught.value)
+
+
+def _tiles():
+    n = np.arange(5)
+    places = {"lon": 10 + n * 0.01, "lat": 50.0 + n % 2 * 0.02}
+    return pd.DataFrame({"tile_id": n.astype(str), **places, "relevance": n + 2.0, "outflow": 20 + 5 * n})
+
+
+def _flows():
+    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
+    names = ["origin_tile_id", "destination_tile_id", "flow"]
+    return pd.DataFrame([(i, j, 10 * i + j + 1.0) for i, j in pairs], columns=names)
+
+
+@pytest.mark.oracle
+def test_every_question_answers_what_it_declares_and_the_same_again(reference):
+    rng = np.random.default_rng(0)
+    places = {"lon": 10 + rng.integers(0, 4, 24) * 0.01, "lat": np.full(24, 50.0)}
+    rows = _pings(np.repeat([3, 5], 12), rng.integers(0, 3000, 24), **places)
+    asks = {
+        name: Ask(name, {k: GIVEN[k] for k, default in question.params.items() if isinstance(default, Required)})
+        for name, question in QUESTIONS.items()
+    }
+    again = {f"{name} again": asks[name] for name in ("density_epr", "ditras", "geosim")}
+    found = ask_reference({**asks, **again}, rows=rows, tiles=_tiles(), flows=_flows())
+    for name, question in QUESTIONS.items():
+        assert found[name].columns.tolist() == list(question.answers), name
+        assert len(found[name]) > 0, name
+    for name in ("density_epr", "ditras", "geosim"):
+        pd.testing.assert_frame_equal(found[name], found[f"{name} again"])
+
+
+@pytest.mark.oracle
+def test_units_are_ours_by_hand(reference):
+    """Device 7 goes 0.01 degrees east along the equator (1,111.95 m) every ten minutes, and back, twice."""
+    rows = _pings([7] * 4, np.array([0, 10, 20, 30]), [0.0, 0.01, 0.0, 0.01], [0.0] * 4)
+    names = ("jump_lengths", "distance_straight_line", "waiting_times", "location_frequency", "random_entropy")
+    attacks = {"attack": Ask("location_attack", {"n_known": 1})}
+    found = ask_reference({name: Ask(name) for name in names} | attacks, rows=rows)
+    np.testing.assert_allclose(found["jump_lengths"]["distance_m"], [1111.949] * 3, atol=1e-3)
+    np.testing.assert_allclose(found["distance_straight_line"]["distance_m"], [3335.848], atol=1e-3)
+    assert found["waiting_times"]["duration_s"].tolist() == [600.0] * 3
+    assert found["location_frequency"]["visit_share"].tolist() == [0.5, 0.5]
+    assert found["random_entropy"]["entropy_bits"].tolist() == [1.0]
+    assert found["attack"]["risk"].tolist() == [1.0]
+
+
+@pytest.mark.oracle
+def test_the_two_places_of_the_home_work_attack_are_the_least_visited(reference):
+    """Both devices live at 0 and work at 1; each has one place of its own, seen once, which tells them apart."""
+    lon = [0.0] * 5 + [1.0] * 4 + [2.0] + [0.0] * 5 + [1.0] * 4 + [3.0]
+    rows = _pings(np.repeat([1, 2], 10), np.arange(20), lon, [0.0] * 20)
+    assert run_reference("home_work_attack", rows)["risk"].tolist() == [1.0, 1.0]
+
+
+def test_a_question_says_what_it_reads(pings):
+    with pytest.raises(ValueError, match="tiles"):
+        ask_reference({"a": Ask("radiation")}, rows=pings)
