@@ -14,7 +14,7 @@ from pipeline.engine.records import read_runs
 from pipeline.engine.store import Store
 from tests.conftest import run_all, shard_bytes
 
-N_KILLS = 10
+N_KILLS = 6
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import all_rows, run_all, shard_bytes
 
-MODEST = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MODEST = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WAYS = [
     {},

@@ -20,7 +20,7 @@ def make_staggered(rng, n):
 def test_standard_errors_know_of_controls_who_have_the_event_later():
     rng = np.random.default_rng(2)
     params = PARAMS.model_copy(update={"months_after": 0, "caliper_sd": 100.0, "controls": "not_yet", "n_controls": 2})
-    found = pd.concat([effects(make_staggered(rng, 40), params).loc[[0]] for _ in range(70)])
+    found = pd.concat([effects(make_staggered(rng, 40), params).loc[[0]] for _ in range(50)])
     variance, claimed = found["estimate"].var(), (found["std_error"] ** 2).mean()
     assert 0.65 * variance < claimed < 1.5 * variance
     is_covered = (found["estimate_low"] <= 0) & (found["estimate_high"] >= 0)
@@ -38,12 +38,12 @@ def make_noisy(rng, n_treated, n_controls):
     return panel.assign(is_out=False, is_back=False), devices.assign(is_control=True, area="a")
 
 
-@pytest.mark.parametrize(("n_treated", "n_controls"), [(20, 60), (20, 20), (40, 8)])
+@pytest.mark.parametrize(("n_treated", "n_controls"), [(20, 60), (40, 8)])
 def test_standard_errors_know_of_controls_that_serve_often(n_treated, n_controls):
     """Mean squared standard error beside the variance of the estimates, over panels without an effect."""
     rng = np.random.default_rng(1)
     params = PARAMS.model_copy(update={"months_after": 0, "caliper_sd": 100.0})
-    found = pd.concat([effects(make_noisy(rng, n_treated, n_controls), params).loc[[0]] for _ in range(60)])
+    found = pd.concat([effects(make_noisy(rng, n_treated, n_controls), params).loc[[0]] for _ in range(40)])
     variance, claimed = found["estimate"].var(), (found["std_error"] ** 2).mean()
     assert 0.6 * variance < claimed < 1.6 * variance
     is_covered = (found["estimate_low"] <= 0) & (found["estimate_high"] >= 0)
