@@ -46,6 +46,7 @@ from data_contracts.response import (
     ROUTINES,
     VENUES,
 )
+from data_contracts.rhythm import DAILY_MOTIFS, MOTIF_SHARES
 from data_contracts.spec import Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -90,6 +91,8 @@ TABLES: dict[str, Table] = {
         NPI_FITS,
         NPI_RESPONSE,
         NPI_EVENTS,
+        DAILY_MOTIFS,
+        MOTIF_SHARES,
     )
 }
 
@@ -97,6 +100,7 @@ __all__ = [
     "CAPACITY",
     "CONTACTS",
     "COVERAGE",
+    "DAILY_MOTIFS",
     "DEMOGRAPHICS",
     "DEVICE_DAYS",
     "EMPLOYMENT",
@@ -108,6 +112,7 @@ __all__ = [
     "HOME_WORK",
     "JOBS",
     "LOCATIONS",
+    "MOTIF_SHARES",
     "NPI_EVENTS",
     "NPI_FITS",
     "NPI_ORDERS",
