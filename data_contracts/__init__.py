@@ -1,6 +1,7 @@
 """Every table of Sojourn, declared once. `TABLES` maps each name to its declaration."""
 
 from data_contracts.check import ContractError, conform, suppress_small
+from data_contracts.collective import OD_FLOWS, PLACE_VISITS
 from data_contracts.external import (
     DEMOGRAPHICS,
     EPIDEMIC,
@@ -46,7 +47,6 @@ from data_contracts.response import (
     ROUTINES,
     VENUES,
 )
-from data_contracts.rhythm import DAILY_MOTIFS, MOTIF_SHARES
 from data_contracts.spec import Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -91,8 +91,8 @@ TABLES: dict[str, Table] = {
         NPI_FITS,
         NPI_RESPONSE,
         NPI_EVENTS,
-        DAILY_MOTIFS,
-        MOTIF_SHARES,
+        OD_FLOWS,
+        PLACE_VISITS,
     )
 }
 
@@ -100,7 +100,6 @@ __all__ = [
     "CAPACITY",
     "CONTACTS",
     "COVERAGE",
-    "DAILY_MOTIFS",
     "DEMOGRAPHICS",
     "DEVICE_DAYS",
     "EMPLOYMENT",
@@ -112,17 +111,18 @@ __all__ = [
     "HOME_WORK",
     "JOBS",
     "LOCATIONS",
-    "MOTIF_SHARES",
     "NPI_EVENTS",
     "NPI_FITS",
     "NPI_ORDERS",
     "NPI_POLICIES",
     "NPI_RESPONSE",
+    "OD_FLOWS",
     "OFFICIAL_RATES",
     "OPEN_DAYS",
     "OPEN_STAYS",
     "PANEL_WEIGHTS",
     "PINGS",
+    "PLACE_VISITS",
     "POIS",
     "PRESENCE",
     "RAW_PINGS",

@@ -51,3 +51,22 @@ def _top(rows: pd.DataFrame, top_share: float) -> pd.DataFrame:
     n_above = rows["n_devices"].cumsum().to_numpy()
     last = np.searchsorted(n_above, top_share * n_above[-1])
     return rows[(rows["share"] >= rows["share"].iloc[last]) & (rows["share"] > rows["share"].min())]
+
+
+def area_quantiles(
+    demographics: pd.DataFrame, panel_weights: pd.DataFrame, axis: str, group: str, n_quantiles: int
+) -> pd.Series:
+    """Return the quantile of each home area by a group's share there, 0 the lowest: int64 by area.
+
+    Quantiles are of the panel's devices, each of as many as can be: an area is where the middle one of its devices is,
+    areas with equal shares together. Areas without figures of the axis, and all where no area lists the group, are
+    left out.
+    """
+    n_devices = panel_weights.set_index("home_tract_geoid")["n_devices"].rename_axis("area")
+    shares = shares_of_areas(demographics[demographics["axis"] == axis])
+    if (axis, group) not in shares.columns:
+        return pd.Series([], index=n_devices.index[:0], dtype="int64")
+    rows = pd.DataFrame({"share": shares[axis, group].reindex(n_devices.index), "n_devices": n_devices}).dropna()
+    n_equal = rows.groupby("share")["n_devices"].sum()
+    middle = (n_equal.cumsum() - n_equal / 2) / n_equal.sum()
+    return rows["share"].map((middle * n_quantiles).astype("int64"))

@@ -1,0 +1,74 @@
+"""Flows, visits of places and what of them may be shown, the slow and obvious way: device by device, cell by cell."""
+
+from collections import Counter, defaultdict
+from itertools import product
+from math import log2
+
+
+def naive_flows(trips, windows_of, hours):
+    """{(origin, destination, window, hour): (trips, devices, metres in all)} of (device, origin, destination, date,
+    hour, metres); `windows_of(date)` lists the windows of a date."""
+    found = defaultdict(list)
+    for device, origin, destination, date, hour, way_m in trips:
+        for o, d, window, h in product(
+            (origin, "all"), (destination, "all"), windows_of(date), (hour, "all") if hours else ("all",)
+        ):
+            found[o, d, window, h].append((device, way_m))
+    return {
+        key: (len(rows), len({device for device, _ in rows}), sum(way_m for _, way_m in rows))
+        for key, rows in found.items()
+    }
+
+
+def entropy_bits(counts):
+    total = sum(counts)
+    return sum(-count / total * log2(count / total) for count in counts if count)
+
+
+def naive_places(visits, homes, groups, windows_of, n_groups, min_devices):
+    """{(area, window): (visits, devices, hours, entropy, entropy of homes or None, segregation or None)} of visits
+    (device, area, date, hours), the home area of devices, and the group of home areas."""
+    found = defaultdict(list)
+    for device, area, date, hours in visits:
+        for a, window in product((area, "all"), windows_of(date)):
+            found[a, window].append((device, hours))
+    table = {}
+    for key, rows in found.items():
+        devices = {device for device, _ in rows}
+        known = [homes[device] for device in devices if device in homes]
+        grouped = [device for device in devices if homes.get(device) in groups]
+        time = [sum(h for d, h in rows if groups.get(homes.get(d)) == k) for k in range(n_groups)]
+        apart = sum(abs(t / sum(time) - 1 / n_groups) for t in time) if sum(time) else 0
+        table[key] = (
+            len(rows),
+            len(devices),
+            sum(hours for _, hours in rows),
+            entropy_bits(Counter(device for device, _ in rows).values()),
+            entropy_bits(Counter(known).values()) if len(known) >= min_devices else None,
+            apart / (2 - 2 / n_groups) if len(grouped) >= min_devices and sum(time) else None,
+        )
+    return table
+
+
+def naive_lines(cells, parent_of_window):
+    """Lines (margin, its cells) of cells {(labels..., window): devices}: over each label, and over windows."""
+    lines = defaultdict(list)
+    for *labels, window in cells:
+        for at, label in enumerate(labels):
+            if label != "all":
+                lines[(*labels[:at], "all", *labels[at + 1 :], window), at].append((*labels, window))
+        parent = parent_of_window(window)
+        if parent is not None:
+            lines[(*labels, parent), "window"].append((*labels, window))
+    return [(margin, inside) for (margin, _), inside in lines.items() if margin in cells]
+
+
+def naive_is_told(cells, shown, lines, min_devices):
+    """Whether some line tells of few devices: hidden of it are one, or none that has enough, beside shown ones."""
+    for margin, inside in lines:
+        members = [margin, *inside]
+        hidden = [key for key in members if key not in shown]
+        is_few = len(hidden) == 1 or all(cells[key] < min_devices for key in hidden)
+        if hidden and len(hidden) < len(members) and is_few:
+            return True
+    return any(cells[key] < min_devices for key in shown)
