@@ -47,6 +47,7 @@ from data_contracts.response import (
     ROUTINES,
     VENUES,
 )
+from data_contracts.rhythm import DAILY_MOTIFS, MOTIF_SHARES
 from data_contracts.spec import Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -93,6 +94,8 @@ TABLES: dict[str, Table] = {
         NPI_EVENTS,
         OD_FLOWS,
         PLACE_VISITS,
+        DAILY_MOTIFS,
+        MOTIF_SHARES,
     )
 }
 
@@ -100,6 +103,7 @@ __all__ = [
     "CAPACITY",
     "CONTACTS",
     "COVERAGE",
+    "DAILY_MOTIFS",
     "DEMOGRAPHICS",
     "DEVICE_DAYS",
     "EMPLOYMENT",
@@ -111,6 +115,7 @@ __all__ = [
     "HOME_WORK",
     "JOBS",
     "LOCATIONS",
+    "MOTIF_SHARES",
     "NPI_EVENTS",
     "NPI_FITS",
     "NPI_ORDERS",

@@ -64,6 +64,20 @@ def check_days(root, coverage):
     observed = observed[observed.groupby("device_id")["date"].transform("size") >= 14]
     assert visits["n_devices"].sum() == len(observed)
     assert visits["total"].sum() == observed["n_visits"].sum()
+    check_rhythm(root, days)
+
+
+def check_rhythm(root, days):
+    """Motifs of days."""
+    check_tables(root, ("daily_motifs", "motif_shares"))
+    motifs, shares = (all_rows(root, t).to_pandas() for t in ("daily_motifs", "motif_shares"))
+    assert 0 < len(motifs) <= (days["hours_observed"] >= 8).sum()
+    # Who comes back every evening has as many moves as places at least.
+    assert (motifs["n_edges"] >= motifs["n_nodes"] - 1).all()
+    closed = motifs[motifs["is_closed"] & (motifs["n_nodes"] > 1)]
+    assert (closed["n_edges"] >= closed["n_nodes"]).all()
+    assert shares["n_days"].sum() == len(motifs)
+    assert {"0", "rare"} <= set(shares["motif"])
 
 
 def test_geolife_files_in_any_order_give_the_bytes_of_one_run(shared_data, tmp_path):
