@@ -7,6 +7,11 @@ import pyarrow as pa
 from data_contracts import columns as c
 from data_contracts.spec import Column, Shard, Table
 
+MAX_VISITS_PER_DEVICE = 50
+"""Most visits, and trips, of one device in a private count (ours): two weeks of a phone. The noise grows with it."""
+DAY_S = (0.0, 86_400.0)
+"""Range of times in private sums (ours): a longer one counts as a day."""
+
 REASONS = (
     "missing_device",
     "missing_time",
@@ -195,7 +200,7 @@ VISITS = Table(
         c.DATE,
         c.HOUR_OF_WEEK,
         replace(c.UTC_OFFSET_S, description="Local time minus UTC at the start"),
-        replace(c.DWELL_S, description="Time from start to finish, inferred and bridged parts included"),
+        replace(c.DWELL_S, description="Time from start to finish, inferred and bridged parts included", clip=DAY_S),
         c.INFERRED_S,
         c.BRIDGED_S,
         replace(c.IS_INFERRED, description="No part was observed: every stay of the visit is inferred"),
@@ -216,6 +221,7 @@ VISITS = Table(
     ),
     key=("device_id", "started_at"),
     shard=Shard.BUCKET,
+    max_rows_per_device=MAX_VISITS_PER_DEVICE,
     notes="Observed time is dwell_s - inferred_s - bridged_s. Where pings came to a visit and ceased again, what is "
     "observed of it and what is inferred are one visit; is_inferred marks those with nothing observed, to be left out "
     "where only observed visits count. Stays that belong to no location are not visits: noise (only when "
@@ -231,8 +237,16 @@ TRIPS = Table(
         replace(c.FINISHED_AT, description="Start of the visit after"),
         replace(c.DATE, description="Local date of the arrival"),
         replace(c.HOUR_OF_WEEK, description="Local hour of the arrival, 0 Monday at midnight"),
-        Column("duration_s", pa.float64(), "Time from start to finish, silences included", "s", 0, c.MAX_DWELL_S),
-        Column("distance_m", pa.float64(), "Great-circle distance of the two locations", "m", 0),
+        Column(
+            "duration_s",
+            pa.float64(),
+            "Time from start to finish, silences included",
+            "s",
+            0,
+            c.MAX_DWELL_S,
+            clip=DAY_S,
+        ),
+        Column("distance_m", pa.float64(), "Great-circle distance of the two locations", "m", 0, clip=(0.0, 100_000.0)),
         *(replace(c.LOCATION_ID, name=f"{end}_location_id") for end in ("origin", "destination")),
         *(
             replace(column, name=f"{end}_{column.name}", description=f"{what} of the {end}'s centre, WGS 84")
@@ -248,6 +262,7 @@ TRIPS = Table(
     ),
     key=("device_id", "finished_at"),
     shard=Shard.BUCKET,
+    max_rows_per_device=MAX_VISITS_PER_DEVICE,
     notes="A trip belongs whole to the local date, and so to the window, of its arrival. Two visits to one location "
     "between which something was missed have a trip of 0 m. A trip over a long silence may have been several: "
     "duration_s tells.",

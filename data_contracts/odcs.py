@@ -17,7 +17,8 @@ def to_odcs(table: Table, version: str | None = None) -> str:
 
     `version` is the contract's own, by default that of the installed package.
     What the standard has no field for travels as custom properties: the unit of a column, and of
-    the table how it is cut into files, its release class and the smallest group released.
+    the table how it is cut into files, its release class and the smallest group released, and how much of
+    one device may enter a private count or sum.
     """
     return "\n".join(_yaml_lines(_contract(table, version or package_version("sojourn")))) + "\n"
 
@@ -37,6 +38,7 @@ def _contract(table: Table, version: str) -> dict[str, Any]:
             release=str(table.release),
             minDevices=table.min_devices,
             isCarry=table.is_carry,
+            maxRowsPerDevice=table.max_rows_per_device,
         ),
         "schema": [_schema_object(table)],
     }
@@ -75,8 +77,10 @@ def _property(column: Column, table: Table) -> dict[str, Any]:
         values["logicalTypeOptions"] = {**values.get("logicalTypeOptions", {}), **bounds}
     if column.values is not None:
         values["enum"] = [{"value": value} for value in column.values]
-    if column.unit:
-        values["customProperties"] = _custom(unit=column.unit)
+    low, high = column.clip or (None, None)
+    custom = _custom(unit=column.unit or None, clipLow=low, clipHigh=high)
+    if custom:
+        values["customProperties"] = custom
     return values
 
 

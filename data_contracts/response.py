@@ -22,17 +22,32 @@ N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices",
 EFFECT_LOW = Column("log_effect_low", pa.float64(), "Lower end of the 95 % interval", "log", is_nullable=True)
 EFFECT_HIGH = Column("log_effect_high", pa.float64(), "Upper end of the 95 % interval", "log", is_nullable=True)
 
+MAX_DAYS_PER_DEVICE = 28
+"""Most days of one device in a private count (ours): four weeks. The noise grows with it."""
+
 DEVICE_DAYS = Table(
     name="device_days",
     row="device × local day with at least one ping",
     columns=(
         c.DEVICE_ID,
         DAY,
-        Column("hours_observed", pa.int8(), "UTC clock hours of the day with a ping", "h", 1, 54),
-        replace(c.N_VISITS, description="Visits that start on the day", minimum=0),
-        replace(c.N_LOCATIONS, description="Distinct locations the device was at on the day", minimum=0),
-        replace(c.DWELL_S, description="Time spent at locations on the day"),
-        Column("distance_m", pa.float64(), "Great-circle way from place to place: legs that end on the day", "m", 0),
+        Column("hours_observed", pa.int8(), "UTC clock hours of the day with a ping", "h", 1, 54, clip=(0.0, 24.0)),
+        replace(c.N_VISITS, description="Visits that start on the day", minimum=0, clip=(0.0, 20.0)),
+        replace(
+            c.N_LOCATIONS,
+            description="Distinct locations the device was at on the day",
+            minimum=0,
+            clip=(0.0, 20.0),
+        ),
+        replace(c.DWELL_S, description="Time spent at locations on the day", clip=(0.0, 86_400.0)),
+        Column(
+            "distance_m",
+            pa.float64(),
+            "Great-circle way from place to place: legs that end on the day",
+            "m",
+            0,
+            clip=(0.0, 100_000.0),
+        ),
         Column(
             "gyration_m",
             pa.float64(),
@@ -40,10 +55,12 @@ DEVICE_DAYS = Table(
             "m",
             0,
             is_nullable=True,
+            clip=(0.0, 50_000.0),
         ),
     ),
     key=("device_id", "date"),
     shard=Shard.BUCKET,
+    max_rows_per_device=MAX_DAYS_PER_DEVICE,
     notes="Time is that of the visits, cut at local midnight, so that a day spent at home without a new visit counts "
     "with a gyration of 0.",
 )

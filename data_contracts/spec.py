@@ -48,6 +48,13 @@ class Column:
     is_nullable: bool = False
     is_sequence: bool = False
     """Rising within a shard (ids, times): written as differences, which is smaller and faster."""
+    clip: tuple[float, float] | None = None
+    """Range that values are clipped to in a private sum, in the column's unit; None: it has no private sum."""
+
+    def __post_init__(self) -> None:
+        """Refuse a range that contains no number."""
+        if self.clip is not None and not -float("inf") < self.clip[0] < self.clip[1] < float("inf"):
+            raise ValueError(f"{self.name}: clip {self.clip} is no range of finite numbers, the lower first")
 
     def to_field(self) -> pa.Field:
         """Return the arrow field, unit and description in its metadata."""
@@ -73,6 +80,12 @@ class Table:
     notes: str = ""
     is_carry: bool = False
     """Holds the state that one date leaves to the next: an engine table, not an analyst's."""
+    max_rows_per_device: int | None = None
+    """Most rows of one device that may take part in a private count or sum; None: the table has none.
+
+    Only for tables in which each row is made from the data of its own device and of no other: a device that is taken
+    out takes its own rows with it and changes no other row.
+    """
     schema: pa.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +96,11 @@ class Table:
             raise ValueError(f"{self.name}: key columns {unknown} are not declared, or a column is declared twice")
         if self.release is Release.PUBLIC and (self.min_devices is None or "n_devices" not in names):
             raise ValueError(f"{self.name}: a release table needs min_devices and a column n_devices")
+        if self.max_rows_per_device is not None:
+            if self.max_rows_per_device < 1:
+                raise ValueError(f"{self.name}: max_rows_per_device is {self.max_rows_per_device}, not 1 or more")
+            if self.shard is not Shard.BUCKET or "device_id" not in names:
+                raise ValueError(f"{self.name}: rows of a device can be bounded only where one file holds all of them")
         object.__setattr__(self, "schema", pa.schema([column.to_field() for column in self.columns]))
 
     def column(self, name: str) -> Column:
@@ -98,7 +116,10 @@ class Table:
         return [column.name for column in self.columns]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the declaration as plain values: what a fingerprint of the contract is made of."""
+        """Return the declaration as plain values: what a fingerprint of the contract is made of.
+
+        Bounds of private counts are left out: they say how a table is counted, not what it holds.
+        """
         return {
             "name": self.name,
             "key": list(self.key),

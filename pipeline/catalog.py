@@ -314,6 +314,7 @@ def _page(table: Table) -> str:
         f"- Key and order: {', '.join(f'`{name}`' for name in table.key)}",
         f"- One file per: {table.shard}",
         f"- Class: {_release(table)}",
+        *_bounds(table),
         *_origin(table),
     ]
     columns = _markdown_table(["column", "type", "unit", "range or values", "null", "meaning"], rows)
@@ -324,6 +325,14 @@ def _release(table: Table) -> str:
     if table.release is Release.PUBLIC:
         return f"{table.release}, every row from at least {table.min_devices} devices"
     return str(table.release)
+
+
+def _bounds(table: Table) -> list[str]:
+    """Return how much of one device may enter a private count or sum, where there may be one."""
+    if table.max_rows_per_device is None:
+        return []
+    clips = [f"`{c.name}` {c.clip[0]:g} to {c.clip[1]:g} {c.unit}" for c in table.columns if c.clip]
+    return [f"- Private counts: at most {table.max_rows_per_device} rows of a device; sums of {', '.join(clips)}"]
 
 
 def _origin(table: Table) -> list[str]:

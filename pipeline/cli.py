@@ -1,4 +1,4 @@
-"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report."""
+"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report, private."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
+from pipeline.private_commands import private_app
 from pipeline.report_commands import report_app
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, dates_between, parse_date
@@ -222,6 +223,7 @@ reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an en
 app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
+app.add_typer(private_app, name="private")
 
 
 @reference_app.command("install")

@@ -1,0 +1,136 @@
+"""The ledger of a root: how much privacy may be spent, and what was spent on what.
+
+A spend is on the disk before the noise it pays for is drawn. A process that dies in between has lost budget and
+released nothing. Losses add up (basic composition: sums of epsilon and of delta). One process at a time holds the
+ledger's lock; the lock falls away with the process that held it. It is that of a local disk (fcntl).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.engine.store import write_json
+from pipeline.private.trouble import BudgetError
+from pipeline.study import StudyError
+
+FOLDER = "_privacy"
+"""Below the root; begins with "_", so that no reader takes it for a table."""
+
+
+class Spend(NamedTuple):
+    """One loss of privacy."""
+
+    what: str
+    """What was asked, in words."""
+    release_id: str
+    epsilon: float
+    delta: float
+    spent_at: str
+    """UTC, ISO 8601."""
+
+
+class Budget(NamedTuple):
+    """What a ledger says: the totals, fixed when it was made, and every spend so far."""
+
+    epsilon: float
+    delta: float
+    spends: tuple[Spend, ...]
+
+    def left(self) -> tuple[float, float]:
+        """Return (epsilon, delta) not spent yet. Sums are decimal and exact: 0.1 and 0.2 leave nothing of 0.3."""
+        return float(_left(self.epsilon, [s.epsilon for s in self.spends])), float(
+            _left(self.delta, [s.delta for s in self.spends])
+        )
+
+
+def _left(total: float, spent: list[float]) -> Decimal:
+    return Decimal(repr(total)) - sum((Decimal(repr(one)) for one in spent), Decimal(0))
+
+
+class Ledger:
+    """The ledger under one root."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the ledger under `root`; nothing is created yet."""
+        self.folder = Path(root) / FOLDER
+        self._path = self.folder / "ledger.json"
+
+    def create(self, epsilon: float, delta: float = 0.0) -> Budget:
+        """Write a ledger with nothing spent. BudgetError where there is, or was, one: totals are declared once."""
+        check_loss(epsilon, delta)
+        if not self.folder.parent.is_dir():
+            raise StudyError(f"--root: no folder of tables at {self.folder.parent}")
+        self.folder.mkdir(exist_ok=True)
+        with self._locked():
+            if self._path.exists():
+                raise BudgetError("there is a ledger already: what may be spent is declared once")
+            if any(self.folder.glob("*.parquet")):
+                raise BudgetError("there are releases without a ledger: what they cost is not known")
+            self._write(Budget(epsilon, delta, ()))
+        return self.read()
+
+    def read(self) -> Budget:
+        """Return what the ledger says now; BudgetError where there is none or it cannot be read."""
+        try:
+            values = json.loads(self._path.read_text())
+            spends = tuple(Spend(**spend) for spend in values["spends"])
+            return Budget(values["epsilon"], values["delta"], spends)
+        except FileNotFoundError:
+            raise BudgetError(
+                "no budget is declared for these tables: sojourn private budget --epsilon E --delta D declares it, once"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise BudgetError(f"the ledger cannot be read ({type(error).__name__}): nothing can be spent") from None
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenLedger]:
+        """Hold the ledger: no other process reads what is left, or spends, until the end."""
+        self.read()
+        with self._locked():
+            yield OpenLedger(self)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, budget: Budget) -> None:
+        write_json(self._path, budget._asdict() | {"spends": [spend._asdict() for spend in budget.spends]})
+
+
+class OpenLedger:
+    """A ledger that this process alone holds."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Belongs to `Ledger.opened`."""
+        self._ledger = ledger
+
+    def spend(self, what: str, release_id: str, epsilon: float, delta: float) -> None:
+        """Record a spend, on the disk before this returns; BudgetError where less is left."""
+        check_loss(epsilon, delta)
+        budget = self._ledger.read()
+        left = budget.left()
+        if epsilon > left[0] or delta > left[1]:
+            raise BudgetError(
+                f"{what} costs epsilon {epsilon:g} and delta {delta:g}; "
+                f"left of the budget are {left[0]:g} and {left[1]:g}"
+            )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        spend = Spend(what, release_id, epsilon, delta, now)
+        self._ledger._write(budget._replace(spends=(*budget.spends, spend)))
+
+
+def check_loss(epsilon: float, delta: float) -> None:
+    """Raise StudyError unless epsilon is above 0 and finite, and delta from 0 to below 1."""
+    if not 0 < epsilon < float("inf"):
+        raise StudyError(f"--epsilon: {epsilon} is not a finite number above 0")
+    if not 0 <= delta < 1:
+        raise StudyError(f"--delta: {delta} is not from 0 to below 1")

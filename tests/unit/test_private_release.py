@@ -1,0 +1,147 @@
+"""Private releases: what they cost, what they hold, that they are kept; and OpenDP's noise as it is used."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.private import BudgetError, Ledger, PrivacyError, PrivateQuery, release
+from pipeline.private.noise import Sensitivity, add_noise, add_threshold_noise, make_noise, make_threshold_noise
+from pipeline.study import StudyError
+from tests.private_rows import AREAS, STUDY, random_visits, write_root
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_root(tmp_path, random_visits(30, 1))
+    Ledger(tmp_path).create(2.0, 1e-5)
+    return tmp_path
+
+
+def counts(**changed):
+    return PrivateQuery(**{"table": "visits", "by": ("tract_geoid",), "epsilon": 1.0, "max_rows": 12} | changed)
+
+
+def test_a_release_has_every_cell_of_the_public_domain_and_is_paid_for(root):
+    found = release(counts(by=("date", "tract_geoid")), STUDY, root)
+    assert len(found.rows) == 3 * len(AREAS) == found.facts["n_cells_possible"]
+    assert found.rows["date"].dt.strftime("%d").unique().tolist() == ["06", "07", "08"]
+    # 360 visits of the first day; noise of scale 12 in 15 cells leaves 5 of them in 25 noises' reach.
+    first = found.rows[found.rows["date"] == "2020-01-06"]["noisy_count"]
+    assert abs(first.sum() - 360) < 12 * 60
+    assert [(s.what, s.epsilon, s.delta) for s in Ledger(root).read().spends] == [
+        ("rows of visits by date, tract_geoid, at most 12 of a device", 1.0, 0.0)
+    ]
+    assert Ledger(root).read().left() == (1.0, 1e-5)
+
+
+def test_asked_again_it_is_the_same_release_and_costs_nothing(root):
+    first = release(counts(), STUDY, root)
+    again = release(counts(), STUDY, root)
+    assert (first.is_repeated, again.is_repeated) == (False, True)
+    pd.testing.assert_frame_equal(first.rows, again.rows)
+    assert len(Ledger(root).read().spends) == 1
+    write_root(root, random_visits(31, 1))
+    assert not release(counts(), STUDY, root).is_repeated
+    with pytest.raises(BudgetError, match="left of the budget are 0 and 1e-05"):
+        release(counts(epsilon=0.1), STUDY, root)
+    assert len(Ledger(root).read().spends) == 2
+
+
+def test_flows_below_the_threshold_are_left_out(root):
+    asked = {"table": "trips", "by": ("origin_tract_geoid", "destination_tract_geoid"), "delta": 1e-6}
+    shown = release(counts(**asked, counted="devices", max_rows=2), STUDY, root)
+    assert shown.facts["threshold"] > 2
+    assert (shown.rows["noisy_count"] >= shown.facts["threshold"]).all()
+    assert len(shown.rows) < 25
+    assert Ledger(root).read().left() == (1.0, 9e-6)
+
+
+def test_sums_are_in_the_columns_unit(root):
+    found = release(counts(counted="dwell_s", epsilon=2.0), STUDY, root)
+    assert (found.facts["unit"], found.facts["clip"], found.facts["scale"]) == ("s", [0, 86_400], 12 * 86_400 / 2)
+    assert (found.rows["noisy_sum"] * 8 % 1 == 0).all()
+
+
+def test_a_release_tells_nothing_of_the_data_but_its_noisy_values(root):
+    """Neither hashes of the data nor exact sums may stand in what leaves."""
+    found = release(counts(), STUDY, root)
+    assert found.rows.columns.tolist() == ["tract_geoid", "noisy_count"]
+    [path] = (root / "_privacy").glob("*.parquet")
+    assert set(pq.read_schema(path).metadata) == {b"sojourn_private"}
+    other = write_root(root.parent / "other", random_visits(3, 2))
+    Ledger(other).create(2.0)
+    assert release(counts(), STUDY, other).facts == found.facts
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"table": "contacts"}, "contacts declares no bound on the rows of a device"),
+        ({"table": "nothing"}, "no table 'nothing'"),
+        ({"max_rows": 51}, "51 is not from 1 to 50"),
+        ({"counted": "lon"}, "visits declares no range for lon"),
+        ({"epsilon": 0.0}, "--epsilon: 0.0"),
+        ({"epsilon": float("inf")}, "--epsilon: inf"),
+        ({"delta": 1.0}, "--delta: 1.0"),
+        ({"by": ()}, "name at least one column"),
+        ({"by": ("location_id",)}, "values of location_id are not known"),
+        ({"by": ("device_id",)}, "values of device_id are not known"),
+        ({"by": ("date", "date")}, "names a column twice"),
+        ({"table": "device_days", "by": ("date",)}, "device_days is not computed"),
+    ],
+)
+def test_what_can_be_no_private_release_is_refused_and_costs_nothing(root, changed, words):
+    with pytest.raises(StudyError, match=words):
+        release(counts(**changed), STUDY, root)
+    assert Ledger(root).read().spends == ()
+
+
+def test_without_a_ledger_nothing_is_released(tmp_path):
+    write_root(tmp_path, random_visits(3, 1))
+    with pytest.raises(BudgetError, match="no budget is declared"):
+        release(counts(), STUDY, tmp_path)
+
+
+def test_without_opendp_it_is_said_what_to_install(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opendp.prelude", None)
+    with pytest.raises(PrivacyError, match=r"pip install 'sojourn\[privacy\]'"):
+        release(counts(), STUDY, root)
+    assert Ledger(root).read().spends == ()
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.7, 1.1, 3.3, 10.0])
+@pytest.mark.parametrize("of_cell", [1, 7])
+def test_opendps_own_account_is_no_more_than_what_is_paid(epsilon, of_cell):
+    sensitivity = Sensitivity(7, 7, of_cell)
+    noise = make_noise(sensitivity, epsilon)
+    assert noise.measurement.map(7) <= epsilon
+    assert noise.scale == pytest.approx(7 / epsilon)
+    found = make_threshold_noise(sensitivity, epsilon, 1e-6)
+    lost = found.measurement.map((7, 7, of_cell))
+    assert lost[0] <= epsilon and lost[1] <= 1e-6
+    # The least that does: one below would lose too much.
+    assert found.threshold > of_cell
+
+
+def test_an_impossible_delta_is_an_error():
+    with pytest.raises(PrivacyError, match="no threshold has a loss"):
+        make_threshold_noise(Sensitivity(3, 3, 3), 1.0, 1e-17)
+
+
+def test_noise_is_distributed_as_said():
+    """P(|x| >= k) of the discrete Laplace distribution is 2 r**k / (1 + r) with r = exp(-1 / scale)."""
+    noise = make_noise(Sensitivity(5, 5, 5), 1.0)
+    drawn, other = (add_noise(noise, np.full(20_000, 40)) - 40 for _ in range(2))
+    assert (drawn != other).mean() > 0.5
+    ratio = np.exp(-1 / noise.scale)
+    for k in (1, 3, 5, 10, 20):
+        expected = 2 * ratio**k / (1 + ratio)
+        # Five standard errors: a false alarm in about a million runs.
+        reach = 5 * np.sqrt(expected * (1 - expected) / drawn.size)
+        assert abs((np.abs(drawn) >= k).mean() - expected) < reach
+    assert abs(drawn.mean()) < 5 * drawn.std() / np.sqrt(drawn.size)
+    kept = add_threshold_noise(make_threshold_noise(Sensitivity(5, 5, 5), 1.0, 1e-6), dict.fromkeys(range(9), 10**6))
+    assert sorted(kept) == list(range(9))
