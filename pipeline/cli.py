@@ -1,4 +1,4 @@
-"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report, private."""
+"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report, private, audit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from pipeline.audit_commands import audit_tables
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     help="GPS pings to stays, visits and mobility measures. Exit codes: 0 done, 1 failed, 2 wrong use, "
-    "3 not everything is current (status), 130 cancelled.",
+    "3 not everything is current (status) or rows are of too few devices (audit), 130 cancelled.",
 )
 progress_console = Console(stderr=True)
 
@@ -224,6 +225,7 @@ app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
 app.add_typer(private_app, name="private")
+app.command("audit")(audit_tables)
 
 
 @reference_app.command("install")
