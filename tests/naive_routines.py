@@ -135,35 +135,6 @@ def naive_count(sequence, pattern, is_taken=None):
     return found
 
 
-def naive_entropy_rate(sequence):
-    """n log2 n over the sum of the lengths of the shortest pieces not met before; NaN of fewer than two symbols."""
-    n = len(sequence)
-    if n < 2:
-        return math.nan
-    total = 0
-    for i in range(n):
-        length = 1
-        while i + length <= n and naive_count(sequence[:i], sequence[i : i + length]):
-            length += 1
-        total += length
-    return n * math.log2(n) / total
-
-
-def naive_predictability(entropy_bits, n_options):
-    """The largest p of a fine grid whose Fano bound is at least the entropy; right to 1e-5."""
-    if n_options <= 1 or entropy_bits <= 0:
-        return 1.0
-    n_steps = 100_000
-    for step in range(n_steps, 0, -1):
-        p = step / n_steps
-        if p < 1 / n_options:
-            break
-        coin = 0.0 if p == 1 else -p * math.log2(p) - (1 - p) * math.log2(1 - p)
-        if coin + (1 - p) * math.log2(n_options - 1) >= entropy_bits:
-            return p
-    return 1 / n_options
-
-
 def naive_pair_shares(sequence, is_merged):
     """Expected share of each ordered pair of neighbours among all, in sequences of the same places without an order."""
     n = len(sequence)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from pipeline.kernels._numba import kernel
 from pipeline.kernels.grouping import group_starts
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: the upper bits of a product with it are spread evenly (multiplicative hashing)."""
+
 
 class PlaceSequences(NamedTuple):
     """One sequence for each group of visits."""
@@ -39,20 +42,42 @@ def place_sequences(group_start: NDArray[np.int64], place: NDArray[np.int64], me
 @kernel
 def _numbered(group_start, place):
     """Return places numbered in order of appearance within their group."""
-    symbol = np.empty(place.size, np.int64)
+    symbol, longest = np.empty(place.size, np.int32), 0
+    for g in range(group_start.size - 1):
+        longest = max(longest, group_start[g + 1] - group_start[g])
+    names, numbers = numbering_room(longest)
     for g in range(group_start.size - 1):
         a, b = group_start[g], group_start[g + 1]
-        # A stable sort: the first row of each run is the first appearance.
-        order = np.argsort(place[a:b], kind="mergesort")
-        first = np.empty(b - a, np.int64)
-        for k in range(b - a):
-            is_same = k > 0 and place[a + order[k]] == place[a + order[k - 1]]
-            first[order[k]] = first[order[k - 1]] if is_same else order[k]
-        n = 0
-        for k in range(b - a):
-            if first[k] == k:
-                symbol[a + k] = n
-                n += 1
-            else:
-                symbol[a + k] = symbol[a + first[k]]
-    return symbol
+        number_places(place[a:b], names, numbers, symbol[a:b])
+    return symbol.astype(np.int64)
+
+
+@kernel
+def numbering_room(n):
+    """Return the table, names and numbers, in which up to n places are numbered: used anew for each sequence."""
+    return np.empty(1 << _numbering_bits(n), np.int64), np.empty(1 << _numbering_bits(n), np.int32)
+
+
+@kernel
+def _numbering_bits(n):
+    """Return the logarithm of the slots for n places: half of them or more stay empty."""
+    bits = 1
+    while 1 << bits < 2 * n:
+        bits += 1
+    return bits
+
+
+@kernel
+def number_places(place, names, numbers, symbol):
+    """Write the places of one sequence, any numbers, to `symbol`, numbered from 0 in order of appearance."""
+    bits = _numbering_bits(place.size)
+    mask, n = (1 << bits) - 1, 0
+    numbers[: mask + 1] = -1
+    for k in range(place.size):
+        slot = np.int64((np.uint64(place[k]) * GOLDEN) >> np.uint64(64 - bits))
+        while numbers[slot] >= 0 and names[slot] != place[k]:
+            slot = (slot + 1) & mask
+        if numbers[slot] < 0:
+            names[slot], numbers[slot] = place[k], n
+            n += 1
+        symbol[k] = numbers[slot]

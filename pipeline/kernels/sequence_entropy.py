@@ -4,31 +4,57 @@ Both are those of Song et al. (Science 2010) in what is generally known of them,
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
+from pipeline.kernels.place_sequences import number_places, numbering_room
+from pipeline.kernels.suffix_automaton import (
+    FIRST,
+    LENGTH,
+    LINK,
+    MOST_SYMBOLS,
+    ROOT,
+    automaton_room,
+    build_automaton,
+    table_bits,
+    target_of,
+)
+
+Variant = Literal["ours", "skmob", "fastmob"]
 
 HALVINGS = 64
 """Steps of the search for the highest predictability, an interval of at most 1 halved: to the last digit."""
 
 
-def entropy_rate(group_start: NDArray[np.int64], symbol: NDArray[np.int64]) -> NDArray[np.float64]:
+def entropy_rate(
+    group_start: NDArray[np.int64], symbol: NDArray[np.int64], variant: Variant = "ours"
+) -> NDArray[np.float64]:
     """Return the Lempel-Ziv estimate of the entropy rate of every group's sequence, in bits per symbol.
 
     n log2(n) / sum of L(i), where L(i) is the length of the shortest piece that begins at i and does not occur in
     what comes before i; where all the rest of the sequence occurs there, one more than the rest. NaN of fewer than
-    two symbols. Group g owns ``symbol[group_start[g]:group_start[g + 1]]``, in order of time.
+    two symbols. Group g owns ``symbol[group_start[g]:group_start[g + 1]]``, in order of time; symbols are any numbers.
+
+    `variant` is ours, or that of a peer, who differ in this (of fewer than two symbols they return 0):
+
+    - "skmob", scikit-mobility 1.3.1: a piece that is new only as it ends with the sequence, the first excepted, counts
+      one more too: that it occurs before is taken for granted there.
+    - "fastmob", fastmob 0.3.2: the earlier occurrence need not end before i, it may overlap the piece and has but to
+      begin before it; and where all the rest occurs, L(i) is the length of the rest.
 
     Of short sequences the estimate is far off, and by how much depends on their length: compare sequences of like
-    length. scikit-mobility 1.3.1 takes pieces that reach the end to occur before without looking, and fastmob 0.3.2
-    lets the earlier occurrence run on past i and ends pieces with the sequence, which matters in all of it.
+    length.
 
-    Time is quadratic in the length of a sequence, memory linear. ValueError on arrays that disagree.
+    Time and memory are linear in the length of a sequence (`kernels.suffix_automaton`). ValueError on arrays that
+    disagree, and on a sequence of more than 2^26 symbols.
     """
     _check_rows(group_start, symbol)
-    return _entropy_rates(group_start, symbol)
+    if np.diff(group_start).max(initial=0) > MOST_SYMBOLS:
+        raise ValueError(f"a sequence has more than {MOST_SYMBOLS} symbols")
+    return _entropy_rates(group_start, symbol, variant == "fastmob", variant == "skmob")
 
 
 def highest_predictability(entropy_bits: NDArray[np.float64], n_options: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -47,32 +73,49 @@ def _check_rows(group_start: NDArray[np.int64], symbol: NDArray[np.int64]) -> No
 
 
 @kernel
-def _entropy_rates(group_start, symbol):
+def _entropy_rates(group_start, symbol, may_overlap, counts_end_twice):
     found = np.full(group_start.size - 1, np.nan)
+    longest = 2
     for g in range(found.size):
-        sequence = symbol[group_start[g] : group_start[g + 1]]
-        n = sequence.size
+        longest = max(longest, group_start[g + 1] - group_start[g])
+    names, numbers = numbering_room(longest)
+    sequence = np.empty(longest, np.int32)
+    room = automaton_room(longest)
+    for g in range(found.size):
+        a, b = group_start[g], group_start[g + 1]
+        n = b - a
         if n >= 2:
-            found[g] = n * math.log2(n) / _sum_of_new_pieces(sequence)
+            number_places(symbol[a:b], names, numbers, sequence)
+            build_automaton(sequence[:n], room)
+            total = _sum_of_new_pieces(sequence[:n], room, may_overlap, counts_end_twice)
+            found[g] = n * math.log2(n) / total
     return found
 
 
 @kernel
-def _sum_of_new_pieces(sequence):
-    """Return the sum of L(i).
+def _sum_of_new_pieces(sequence, room, may_overlap, counts_end_twice):
+    """Return the sum of L(i), by two positions that go through the sequence once.
 
-    ``common[j]`` is how long the pieces that begin at j and at i are equal, known from those that begin one later.
+    Where ``sequence[i:j]``, of `length` and in state `at`, was met before, the piece at i is new with the first j at
+    which ``sequence[i:j + 1]`` was not. Whatever of it begins later was met as well, so that j never goes back.
     """
-    n = sequence.size
-    common = np.zeros(n + 1, np.int64)
-    total = 0
-    for i in range(n - 1, -1, -1):
-        longest = 0
-        for j in range(i):
-            common[j] = common[j + 1] + 1 if sequence[j] == sequence[i] else 0
-            longest = max(longest, min(common[j], i - j))
-        total += longest + 1
-    return total
+    n, bits = sequence.size, table_bits(sequence.size)
+    total, i, length, at = 0, 0, 0, ROOT
+    for j in range(n):
+        longer = target_of(room, n, bits, at, sequence[j])
+        while i <= j and room[longer + FIRST] >= (j if may_overlap else i):
+            total += j - i + 1 + (counts_end_twice and j == n - 1 and i > 0)
+            i += 1
+            if length > 0:
+                length -= 1
+                if length == room[room[at + LINK] + LENGTH]:
+                    at = room[at + LINK]
+                    longer = target_of(room, n, bits, at, sequence[j])
+        if i <= j:
+            at, length = longer, length + 1
+    rest = n - i
+    # All that begins at i or later was met up to the end: rest, rest - 1, ... 1, and one more each.
+    return total + rest * (rest + 1) // 2 + (0 if may_overlap else rest)
 
 
 @kernel

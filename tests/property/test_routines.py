@@ -1,9 +1,8 @@
-"""Routines, entropy rate and predictability against their naive twins and their own invariances."""
+"""Routines against their naive twins and their own invariances."""
 
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +10,6 @@ from pipeline.kernels.keyed_random import keyed_bits
 from pipeline.kernels.pattern_scores import count_of, expected_of, odds_of, places_of, score_of
 from pipeline.kernels.place_sequences import place_sequences
 from pipeline.kernels.routines import find_routines
-from pipeline.kernels.sequence_entropy import entropy_rate, highest_predictability
 from pipeline.kernels.sequence_shuffles import shuffle
 from pipeline.kernels.sequitur import sequitur
 from tests import naive_routines as naive
@@ -131,26 +129,3 @@ def test_names_of_places_do_not_matter(drawn, seed, names):
     renamed = place_sequences(start, np.array(names)[symbol] * 10**15, not has_repeats)
     assert (renamed.symbol == symbol).all()
     assert renamed.n_visits.sum() == symbol.size
-
-
-@given(sequences(max_size=30))
-@settings(max_examples=150, deadline=None)
-def test_entropy_rate_is_that_of_the_naive_twin(drawn):
-    symbol, _ = drawn
-    found = entropy_rate(np.array([0, symbol.size]), symbol)[0]
-    assert found == pytest.approx(naive.naive_entropy_rate(symbol.tolist()), rel=1e-12, nan_ok=True)
-
-
-@given(st.floats(0, 8), st.integers(0, 200))
-@settings(max_examples=100, deadline=None)
-def test_predictability_is_that_of_the_naive_twin(entropy_bits, n_options):
-    found = highest_predictability(np.array([entropy_bits]), np.array([n_options]))[0]
-    assert found == pytest.approx(naive.naive_predictability(entropy_bits, n_options), abs=2e-5)
-
-
-@given(st.floats(0, 6), st.floats(0, 6), st.integers(2, 100))
-@settings(max_examples=100, deadline=None)
-def test_more_entropy_is_no_easier_to_foretell(one, other, n_options):
-    low, high = sorted((one, other))
-    found = highest_predictability(np.array([low, high]), np.full(2, n_options))
-    assert 1 / n_options - 1e-15 <= found[1] <= found[0] <= 1

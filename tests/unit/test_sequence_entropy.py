@@ -8,8 +8,8 @@ import pytest
 from pipeline.kernels.sequence_entropy import entropy_rate, highest_predictability
 
 
-def rate(text):
-    return entropy_rate(np.array([0, len(text)]), np.array([ord(letter) for letter in text], np.int64))[0]
+def rate(text, variant="ours"):
+    return entropy_rate(np.array([0, len(text)]), np.array([ord(letter) for letter in text], np.int64), variant)[0]
 
 
 def test_pieces_not_met_before():
@@ -19,6 +19,30 @@ def test_pieces_not_met_before():
     assert rate("abcd") == 2.0
     # aaaa: 1; then what comes before is shorter than the rest: 2 ("aa" is not in "a"), 3, 2.
     assert rate("aaaa") == pytest.approx(4 * 2 / (1 + 2 + 3 + 2))
+
+
+def test_variants_by_hand():
+    """Of the same sequences, what the peers count instead.
+
+    abcb: 1, 1, 1, and "b" was met and ends the sequence, so 2; none is new at the end. abcd: "d" is new there, and 2
+    by scikit-mobility. aaaa: it counts 1, 2, 3, 2 like us: "aa" at 1 is new before the end. aabaa: "aa" at 3 was met.
+    Where pieces may overlap, "aaa" at 1 of aaaa was met at 0, and ends with the sequence: 1, 3, 2, 1.
+    """
+    assert rate("abcb", "skmob") == rate("abcb") == pytest.approx(4 * 2 / (1 + 1 + 1 + 2))
+    assert rate("abcd", "skmob") == pytest.approx(4 * 2 / (1 + 1 + 1 + 2))
+    assert rate("aaaa", "skmob") == rate("aaaa")
+    assert rate("aaaa", "fastmob") == pytest.approx(4 * 2 / (1 + 3 + 2 + 1))
+    assert rate("abcb", "fastmob") == rate("abcd", "fastmob") == 2.0
+
+
+@pytest.mark.parametrize("symbol", [np.zeros(3000, np.int64), np.arange(3000) % 7, np.arange(3000)])
+def test_long_runs_periods_and_all_new(symbol):
+    """A run, a period of 7, and all symbols new. What was met at i, the first period excepted, is whole periods of what
+    came before, or all the rest: lengths rise to half of the sequence and fall again."""
+    n = symbol.size
+    p = np.unique(symbol).size
+    total = p + sum(min((i // p) * p, n - i) + 1 for i in range(p, n))
+    assert entropy_rate(np.array([0, n]), symbol)[0] == pytest.approx(n * math.log2(n) / total, rel=1e-12)
 
 
 def test_too_short():
