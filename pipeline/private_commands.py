@@ -59,6 +59,9 @@ def private_release(
         int | None,
         typer.Option(help="Most rows of a device; fewer: less noise, more left out. Default: the contract's."),
     ] = None,
+    area_digits: Annotated[
+        int | None, typer.Option(min=1, help="Areas are the first so many characters of their ids: larger, less noise.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Write the release to this file: .parquet or .csv.")] = Path("release.csv"),
     root: Root = Path("tables"),
     sets: Sets = None,
@@ -75,7 +78,7 @@ def private_release(
     if out.suffix not in WRITTEN:
         raise StudyError(f"--out: {out.name} does not end in {' or '.join(WRITTEN)}")
     counted = total or ("devices" if devices else "rows")
-    query = PrivateQuery(table, tuple(by or ()), epsilon, delta, counted, max_rows)
+    query = PrivateQuery(table, tuple(by or ()), epsilon, delta, counted, max_rows, area_digits)
     found = release(query, read_study(study_file, sets), root)
     write_release(found, out)
     if as_json:

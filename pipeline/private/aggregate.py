@@ -40,6 +40,8 @@ class PrivateQuery:
     """"rows", "devices" (each once a cell), or the column that is summed."""
     max_rows: int | None = None
     """Most rows (of "devices": cells) of one device, if fewer than the contract allows."""
+    area_digits: int | None = None
+    """Areas are the first so many characters of their ids, as counties are of tracts; None: all of them."""
 
     def __post_init__(self) -> None:
         """Raise StudyError for what can be no private release."""
@@ -50,6 +52,8 @@ class PrivateQuery:
         if allowed is None:
             bounded = ", ".join(name for name, table in TABLES.items() if table.max_rows_per_device)
             raise StudyError(f"{self.table} declares no bound on the rows of a device; tables that do are {bounded}")
+        if self.area_digits is not None and self.area_digits < 1:
+            raise StudyError(f"--area-digits: {self.area_digits} is not 1 or more")
         if self.max_rows is not None and not 1 <= self.max_rows <= allowed:
             raise StudyError(f"--max-rows: {self.max_rows} is not from 1 to {allowed}, what {self.table} allows")
         if self.is_sum and not (self.counted in self.contract.names and self.contract.column(self.counted).clip):
@@ -94,7 +98,8 @@ class PrivateQuery:
     def words(self) -> str:
         """Return what is asked, as a ledger tells it."""
         what = {"rows": "rows", "devices": "devices"}.get(self.counted, f"sum of {self.counted}")
-        return f"{what} of {self.table} by {', '.join(self.by)}, at most {self.rows_per_device} of a device"
+        digits = "" if self.area_digits is None else f" (areas by {self.area_digits} digits)"
+        return f"{what} of {self.table} by {', '.join(self.by)}{digits}, at most {self.rows_per_device} of a device"
 
 
 def bounded_sums(shards: Iterable[pd.DataFrame], query: PrivateQuery, domain: Domain, seed: int) -> pd.DataFrame:

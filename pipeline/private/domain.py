@@ -27,6 +27,8 @@ class Domain(NamedTuple):
 
     columns: tuple[str, ...]
     values: tuple[pd.Index, ...]
+    area_digits: int | None = None
+    """How many characters of an area's id tell areas apart; None: all."""
 
     @property
     def n_cells(self) -> int:
@@ -37,7 +39,8 @@ class Domain(NamedTuple):
         """Return the number of each row's cell: int64, -1 for a row outside of all, as without an area."""
         cell, is_inside = np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
         for name, values in zip(self.columns, self.values, strict=True):
-            at = values.get_indexer(pd.Index(rows[name]))
+            of_rows = rows[name].str[: self.area_digits] if is_area(name) else rows[name]
+            at = values.get_indexer(pd.Index(of_rows))
             cell, is_inside = cell * len(values) + at, is_inside & (at >= 0)
         return np.where(is_inside, cell, -1)
 
@@ -50,24 +53,32 @@ class Domain(NamedTuple):
         return pd.DataFrame({name: found[name] for name in self.columns}, index=range(len(cells)))
 
 
-def make_domain(table: Table, by: tuple[str, ...], study: Study, store: Store) -> Domain:
+def is_area(name: str) -> bool:
+    """Return whether a column holds ids of areas."""
+    return name.endswith("tract_geoid")
+
+
+def make_domain(
+    table: Table, by: tuple[str, ...], study: Study, store: Store, area_digits: int | None = None
+) -> Domain:
     """Return the cells of `by`; StudyError for a column whose possible values are not known without the data."""
     if len(set(by)) != len(by):
         raise StudyError(f"--by: {', '.join(by)} names a column twice")
     for name in by:
         if name not in table.names:
             raise StudyError(f"--by: {table.name} has no column {name!r}; it has {', '.join(table.names)}")
-    domain = Domain(by, tuple(_values(table.column(name), study, store) for name in by))
+    areas = _areas(store, area_digits) if any(map(is_area, by)) else pd.Index([])
+    domain = Domain(by, tuple(_values(table.column(name), study, areas) for name in by), area_digits)
     if domain.n_cells >= MAX_CELL:
         raise StudyError(f"--by: {', '.join(by)} have {domain.n_cells:.2g} combinations, too many to number")
     return domain
 
 
-def _values(column: Column, study: Study, store: Store) -> pd.Index:
+def _values(column: Column, study: Study, areas: pd.Index) -> pd.Index:
     if column.dtype == pa.date32():
         return pd.DatetimeIndex(study.dates()).as_unit("ms")
-    if column.name.endswith("tract_geoid"):
-        return _areas(store)
+    if is_area(column.name):
+        return areas
     if column.values is not None:
         return pd.Index(sorted(column.values), dtype="str")
     if pa.types.is_boolean(column.dtype):
@@ -82,7 +93,8 @@ def _values(column: Column, study: Study, store: Store) -> pd.Index:
     )
 
 
-def _areas(store: Store) -> pd.Index:
+def _areas(store: Store, digits: int | None) -> pd.Index:
     if store.footer(TRACTS, ALL) is None:
         raise StudyError("--by: the study has no areas: declare [tracts] and run it")
-    return pd.Index(sorted(store.read(TRACTS, ALL, ["tract_geoid"])["tract_geoid"].to_pylist()), dtype="str")
+    ids = store.read(TRACTS, ALL, ["tract_geoid"])["tract_geoid"].to_pylist()
+    return pd.Index(sorted({one[:digits] for one in ids}), dtype="str")

@@ -47,7 +47,7 @@ def release(query: PrivateQuery, study: Study, root: Path) -> PrivateRelease:
     """
     store, ledger = Store(root), Ledger(root)
     ledger.read()
-    domain = make_domain(query.contract, query.by, study, store)
+    domain = make_domain(query.contract, query.by, study, store, query.area_digits)
     noise = _noise(query, domain)
     release_id = _release_id(query, domain, store, study.seed)
     path = ledger.folder / f"{release_id}.parquet"
@@ -114,6 +114,7 @@ def _facts(query: PrivateQuery, domain: Domain, noise: Noise) -> dict[str, Any]:
         "asked": query.words(),
         "table": query.table,
         "by": list(query.by),
+        "area_digits": query.area_digits,
         "counted": query.counted,
         "unit": unit,
         "unit_of_privacy": "device",

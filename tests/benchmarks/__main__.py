@@ -20,6 +20,7 @@ BENCHMARKS = {
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
     "effects of job loss on made-up panels": ["bench_effects"],
+    "private flows by epsilon": ["bench_private_flows"],
     "simulated city": ["bench_simulation"],
     "city in which jobs are lost": ["bench_employment_city"],
     "whole run beside read, sort, write": ["bench_run", "--pings", "20000000"],
