@@ -30,6 +30,10 @@ def audit_tables(
     resolution: Annotated[int, typer.Option(min=0, max=15, help="H3 resolution of cells.")] = 8,
     bin_h: Annotated[float, typer.Option("--hours", help="Hours of a time bin.")] = 1.0,
     max_points: Annotated[int, typer.Option("--points", min=1, max=20, help="Most points that somebody knows.")] = 5,
+    is_exhaustive: Annotated[
+        bool,
+        typer.Option("--exhaustive", help="Try every choice of points: the worst case, for few devices."),
+    ] = False,
     min_devices: Annotated[int, typer.Option(min=1, help="Devices a row must stand for, where no contract says.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +44,12 @@ def audit_tables(
     from pipeline.audit import AuditParams, audit
 
     params = AuditParams(
-        place=place.value, resolution=resolution, bin_h=bin_h, max_points=max_points, min_devices=min_devices
+        place=place.value,
+        resolution=resolution,
+        bin_h=bin_h,
+        max_points=max_points,
+        is_exhaustive=is_exhaustive,
+        min_devices=min_devices,
     )
     found = [audit(target, root, params) for target in targets]
     if as_json:

@@ -19,6 +19,8 @@ class AuditParams(Params):
     24 hours are used at least."""
     max_points: int = Field(default=5, ge=1, le=20)
     """Most points that an attacker knows (ours)."""
+    is_exhaustive: bool = False
+    """Try every choice of a device's points and not some at random: the worst case, for few devices and points."""
     n_draws: int = Field(default=5, ge=1)
     """How often points are drawn from each device (ours)."""
     n_replicates: int = Field(default=200, ge=2)

@@ -41,6 +41,18 @@ def test_shares_by_hand():
     assert found[2].low is None
 
 
+def test_the_worst_choice_is_tried_where_it_is_asked_for():
+    """Two devices share a place and have one of their own: a random point tells them apart half of the time."""
+    rows = points([(0, 1, 1), (0, 2, 1), (1, 1, 1), (1, 3, 1)])
+    found = audit_uniqueness(rows, AuditParams(max_points=2, is_exhaustive=True))
+    assert [one.share for one in found] == [1.0, 1.0]
+    drawn = audit_uniqueness(rows, AuditParams(max_points=2, n_draws=400))
+    assert 0.4 < drawn[0].share < 0.6 and drawn[1].share == 1.0
+    many = points([(0, place, 0) for place in range(600)])
+    with pytest.raises(StudyError, match="choices of points are more than"):
+        audit_uniqueness(many, AuditParams(max_points=3, is_exhaustive=True))
+
+
 def test_more_known_points_and_finer_bins_never_make_a_device_less_alone():
     chance = np.random.default_rng(1)
     rows = points(np.stack([chance.integers(0, n, 2_000) for n in (50, 12, 24)], axis=1))
