@@ -1,4 +1,4 @@
-"""The command `sojourn`: demo, run, backfill, status, lineage, catalog, evaluate, reference, report, private, audit."""
+"""The command `sojourn`: demo, run, status, catalog, evaluate, verify, reference, report, private, audit and others."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
 from pipeline.private_commands import private_app
+from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, dates_between, parse_date
@@ -220,22 +221,12 @@ def demo(
         Console().print(f"\nReport: {report}\nTables: {settings.root}", highlight=False)
 
 
-reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an environment of its own.")
 app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
 app.add_typer(private_app, name="private")
 app.command("audit")(audit_tables)
-
-
-@reference_app.command("install")
-def reference_install(
-    folder: Annotated[Path | None, typer.Option(help="Where the environment goes; default .venv-reference.")] = None,
-) -> None:
-    """Make the reference environment that differential tests compare with."""
-    from pipeline.reference import install
-
-    typer.echo(install(folder))
+app.command("verify")(verify_root)
 
 
 def make_settings(root: Path, buckets: int, scheduler: str | None, threads: int | None) -> Settings:

@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
+from pipeline.catalog import load
+from pipeline.reference import is_installed
 from tests.conftest import KEY, run_all
 
 
@@ -33,7 +36,7 @@ def sojourn(*arguments, key=KEY, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
 
 
-@pytest.mark.parametrize("command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference"])
+@pytest.mark.parametrize("command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference", "verify"])
 def test_every_command_has_help(command):
     done = sojourn(command, "--help")
     assert done.returncode == 0
@@ -142,3 +145,43 @@ def test_the_demo_leaves_a_report(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "rows read from" in done.stdout
     assert "<html" in (tmp_path / "demo" / "report.html").read_text()
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not is_installed(), reason="no reference environment")
+def test_verify_finds_no_difference_it_cannot_explain_and_tells_no_device(root):
+    done = sojourn("verify", "--root", root, "--people", 8, "--stay-people", 2, "--stay-days", 2, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["measure"]: one for one in json.loads(done.stdout)}
+    assert all(one["is_explained"] for one in found.values())
+    assert found["number_of_visits"]["n_equal"] == found["number_of_visits"]["n_people"] == 8
+    assert found["radius_of_gyration"]["source"] == "gyration"
+    ids = {str(value) for value in load("visits", root=root, columns=["device_id"])["device_id"]}
+    assert not any(text in done.stdout for text in ids)
+
+
+def test_verify_without_tables_says_so(tmp_path):
+    done = sojourn("verify", "--root", tmp_path)
+    assert done.returncode == 2
+    assert "visits is not computed" in done.stderr
+
+
+def test_what_the_reference_can_be_asked_is_listed():
+    found = json.loads(sojourn("reference", "list", "--json").stdout)
+    assert found["location_attack"]["params"] == {"n_known": "required"}
+    assert found["ditras"]["reads"] == ["tiles", "rows"]
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not is_installed(), reason="no reference environment")
+def test_an_attack_on_visits_through_parquet(root, tmp_path):
+    visits = load("visits", root=root, columns=["device_id", "started_at", "lon", "lat"])
+    visits[visits["device_id"] == visits["device_id"].iloc[0]].to_parquet(tmp_path / "visits.parquet")
+    out = tmp_path / "risk.parquet"
+    call = ("reference", "call", "location_attack", "--rows", tmp_path / "visits.parquet", "--out", out)
+    done = sojourn(*call, "--param", "n_known=1")
+    assert done.returncode == 0, done.stderr
+    assert pd.read_parquet(out)["risk"].tolist() == [1.0]
+    done = sojourn(*call)
+    assert done.returncode == 2
+    assert "n_known" in done.stderr

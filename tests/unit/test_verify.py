@@ -1,0 +1,62 @@
+"""What verify calls equal, explained and different, without the reference: its answers are made up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pipeline.verify
+from pipeline.reference import Ask
+from pipeline.shared_measures import SharedMeasure
+from pipeline.verify import agreement, verify
+from tests.stay_rows import make_stays, places_and_visits
+
+
+def _series(values):
+    index = pd.MultiIndex.from_tuples(list(values), names=["device_id", "turn"])
+    return pd.Series(list(values.values()), index=index)
+
+
+def test_agreement_by_hand():
+    """Device 1 agrees, both lacking one value; 2 is 0.5 off at 2.0; 3 has a value more on one side."""
+    ours = _series({(1, 0): 1.0, (1, 1): np.nan, (2, 0): 2.5, (3, 0): 1.0})
+    theirs = _series({(1, 0): 1.0, (1, 1): np.nan, (2, 0): 2.0, (3, 0): 1.0, (3, 1): 7.0})
+    found = agreement(ours, theirs, 1e-9)
+    assert found == (3, 1, 0.5, 0.25)
+
+
+def test_a_value_that_one_side_lacks_is_a_difference():
+    assert agreement(_series({(1, 0): np.nan}), _series({(1, 0): 1.0}), 1e-9).n_equal == 0
+
+
+def test_nothing_in_common_has_no_largest_difference():
+    found = agreement(_series({(1, 0): 1.0}), _series({(2, 0): 1.0}), 1e-9)
+    assert found[:2] == (2, 0)
+    assert np.isnan(found.max_absolute)
+
+
+def _per_device(value):
+    return lambda visits, _: visits.by_device(np.full(visits.device.size, value))
+
+
+@pytest.mark.parametrize(
+    ("ours", "alike", "is_explained"), [(3.0, None, True), (4.0, 3.0, True), (4.0, 3.5, False), (4.0, None, False)]
+)
+def test_a_difference_is_explained_where_our_variant_is_theirs(monkeypatch, tmp_path, ours, alike, is_explained):
+    shared = SharedMeasure(
+        "made_up",
+        "m",
+        Ask("number_of_visits"),
+        _per_device(ours),
+        lambda visits, _: _per_device(3.0)(visits, {}),
+        None if alike is None else _per_device(alike),
+        "a variant",
+        "a reason",
+    )
+    _, visits = places_and_visits(make_stays([(0, 60, 0, False), (90, 500, 5000, False)]))
+    monkeypatch.setattr(pipeline.verify, "SHARED", (shared,))
+    monkeypatch.setattr(pipeline.verify, "load", lambda *_, **__: visits)
+    monkeypatch.setattr(pipeline.verify, "ask_reference", lambda asks, rows: dict.fromkeys(asks))
+    (found,) = verify(tmp_path, 5, 0, 0, 0)
+    assert found.is_explained is is_explained
+    assert found.explanation == ("a reason; equal under a variant" if ours == 4.0 and is_explained else "")
+    assert found.found.n_people == 1
