@@ -13,7 +13,7 @@ from data_contracts.external import (
     TELEWORK,
     TRACTS,
 )
-from data_contracts.metrics import CAPACITY, ENTROPY, EXPLORATION, GYRATION
+from data_contracts.metrics import CAPACITY, DISTANCES, ENTROPY, EXPLORATION, GYRATION, VISIT_FREQUENCIES
 from data_contracts.movement import (
     COVERAGE,
     LOCATIONS,
@@ -73,6 +73,8 @@ TABLES: dict[str, Table] = {
         VISITS,
         TRIPS,
         GYRATION,
+        DISTANCES,
+        VISIT_FREQUENCIES,
         EXPLORATION,
         ENTROPY,
         CAPACITY,
@@ -106,6 +108,7 @@ __all__ = [
     "DAILY_MOTIFS",
     "DEMOGRAPHICS",
     "DEVICE_DAYS",
+    "DISTANCES",
     "EMPLOYMENT",
     "EMPLOYMENT_EFFECTS",
     "ENTROPY",
@@ -145,6 +148,7 @@ __all__ = [
     "UNEMPLOYMENT",
     "VENUES",
     "VISITS",
+    "VISIT_FREQUENCIES",
     "Column",
     "ContractError",
     "Release",

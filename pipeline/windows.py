@@ -101,8 +101,18 @@ class VisitWindows(NamedTuple):
     """Where each device × window begins, and the number of visits last."""
     place: np.ndarray
     """Location of each visit, int64."""
+    place_start: np.ndarray
+    """Where each device × window × location begins, and the number of visits last; its visits are in order of time."""
     columns: dict[str, Any]
     """device_id, window, window_started, n_visits, n_locations."""
+
+    def groups(self) -> np.ndarray:
+        """Return which device × window each visit is of, numbered from 0."""
+        return np.repeat(np.arange(self.start.size - 1), np.diff(self.start))
+
+    def groups_of_places(self) -> np.ndarray:
+        """Return which device × window each device × window × location is of."""
+        return np.repeat(np.arange(self.start.size - 1), self.columns["n_locations"])
 
 
 def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> VisitWindows:
@@ -112,7 +122,7 @@ def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, param
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     place = visits["location_id"].to_numpy().astype(np.int64)
     start = group_starts(device, window)
-    place_start = group_starts(device, window, place)[:-1]
+    place_start = group_starts(device, window, place)
     columns = {
         "device_id": device[start[:-1]],
         "window": pd.Series([kind] * (start.size - 1), dtype="str"),
@@ -120,4 +130,4 @@ def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, param
         "n_visits": np.diff(start),
         "n_locations": np.diff(np.searchsorted(place_start, start)),
     }
-    return VisitWindows(visits, start, place, columns)
+    return VisitWindows(visits, start, place, place_start, columns)

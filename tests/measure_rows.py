@@ -1,7 +1,11 @@
 """Stages of measures run on visits made by hand: what else they read is made of the same visits."""
 
+import pandas as pd
+
+from data_contracts import TABLES
 from pipeline.params import NoParams
 from pipeline.stages.trips import trips
+from tests.day_rows import make_day_visits
 from tests.employment_rows import home_work_row
 from tests.stay_rows import empty, through_contract
 
@@ -20,12 +24,14 @@ def run_measure(declared, visits, study, params, home_work=None):
     return through_contract(declared(**given, params=params), declared.name)
 
 
+def make_visits_with_dwell(rows):
+    """VISITS as `make_day_visits` makes them, with their dwell."""
+    visits = make_day_visits(rows)
+    return visits.assign(dwell_s=(visits["finished_at"] - visits["started_at"]).dt.total_seconds())
+
+
 def make_homes(homes):
-    """HOME_WORK with the baseline homes of (device, location, rank)."""
-    import pandas as pd
-
-    from data_contracts import TABLES
-
+    """HOME_WORK with homes of the baseline: (device, location, rank)."""
     rows = [
         home_work_row("home", location, device_id=device, rank=rank, tract_geoid=None)
         for device, location, rank in homes

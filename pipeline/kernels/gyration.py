@@ -1,10 +1,6 @@
 """Radius of gyration: how far a device ranges about the centre of where it has been.
 
-Each group is worked out in a frame of its own: axes east, north and up at the group's first row, in
-units of the Earth's radius. Offsets from that row are small numbers for an ordinary life and are never
-rounded against large ones, and the antimeridian and the poles are ordinary places. Sines, cosines and
-arcsines are power series cut where a float holds no more, without branches or calls, so that the
-compiler works on several rows at once; they hold for any offset on the sphere.
+Each group is worked out in a frame of its own (`kernels.sphere_series`).
 """
 
 import math
@@ -15,14 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
 from pipeline.kernels.geodesy import EARTH_RADIUS_M
+from pipeline.kernels.sphere_series import fill_frame, longest_group, squared_angle, to_frame
 
-# Series in x^2 of sin(x) / x and cos(x), highest power first, for x up to a quarter turn: next terms < 1e-17.
-SINE = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in reversed(range(11)))
-COSINE = tuple((-1.0) ** k / math.factorial(2 * k) for k in reversed(range(12)))
-# Series in h of asin(sqrt(h))^2 / h, highest power first, for h up to 0.0381: the next term is < 1e-17.
-ARCSINE_SQUARED = tuple(4.0**k / (2 * k**2 * math.comb(2 * k, k)) for k in reversed(range(1, 12)))
-# So many halvings bring the angle of any h up to 1 into that range.
-HALVINGS = 3
 # The vectors of antipodal points cancel out up to rounding; the bound is that of geodesy.mean_position.
 CANCELLED = 1e-12
 
@@ -101,9 +91,7 @@ def _share(group_start, place):
 def _radii(group_start, lon, lat, row_weight, centre_weight, is_degrees):
     n_groups = group_start.size - 1
     radius_m = np.full(n_groups, np.nan)
-    longest = 0
-    for g in range(n_groups):
-        longest = max(longest, group_start[g + 1] - group_start[g])
+    longest = longest_group(group_start)
     east, north, up, ones = np.empty(longest), np.empty(longest), np.empty(longest), np.ones(longest)
     for g in range(n_groups):
         a, b = group_start[g], group_start[g + 1]
@@ -119,51 +107,9 @@ def _radii(group_start, lon, lat, row_weight, centre_weight, is_degrees):
 @kernel
 def _radius_of_one(lon, lat, weight, centre_weight, is_degrees, frame):
     """Return the radius of one group in units of the Earth's radius; `frame` is scratch space."""
-    _fill_frame(lon, lat, frame)
+    fill_frame(lon, lat, frame)
     centre = _centre_of_degrees(lon, lat, centre_weight) if is_degrees else _centre_on_sphere(frame, centre_weight)
     return math.sqrt(_weighted_squares(frame, weight, centre) / weight.sum())
-
-
-@kernel
-def _fill_frame(lon, lat, frame):
-    """Fill `frame` with (east, north, up) of every row relative to the first."""
-    east, north, up = frame
-    phi0 = math.radians(lat[0])
-    sin_phi0, cos_phi0 = math.sin(phi0), math.cos(phi0)
-    for k in range(lon.size):
-        sin_dphi, vers_dphi = _sine_and_versine(math.radians(lat[k] - lat[0]))
-        sin_dlam, vers_dlam = _sine_and_versine(_turn(lon[k] - lon[0]))
-        east[k], north[k], up[k] = _to_frame(sin_dphi, vers_dphi, sin_dlam, vers_dlam, sin_phi0, cos_phi0)
-
-
-@kernel
-def _turn(degrees):
-    """Return a difference of longitudes in radians, at most half a turn; small ones are not rounded."""
-    return math.radians(degrees - 360.0 * np.floor(degrees / 360.0 + 0.5))
-
-
-@kernel
-def _sine_and_versine(x):
-    """Return sin x and 1 - cos x for x up to half a turn, both right to the last digits near zero too."""
-    half = x / 2
-    sine = half * _series(SINE, half * half)
-    return 2 * sine * _series(COSINE, half * half), 2 * sine * sine
-
-
-@kernel
-def _series(coefficients, x):
-    value = 0.0
-    for coefficient in coefficients:
-        value = value * x + coefficient
-    return value
-
-
-@kernel
-def _to_frame(sin_dphi, vers_dphi, sin_dlam, vers_dlam, sin_phi0, cos_phi0):
-    """Return (east, north, up) from sine and versine of the offsets in latitude and longitude."""
-    cos_phi = cos_phi0 - cos_phi0 * vers_dphi - sin_phi0 * sin_dphi
-    lifted = cos_phi * vers_dlam
-    return cos_phi * sin_dlam, sin_dphi + sin_phi0 * lifted, -vers_dphi - cos_phi0 * lifted
 
 
 @kernel
@@ -196,7 +142,7 @@ def _centre_of_degrees(lon, lat, weight):
     phi0 = math.radians(lat[0])
     dphi, dlam = math.radians(sum_lat / total), math.radians(sum_lon / total)
     vers_dphi, vers_dlam = 2 * math.sin(dphi / 2) ** 2, 2 * math.sin(dlam / 2) ** 2
-    return _to_frame(math.sin(dphi), vers_dphi, math.sin(dlam), vers_dlam, math.sin(phi0), math.cos(phi0))
+    return to_frame(math.sin(dphi), vers_dphi, math.sin(dlam), vers_dlam, math.sin(phi0), math.cos(phi0))
 
 
 @kernel
@@ -205,17 +151,8 @@ def _weighted_squares(frame, weight, centre):
     east, north, up = frame
     for k in range(weight.size):
         dx, dy, dz = east[k] - centre[0], north[k] - centre[1], up[k] - centre[2]
-        east[k] = weight[k] * _squared_angle((dx * dx + dy * dy + dz * dz) / 4)
+        east[k] = weight[k] * squared_angle((dx * dx + dy * dy + dz * dz) / 4)
     total = 0.0
     for k in range(weight.size):
         total += east[k]
     return total
-
-
-@kernel
-def _squared_angle(h):
-    """Return d^2 = 4 asin(sqrt(h))^2 for the haversine h = sin(d / 2)^2, the square of half the line."""
-    h = 1.0 if h > 1.0 else h
-    for _ in range(HALVINGS):
-        h = h / (2 + 2 * math.sqrt(1 - h))
-    return 4.0 ** (HALVINGS + 1) * h * _series(ARCSINE_SQUARED, h)

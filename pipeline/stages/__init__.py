@@ -6,6 +6,7 @@ from pipeline.stages import (
     coverage,
     daily_motifs,
     device_days,
+    distances,
     employment,
     employment_effects,
     entropy,
@@ -30,6 +31,7 @@ from pipeline.stages import (
     trips,
     unemployment,
     venues,
+    visit_frequencies,
     visits,
 )
 
@@ -39,6 +41,7 @@ __all__ = [
     "coverage",
     "daily_motifs",
     "device_days",
+    "distances",
     "employment",
     "employment_effects",
     "entropy",
@@ -63,5 +66,6 @@ __all__ = [
     "trips",
     "unemployment",
     "venues",
+    "visit_frequencies",
     "visits",
 ]

@@ -5,11 +5,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-import pipeline.stages  # noqa: F401
 from pipeline.kernels.exploration import explore
 from pipeline.stage import STAGES
+from pipeline.stages.exploration import ExplorationParams
 from pipeline.study import Study
-from pipeline.windows import WindowParams
 from tests.day_rows import make_day_visits
 from tests.measure_rows import run_measure
 from tests.stay_rows import empty
@@ -50,7 +49,7 @@ def test_new_locations_of_sliding_windows_are_new_in_the_study():
     """A place a day, then the first again: each window counts those whose first visit it holds."""
     study = Study(name="s", start=date(2020, 1, 6), end=date(2020, 1, 9), zone="UTC", sources=())
     visits = make_day_visits([(1, 1440 * day, 30, place, None, 0) for day, place in enumerate([0, 1, 0, 2])])
-    params = WindowParams(windows=("sliding",), sliding_days=2, sliding_step_days=1)
+    params = ExplorationParams(windows=("sliding",), sliding_days=2, sliding_step_days=1)
     found = run_measure(STAGES["exploration"], visits, study, params)
     assert found["n_locations"].tolist() == [2, 2, 2]
     assert found["n_new_locations"].tolist() == [2, 1, 1]
@@ -59,5 +58,5 @@ def test_new_locations_of_sliding_windows_are_new_in_the_study():
 
 def test_no_visits_have_no_exploration():
     study = Study(name="s", start=date(2020, 1, 6), end=date(2020, 1, 9), zone="UTC", sources=())
-    params = WindowParams(windows=("week", "sliding"))
+    params = ExplorationParams(windows=("week", "sliding"))
     assert run_measure(STAGES["exploration"], empty("visits"), study, params).empty
