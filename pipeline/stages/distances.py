@@ -61,20 +61,35 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: Wi
     found = visits_by_window(visits, kind, study, params)
     by_window = found.visits.groupby(found.groups())
     jump, wait = by_window["jump_m"], by_window["wait_s"]
-    home = by_window["home_distance_m"]
+    total_m, mean_m = _sum_and_mean(found, "jump_m")
     return pd.DataFrame(
         {
             **found.columns,
             "n_trips": jump.count(),
-            "distance_m": jump.sum(),
-            **{f"jump_{name}_m": getattr(jump, name)() for name in ("mean", "median", "max")},
-            **{f"wait_{name}_s": getattr(wait, name)() for name in ("mean", "median")},
+            "distance_m": total_m,
+            "jump_mean_m": mean_m,
+            "jump_median_m": jump.median(),
+            "jump_max_m": jump.max(),
+            "wait_mean_s": _sum_and_mean(found, "wait_s")[1],
+            "wait_median_s": wait.median(),
             "max_distance_m": _largest(found),
-            "home_distance_mean_m": home.mean(),
+            "home_distance_mean_m": _sum_and_mean(found, "home_distance_m")[1],
             "home_distance_dwell_mean_m": _mean_by_dwell(found),
-            "home_distance_max_m": home.max(),
+            "home_distance_max_m": by_window["home_distance_m"].max(),
         }
     )
+
+
+def _sum_and_mean(found: VisitWindows, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of a column and its mean in each window, missing values left out; the mean of none is NaN.
+
+    Summed in the order of the visits: the last digit of pandas' mean of a group may hang on the other groups.
+    """
+    values, n = found.visits[name].to_numpy(), found.start.size - 1
+    is_known = ~np.isnan(values)
+    group = found.groups()[is_known]
+    total, n_known = np.bincount(group, values[is_known], n), np.bincount(group, minlength=n)
+    return total, np.divide(total, n_known, out=np.full(n, np.nan), where=n_known > 0)
 
 
 def _largest(found: VisitWindows) -> np.ndarray:
