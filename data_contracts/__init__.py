@@ -47,7 +47,7 @@ from data_contracts.response import (
     ROUTINES,
     VENUES,
 )
-from data_contracts.rhythm import DAILY_MOTIFS, MOTIF_SHARES
+from data_contracts.rhythm import COMMUTES, DAILY_MOTIFS, MOTIF_SHARES, REGULARITY
 from data_contracts.spec import Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -98,11 +98,14 @@ TABLES: dict[str, Table] = {
         PLACE_VISITS,
         DAILY_MOTIFS,
         MOTIF_SHARES,
+        REGULARITY,
+        COMMUTES,
     )
 }
 
 __all__ = [
     "CAPACITY",
+    "COMMUTES",
     "CONTACTS",
     "COVERAGE",
     "DAILY_MOTIFS",
@@ -137,6 +140,7 @@ __all__ = [
     "REASONS",
     "REGION_CHANGES",
     "REGION_DAY",
+    "REGULARITY",
     "REJECTED_PINGS",
     "ROUTINES",
     "SECTOR_ABSENCE",

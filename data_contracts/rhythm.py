@@ -50,3 +50,61 @@ MOTIF_SHARES = Table(
     notes="Shares sum to 1. Motifs of few devices are one row, rare; where these are few together, the next smallest "
     "motif is in it too, so that nothing is left over that another row could be taken from.",
 )
+
+
+REGULARITY = Table(
+    name="regularity",
+    row="device × window with time at a location",
+    columns=(
+        c.DEVICE_ID,
+        c.WINDOW,
+        c.WINDOW_STARTED,
+        Column("n_hours", pa.int64(), "Local clock hours with time at a location: observed hours", "h", 1),
+        Column("n_hours_of_week", pa.int64(), "Hours of the week observed in enough weeks", "h", 0, 168),
+        Column(
+            "regularity",
+            pa.float64(),
+            "Share of weeks spent at the most usual location of an hour of the week, mean over those hours; null of "
+            "none",
+            "1",
+            0,
+            1,
+            is_nullable=True,
+        ),
+        Column(
+            "home_share",
+            pa.float64(),
+            "Share of the window's time at locations that is spent at the baseline home; null without a home",
+            "1",
+            0,
+            1,
+            is_nullable=True,
+        ),
+    ),
+    key=("device_id", "window", "window_started"),
+    shard=Shard.BUCKET,
+    notes="An hour belongs to the window of its own local date: visits are cut. In n weeks regularity is at least "
+    "1 / n, whatever a person does: compare windows of like length.",
+)
+
+COMMUTES = Table(
+    name="commutes",
+    row="device with a baseline home and workplace × window with at least one trip",
+    columns=(
+        c.DEVICE_ID,
+        c.WINDOW,
+        c.WINDOW_STARTED,
+        Column("n_trips", pa.int64(), "Trips that arrive in the window", "trips", 1),
+        Column("home_work_distance_m", pa.float64(), "Great-circle distance of home and workplace", "m", 0),
+        Column("n_to_work", pa.int64(), "Direct trips from home to the workplace", "trips", 0),
+        Column("n_to_home", pa.int64(), "Direct trips from the workplace to home", "trips", 0),
+        *(
+            Column(f"to_{end}_median_s", pa.float64(), f"Median duration of those to {end}", "s", 0, is_nullable=True)
+            for end in ("work", "home")
+        ),
+    ),
+    key=("device_id", "window", "window_started"),
+    shard=Shard.BUCKET,
+    notes="Durations are from the last ping at one place to the first at the other, so they are too long by what lies "
+    "between pings. Medians are null where there is no such trip. Trips with a stop between are not direct.",
+)

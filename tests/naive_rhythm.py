@@ -49,3 +49,64 @@ def naive_motif_shares(days, min_devices):
         n_days = sum(motif in members for _, motif in days)
         found[name] = (len(set().union(*(devices[m] for m in members))), n_days, n_days / len(days))
     return found
+
+
+def naive_windows(day, kind, study):
+    """First dates of the windows that hold a local date: of all kinds but the calendar's month."""
+    if kind == "study":
+        return [study.start]
+    if kind == "week":
+        return [day - timedelta(days=day.weekday())]
+    assert kind == "sliding"
+    starts = [study.start + timedelta(days=7 * k) for k in range(60)]
+    return [first for first in starts if first <= day < first + timedelta(days=28) <= study.end + timedelta(days=1)]
+
+
+def naive_hours(visits):
+    """{(device, local hour): {location: seconds}}, hour by hour."""
+    hours = {}
+    for visit in visits:
+        at = visit["start"]
+        while at < visit["finish"]:
+            hour = at.replace(minute=0, second=0, microsecond=0)
+            until = min(visit["finish"], hour + timedelta(hours=1))
+            spent = hours.setdefault((visit["device"], hour), {})
+            spent[visit["location"]] = spent.get(visit["location"], 0.0) + (until - at).total_seconds()
+            at = until
+    return hours
+
+
+def naive_regularity(visits, homes, kinds, study, min_weeks):
+    """{(device, kind, first date): (hours, hours of the week, regularity, share at home)}, of {device: home}."""
+    windows = {}
+    for (device, hour), spent in naive_hours(visits).items():
+        for kind in kinds:
+            for first in naive_windows(hour.date(), kind, study):
+                windows.setdefault((device, kind, first), []).append((hour, spent))
+    found = {}
+    for key, hours in windows.items():
+        places = {}
+        for hour, spent in hours:
+            best = min(spent, key=lambda place: (-spent[place], place))
+            places.setdefault((hour.weekday(), hour.hour), []).append(best)
+        shares = [max(map(seen.count, seen)) / len(seen) for seen in places.values() if len(seen) >= min_weeks]
+        total = sum(sum(spent.values()) for _, spent in hours)
+        home = homes.get(key[0])
+        at_home = sum(spent.get(home, 0.0) for _, spent in hours) / total if home is not None else None
+        found[key] = (len(hours), len(shares), sum(shares) / len(shares) if shares else None, at_home)
+    return found
+
+
+def naive_commutes(trips, ends, kinds, study, max_s):
+    """{(device, kind, first date): (trips, durations to work, to home)}; ends: {device: (home, work)}."""
+    found = {}
+    for device, left, arrived, origin, destination, _ in trips:
+        for kind in kinds if device in ends else ():
+            for first in naive_windows(arrived.date(), kind, study):
+                row = found.setdefault((device, kind, first), [0, [], []])
+                row[0] += 1
+                duration_s = (arrived - left).total_seconds()
+                home, work = ends[device]
+                if duration_s <= max_s and origin != destination and {origin, destination} == {home, work}:
+                    row[1 if destination == work else 2].append(duration_s)
+    return {key: (n, sorted(to_work), sorted(to_home)) for key, (n, to_work, to_home) in found.items()}

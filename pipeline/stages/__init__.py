@@ -2,6 +2,7 @@
 
 from pipeline.stages import (
     capacity,
+    commutes,
     contacts,
     coverage,
     daily_motifs,
@@ -25,6 +26,7 @@ from pipeline.stages import (
     presence,
     region_changes,
     region_day,
+    regularity,
     routines,
     sector_absence,
     stays,
@@ -37,6 +39,7 @@ from pipeline.stages import (
 
 __all__ = [
     "capacity",
+    "commutes",
     "contacts",
     "coverage",
     "daily_motifs",
@@ -60,6 +63,7 @@ __all__ = [
     "presence",
     "region_changes",
     "region_day",
+    "regularity",
     "routines",
     "sector_absence",
     "stays",

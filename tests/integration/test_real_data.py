@@ -68,7 +68,7 @@ def check_days(root, coverage):
 
 
 def check_rhythm(root, days):
-    """Motifs of days."""
+    """Motifs of days, regularity of weeks; nobody has a home in the first eight weeks of five years."""
     check_tables(root, ("daily_motifs", "motif_shares"))
     motifs, shares = (all_rows(root, t).to_pandas() for t in ("daily_motifs", "motif_shares"))
     assert 0 < len(motifs) <= (days["hours_observed"] >= 8).sum()
@@ -78,6 +78,13 @@ def check_rhythm(root, days):
     assert (closed["n_edges"] >= closed["n_nodes"]).all()
     assert shares["n_days"].sum() == len(motifs)
     assert {"0", "rare"} <= set(shares["motif"])
+    check_tables(root, ("regularity",))
+    weeks = all_rows(root, "regularity").to_pandas()
+    whole = weeks[weeks["window"] == "study"]
+    assert whole["n_hours"].sum() == weeks.loc[weeks["window"] == "month", "n_hours"].sum()
+    # People of GeoLife are at their usual place more often than not, and never less than one week in all.
+    assert whole["regularity"].median() > 0.5
+    assert whole["home_share"].isna().all()
 
 
 def test_geolife_files_in_any_order_give_the_bytes_of_one_run(shared_data, tmp_path):
