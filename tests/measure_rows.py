@@ -40,3 +40,20 @@ def make_homes(homes):
         return empty("home_work")
     frame = pd.DataFrame(rows).astype({"tract_geoid": "str", "location_id": "int32", "rank": "int16"})
     return through_contract(frame.sort_values(list(TABLES["home_work"].key), ignore_index=True), "home_work")
+
+
+def make_ends(ends):
+    """HOME_WORK of {device: (home or None, work or None)}, each with a second place of the role."""
+    import pandas as pd
+
+    rows = [
+        home_work_row(role, place + more, device_id=device, rank=1 + more, tract_geoid=None)
+        for device, places in sorted(ends.items())
+        for role, place in zip(("home", "work"), places, strict=True)
+        if place is not None
+        for more in (0, 1)
+    ]
+    if not rows:
+        return empty("home_work")
+    frame = pd.DataFrame(rows).astype({"tract_geoid": "str", "location_id": "int32", "rank": "int16"})
+    return through_contract(frame, "home_work")

@@ -15,12 +15,11 @@ from pipeline.stages.commutes import CommuteParams, commutes
 from pipeline.stages.regularity import RegularityParams, regularity
 from pipeline.study import Study
 from tests.day_rows import make_day_visits, naive_visits, position_of
-from tests.employment_rows import home_work_row
-from tests.measure_rows import run_measure
+from tests.measure_rows import make_ends, run_measure
 from tests.naive_days import distance_m
 from tests.naive_rhythm import naive_commutes, naive_regularity
 from tests.naive_trips import naive_trips
-from tests.stay_rows import empty, through_contract
+from tests.stay_rows import empty
 
 DAY, WEEK = 1440, 7 * 1440
 OFFSETS = {1: -18_000, 2: 0, 3: 19_800}
@@ -49,28 +48,13 @@ def histories(draw):
     return rows or [(1, 0, 10, 0, None, 0)]
 
 
-def make_roles(ends):
-    """HOME_WORK of {device: (home or None, work or None)}, each with a second place of the role."""
-    rows = [
-        home_work_row(role, place + more, device_id=device, rank=1 + more, tract_geoid=None)
-        for device, places in sorted(ends.items())
-        for role, place in zip(("home", "work"), places, strict=True)
-        if place is not None
-        for more in (0, 1)
-    ]
-    if not rows:
-        return empty("home_work")
-    frame = pd.DataFrame(rows).astype({"tract_geoid": "str", "location_id": "int32", "rank": "int16"})
-    return through_contract(frame, "home_work")
-
-
 places = st.one_of(st.none(), st.integers(0, 3))
 roles = st.dictionaries(st.sampled_from(list(OFFSETS)), st.tuples(places, places))
 
 
 def regularity_of(rows, ends, study=STUDY, kinds=KINDS, **params):
     made = RegularityParams(windows=kinds, **params)
-    return run_measure(regularity, make_day_visits(rows), study, made, make_roles(ends))
+    return run_measure(regularity, make_day_visits(rows), study, made, make_ends(ends))
 
 
 def rows_of(found, *names):
@@ -147,7 +131,7 @@ def test_fastmob_calls_another_thing_regularity():
 
 def commutes_of(rows, ends, study=STUDY, kinds=KINDS):
     params = CommuteParams(windows=kinds)
-    return run_measure(commutes, make_day_visits(rows), study, params, make_roles(ends))
+    return run_measure(commutes, make_day_visits(rows), study, params, make_ends(ends))
 
 
 @given(histories(), roles)
@@ -207,7 +191,7 @@ def test_commutes_by_hand():
 
 def test_without_visits_or_without_homes_there_is_little_to_say():
     nothing = empty("visits")
-    assert run_measure(regularity, nothing, STUDY, RegularityParams(), make_roles({})).empty
-    assert run_measure(commutes, nothing, STUDY, CommuteParams(), make_roles({1: (0, 1)})).empty
+    assert run_measure(regularity, nothing, STUDY, RegularityParams(), make_ends({})).empty
+    assert run_measure(commutes, nothing, STUDY, CommuteParams(), make_ends({1: (0, 1)})).empty
     assert commutes_of([(1, 0, 10, 0, None, 0), (1, 20, 10, 1, None, 0)], {}).empty
     assert regularity_of([(1, 0, 0, 0, None, 0)], {}).empty

@@ -14,7 +14,7 @@ from pipeline.stage import STAGES
 from pipeline.study import Study
 from pipeline.windows import WindowParams, in_windows, window_starts
 from tests.day_rows import make_day_visits
-from tests.measure_rows import run_measure
+from tests.measure_rows import make_ends, run_measure
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_sliding_window_as_long_as_a_week_is_that_week(name):
     declared, visits = STAGES[name], make_day_visits(VISITS)
     study = Study(name="s", start=date(2020, 1, 6), end=date(2020, 2, 16), zone="UTC", sources=())
     params = declared.params(windows=("week", "sliding"), sliding_days=7, sliding_step_days=7)
-    found = run_measure(declared, visits, study, params)
+    found = run_measure(declared, visits, study, params, make_ends({1: (0, 1), 2: (0, 1)}))
     kinds = [found[found["window"] == kind].drop(columns="window") for kind in ("week", "sliding")]
     assert len(kinds[0]) > 10
     drawn = [c for c in kinds[0] if c in DRAWN]
