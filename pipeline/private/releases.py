@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.engine.records import root_lock
 from pipeline.engine.store import Store, atomic_file
 from pipeline.params import digest
 from pipeline.private.aggregate import PrivateQuery, bounded_sums
@@ -43,10 +45,16 @@ def release(query: PrivateQuery, study: Study, root: Path) -> PrivateRelease:
     What was asked of the same data before is given again, from the root's records. Else the budget is charged, on the
     disk, and only then noise is drawn. Without `delta` there is a row for every cell of the public domain; with it
     only cells with rows are looked at, and those below the threshold are left out. Rows without an area, or on local
-    dates outside the study, are in no cell. BudgetError where too little is left, StudyError for a wrong question.
+    dates outside the study, are in no cell. RunError while a run holds the root, BudgetError where too little is left,
+    StudyError for a wrong question.
     """
-    store, ledger = Store(root), Ledger(root)
-    ledger.read()
+    Ledger(root).read()
+    # A run that rewrites shards meanwhile would mix two states of a table.
+    with root_lock(root):
+        return _release(query, study, Store(root), Ledger(root))
+
+
+def _release(query: PrivateQuery, study: Study, store: Store, ledger: Ledger) -> PrivateRelease:
     domain = make_domain(query.contract, query.by, study, store, query.area_digits)
     noise = _noise(query, domain)
     release_id = _release_id(query, domain, store, study.seed)
@@ -55,8 +63,6 @@ def release(query: PrivateQuery, study: Study, root: Path) -> PrivateRelease:
         return _read(path)
     sums = bounded_sums(_shards(query, store), query, domain, study.seed)
     with ledger.opened() as opened:
-        if path.exists():
-            return _read(path)
         return _draw(query, domain, noise, sums, opened, path)
 
 
@@ -123,6 +129,7 @@ def _facts(query: PrivateQuery, domain: Domain, noise: Noise) -> dict[str, Any]:
         "epsilon": query.epsilon,
         "delta": query.delta,
         "mechanism": "discrete Laplace" + ("" if noise.threshold is None else " above a threshold"),
+        "drawn_by": f"opendp {version('opendp')}",
         "scale": noise.scale * query.step,
         "threshold": None if noise.threshold is None else noise.threshold * query.step,
         "noise_within_95": noise.scale * query.step * math.log(20),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from data_contracts import TABLES, conform
+from pipeline.audit import AuditParams, audit
 from pipeline.engine.run import count_pings
 from pipeline.engine.store import Store
 from pipeline.study import Study
@@ -47,6 +48,19 @@ def test_all_of_geolife_with_the_zones_of_beijing(shared_data, tmp_path):
     assert coverage["device_id"].nunique() == 27
     assert 0.5 < visits["tract_geoid"].notna().mean() < 1.0
     check_days(tmp_path, coverage)
+    check_audit(tmp_path)
+
+
+def check_audit(root):
+    """A few hours and areas tell people of GeoLife from each other, coarser ones fewer of them."""
+    fine, coarse = (
+        audit("visits", root, params).uniqueness
+        for params in (AuditParams(), AuditParams(place="area", bin_h=24.0, max_points=1))
+    )
+    assert [one.n_devices for one in fine] == [27, 26, 26, 26, 26]
+    shares = [one.share for one in fine]
+    assert shares == sorted(shares) and shares[-1] > 0.9
+    assert coarse[0].share < shares[0]
 
 
 def check_days(root, coverage):

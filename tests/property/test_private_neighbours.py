@@ -38,7 +38,7 @@ def sums_of(frame, query, n_buckets=1):
 
 
 @given(rows, counted, st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_device_more_or_less_changes_the_sums_by_no_more_than_is_declared(drawn, counted, max_rows, n_buckets):
     query = PrivateQuery("visits", ("tract_geoid",), 1.0, counted=counted, max_rows=max_rows)
     frame, sensitivity = frame_of(drawn), query.sensitivity()

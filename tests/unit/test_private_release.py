@@ -7,6 +7,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine.records import root_lock
+from pipeline.engine.trouble import RunError
 from pipeline.private import BudgetError, Ledger, PrivacyError, PrivateQuery, release
 from pipeline.private.noise import Sensitivity, add_noise, add_threshold_noise, make_noise, make_threshold_noise
 from pipeline.study import StudyError
@@ -48,6 +50,36 @@ def test_asked_again_it_is_the_same_release_and_costs_nothing(root):
     with pytest.raises(BudgetError, match="left of the budget are 0 and 1e-05"):
         release(counts(epsilon=0.1), STUDY, root)
     assert len(Ledger(root).read().spends) == 2
+
+
+def test_with_next_to_no_noise_a_release_is_the_bounded_count(tmp_path):
+    """At an epsilon of 5,000 noise is 0 but for one time in 10**180, which leaves what is counted to be seen."""
+    rows = [(1, k, k % 2) for k in range(6)] + [(2, 0, 0), (3, 0, 4)]
+    write_root(tmp_path, rows)
+    Ledger(tmp_path).create(1e6)
+    exact = {"epsilon": 5_000.0}
+    found = release(counts(**exact), STUDY, tmp_path).rows
+    assert found["noisy_count"].tolist() == [4, 3, 0, 0, 1]
+    assert release(counts(**exact, max_rows=2), STUDY, tmp_path).rows["noisy_count"].sum() == 4
+    assert release(counts(**exact, counted="devices"), STUDY, tmp_path).rows["noisy_count"].tolist() == [2, 1, 0, 0, 1]
+    hours = release(counts(**exact, counted="dwell_s", by=("date",)), STUDY, tmp_path).rows["noisy_sum"] / 3600
+    assert hours.tolist() == [8.0, 0.0, 0.0]
+    wide = release(counts(**exact, area_digits=10), STUDY, tmp_path)
+    assert wide.rows.to_numpy().tolist() == [["0000000000", 8]]
+    flows = counts(**exact, table="trips", by=("origin_tract_geoid", "destination_tract_geoid"))
+    found = release(flows, STUDY, tmp_path).rows
+    assert len(found) == 25
+    shown = found[found["noisy_count"] > 0]
+    assert shown.set_index(list(flows.by))["noisy_count"].to_dict() == {
+        (AREAS[0], AREAS[1]): 3,
+        (AREAS[1], AREAS[0]): 2,
+    }
+
+
+def test_a_root_that_a_run_holds_is_not_read(root):
+    with root_lock(root), pytest.raises(RunError, match="another run is writing"):
+        release(counts(), STUDY, root)
+    assert Ledger(root).read().spends == ()
 
 
 def test_flows_below_the_threshold_are_left_out(root):
