@@ -170,6 +170,7 @@ ENTROPY = Table(
         c.WINDOW_STARTED,
         c.N_VISITS,
         c.N_LOCATIONS,
+        Column("random_entropy_bits", pa.float64(), "Logarithm of the number of distinct locations", "bit", 0),
         Column("entropy_bits", pa.float64(), "Entropy of the locations, each visit weighing one", "bit", 0),
         Column(
             "entropy_dwell_bits",
@@ -179,10 +180,28 @@ ENTROPY = Table(
             0,
             is_nullable=True,
         ),
+        Column(
+            "entropy_rate_bits",
+            pa.float64(),
+            "Entropy rate of the sequence of places (Lempel-Ziv); null of too short a sequence",
+            "bit",
+            0,
+            is_nullable=True,
+        ),
+        Column(
+            "predictability",
+            pa.float64(),
+            "Upper limit of how often the next place can be foretold (Fano); null of too short a sequence",
+            "1",
+            0,
+            1,
+            is_nullable=True,
+        ),
     ),
     key=("device_id", "window", "window_started"),
     shard=Shard.BUCKET,
-    notes="Divide by log2(n_locations) for the normalised entropy.",
+    notes="Divide by random_entropy_bits for the normalised entropy. Of windows of equal length simpler routines have "
+    "a lower entropy rate and a higher predictability; of unequal ones compare no entropy rates.",
 )
 
 CAPACITY = Table(

@@ -138,27 +138,10 @@ ROUTINES = Table(
             2,
             is_nullable=True,
         ),
-        Column(
-            "entropy_rate_bits",
-            pa.float64(),
-            "Entropy rate of the sequence of places (Lempel-Ziv); null of too short a sequence",
-            "bit",
-            0,
-            is_nullable=True,
-        ),
-        Column(
-            "predictability",
-            pa.float64(),
-            "Upper limit of how often the next place can be foretold (Fano); null of too short a sequence",
-            "1",
-            0,
-            1,
-            is_nullable=True,
-        ),
     ),
     key=("device_id", "window", "window_started"),
     shard=Shard.BUCKET,
-    notes="Of windows of equal length simpler routines have a lower entropy rate and a higher predictability.",
+    notes="How well the order of places lets the next be foretold is in entropy.",
 )
 
 REGION_DAY = Table(

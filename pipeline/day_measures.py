@@ -17,8 +17,9 @@ UNITS = {
 }
 """Units of a measure in which sums are kept, so that those of many devices fit fixed point: km for m, h for minutes."""
 MINUTE_S = 60.0
-ROUTINES = ("n_routines", "routine_share", "routine_length", "entropy_rate_bits", "predictability")
-UNKNOWN_OF_SOME = {"gyration_m", *ROUTINES}
+ROUTINES = ("n_routines", "routine_share", "routine_length")
+ORDER = ("entropy_rate_bits", "predictability")
+UNKNOWN_OF_SOME = {"gyration_m", *ROUTINES, *ORDER}
 """Measures that not every observed device has; of all others a device without a row has a 0."""
 
 OF_OTHERS = ("contacts", "repeated_contacts", "contact_minutes", "contacts_weighted")
@@ -45,11 +46,12 @@ def day_values(
     venues: pd.DataFrame,
     contacts: pd.DataFrame,
     routines: pd.DataFrame,
+    entropy: pd.DataFrame,
     is_population_known: bool,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and values of every measure over the rows of `days` (DEVICE_DAYS): float64, NaN where unknown.
 
-    A device that was nowhere of a kind, or met nobody, has a 0. Routines are those of the week that holds the day.
+    A device that was nowhere of a kind, or met nobody, has a 0. Routines and entropy are of the day's week.
     Weighted contacts are left out where no population is known, which is so for everybody or for nobody.
     """
     yield from ((name, days[name].to_numpy(np.float64)) for name in ("distance_m", "gyration_m"))
@@ -58,7 +60,8 @@ def day_values(
     row = pd.Series(np.arange(len(days)), index=pd.MultiIndex.from_frame(days[DAY]))
     yield from _venue_values(row, venues)
     yield from _contact_values(row, contacts, is_population_known)
-    yield from _routine_values(days, routines)
+    yield from _week_values(days, routines, ROUTINES)
+    yield from _week_values(days, entropy, ORDER)
 
 
 def _venue_values(row: pd.Series, venues: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
@@ -89,15 +92,15 @@ def _contact_values(
         yield f"contacts:{kind}", _sum_at(row, at, contacts["n_people"], (contacts["place_kind"] == kind).to_numpy())
 
 
-def _routine_values(days: pd.DataFrame, routines: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the measures of a week's routines for each of its days; nothing where routines are not those of weeks."""
-    weekly = routines[routines["window"] == "week"]
+def _week_values(days: pd.DataFrame, windows: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the measures of a week for each of its days; nothing where the windows are none of weeks."""
+    weekly = windows[windows["window"] == "week"]
     if weekly.empty:
         return
     monday = to_dates(monday_of(to_days(days["date"])))
     keys = pd.DataFrame({"device_id": days["device_id"], "window_started": monday})
     found = keys.merge(weekly, on=["device_id", "window_started"], how="left")
-    yield from ((name, found[name].to_numpy(np.float64)) for name in ROUTINES)
+    yield from ((name, found[name].to_numpy(np.float64)) for name in names)
 
 
 def _rows_of(row: pd.Series, frame: pd.DataFrame) -> np.ndarray:

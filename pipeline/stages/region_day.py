@@ -11,6 +11,7 @@ from data_contracts import (
     CONTACTS,
     DEMOGRAPHICS,
     DEVICE_DAYS,
+    ENTROPY,
     HOME_WORK,
     PANEL_WEIGHTS,
     REGION_DAY,
@@ -81,7 +82,7 @@ def _with_zeros(sums: pd.DataFrame) -> pd.DataFrame:
 
 
 @stage(
-    reads=(DEVICE_DAYS, VENUES, CONTACTS, ROUTINES, HOME_WORK, DEMOGRAPHICS, PANEL_WEIGHTS),
+    reads=(DEVICE_DAYS, VENUES, CONTACTS, ROUTINES, ENTROPY, HOME_WORK, DEMOGRAPHICS, PANEL_WEIGHTS),
     writes=REGION_DAY,
     params=RegionDayParams,
     needs=("study",),
@@ -92,6 +93,7 @@ def region_day(
     venues: pd.DataFrame,
     contacts: pd.DataFrame,
     routines: pd.DataFrame,
+    entropy: pd.DataFrame,
     home_work: pd.DataFrame,
     demographics: pd.DataFrame,
     panel_weights: pd.DataFrame,
@@ -107,11 +109,12 @@ def region_day(
 
     Contacts are told as if on each day as many devices had reported as on the study's median day: half the phones meet
     half the phones. That phones are lost everywhere alike, and not those of people who meet many, is assumed. Routines
-    are those of weeks wholly inside the study; shorter ones are less predictable for being short.
+    and entropy are those of weeks wholly inside the study; shorter ones are less predictable for being short.
     """
     days = _observed(device_days, params)
     known = bool(panel_weights["area_weight"].notna().any())
-    by_area = _by_area(days, home_work, day_values(days, venues, contacts, _whole_weeks(routines, study), known))
+    routines, entropy = _whole_weeks(routines, study), _whole_weeks(entropy, study)
+    by_area = _by_area(days, home_work, day_values(days, venues, contacts, routines, entropy, known))
     groups = high_areas(demographics, panel_weights, params.top_share)
     found = [_reporting(device_days), _by_region(by_area, params.region_digits)]
     told = [name for name in by_area.measures if not is_of_category(name)]
@@ -138,10 +141,10 @@ def _reporting(device_days: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _whole_weeks(routines: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the routines of weeks that begin and end inside the study."""
+def _whole_weeks(windows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return the measures of weeks that begin and end inside the study."""
     first, last = pd.Timestamp(study.start), pd.Timestamp(study.end) - pd.Timedelta(days=WEEK_DAYS - 1)
-    return routines[routines["window_started"].between(first, last)]
+    return windows[windows["window_started"].between(first, last)]
 
 
 class _Sums(NamedTuple):

@@ -1,4 +1,4 @@
-"""`routines`: sequences of places that recur in a device's visits beyond chance, and how well the next is foretold."""
+"""`routines`: sequences of places that recur in a device's visits beyond chance."""
 
 from statistics import NormalDist
 from typing import Self
@@ -12,7 +12,6 @@ from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.keyed_random import keyed_bits
 from pipeline.kernels.place_sequences import PlaceSequences, place_sequences
 from pipeline.kernels.routines import find_routines
-from pipeline.kernels.sequence_entropy import entropy_rate, highest_predictability
 from pipeline.stage import stage
 from pipeline.study import Study
 from pipeline.windows import WindowKind, WindowParams, in_windows, monday_of, to_days
@@ -34,10 +33,6 @@ class RoutineParams(WindowParams):
     merges_repeats: bool = True
     """Visits to one place that follow each other are one item of the sequence: what parts them is missing data, or a
     trip from which the person came back (ours). Shuffled sequences have no such repeats then, either."""
-    min_sequence: int = Field(default=10, ge=2)
-    """Items of a sequence below which it has no entropy rate and no predictability (ours). Of places without order the
-    estimate is low, the more so the shorter the sequence: of 2.62 bits it finds 2.10 in 10, 2.30 in 40, 2.44 in 2,560
-    visits (`bench_routines`), so fewer visits alone lower it a little. Compare windows of like n_visits."""
 
     @model_validator(mode="after")
     def _has_enough_shuffles(self) -> Self:
@@ -54,13 +49,11 @@ class RoutineParams(WindowParams):
 
 @stage(reads=(VISITS,), writes=ROUTINES, params=RoutineParams, needs=("study", "seed"))
 def routines(visits: pd.DataFrame, study: Study, seed: int, params: RoutineParams) -> pd.DataFrame:
-    """Return routines, entropy rate and predictability per device and window of local dates.
+    """Return the routines per device and window of local dates.
 
     Routines are rules of the grammar of the window's sequence of places (Sequitur) whose counts are above what places
     in no order give (`kernels.routines`): in a window without order one is found with a probability of at most what
-    `z_cutoff` says. The entropy rate, in bits per place, is the Lempel-Ziv estimate and predictability Fano's limit at
-    it (`kernels.sequence_entropy`): the places that may come next are all of the window's, less the one where the
-    person is if repeats are merged. The next place, not that of the next hour, which is easier to foretell.
+    `z_cutoff` says. What the order of places tells beside them is in `entropy`.
     """
     found = [_of_windows(visits, kind, study, seed, params) for kind in params.windows]
     return pd.concat(found).sort_values(list(ROUTINES.key), ignore_index=True)
@@ -81,7 +74,6 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, seed: int,
             "n_visits": np.diff(start),
             "n_locations": _n_locations(sequences),
             **_routines(sequences, _streams(owner, kind, study, seed), params),
-            **_order(sequences, params),
         }
     )
 
@@ -120,15 +112,4 @@ def _routines(sequences: PlaceSequences, stream: np.ndarray, params: RoutinePara
         "n_routines": n_routines,
         "routine_share": covered / np.bincount(owner, sequences.n_visits, n_groups),
         "routine_length": np.where(n_routines > 0, length / np.maximum(n_routines, 1), np.nan),
-    }
-
-
-def _order(sequences: PlaceSequences, params: RoutineParams) -> dict[str, np.ndarray]:
-    """Return entropy rate and predictability of each sequence; NaN of those too short."""
-    is_long = np.diff(sequences.start) >= params.min_sequence
-    entropy_bits = np.where(is_long, entropy_rate(sequences.start, sequences.symbol), np.nan)
-    n_options = _n_locations(sequences) - params.merges_repeats
-    return {
-        "entropy_rate_bits": entropy_bits,
-        "predictability": highest_predictability(entropy_bits, n_options),
     }

@@ -27,6 +27,7 @@ from pipeline.kernels.routines import find_routines
 from pipeline.kernels.sequence_entropy import entropy_rate
 from pipeline.kernels.sequence_shuffles import shuffle
 from pipeline.kernels.sequitur import sequitur
+from pipeline.stages.entropy import EntropyParams, entropy
 from pipeline.stages.routines import RoutineParams, routines
 from tests.planted_routines import is_found, orderless, place_shares, planted
 
@@ -179,8 +180,11 @@ def print_geolife(data: Path, root: Path) -> None:
     study = geolife(data)
     visits = read_visits(study, root).reset_index(drop=True)
     for merges in (True, False):
-        found = routines(visits, study, 0, RoutineParams(merges_repeats=merges))
-        whole = found[(found["window"] == "study") & (found["n_visits"] >= PARAMS.min_sequence)]
+        kinds = RoutineParams().windows
+        found = routines(visits, study, 0, RoutineParams(merges_repeats=merges)).merge(
+            entropy(visits, study, EntropyParams(merges_repeats=merges, windows=kinds))
+        )
+        whole = found[(found["window"] == "study") & (found["n_visits"] >= EntropyParams().min_sequence)]
         whole = whole.sort_values("n_visits", ascending=False).drop(columns=["device_id", "window", "window_started"])
         title = "repeats merged" if merges else "repeats kept"
         print(f"\nGeoLife, the whole study, {title}\n{whole.round(3).to_string(index=False)}")

@@ -65,13 +65,13 @@ def check_audit(root):
 
 def check_days(root, coverage):
     """Days, meetings, routines and their sums of the people of GeoLife, some of whom worked in one building."""
-    check_tables(root, ("device_days", "venues", "contacts", "routines", "region_day"))
+    check_tables(root, ("device_days", "venues", "contacts", "routines", "entropy", "region_day"))
     days, venues, contacts = (all_rows(root, t).to_pandas() for t in ("device_days", "venues", "contacts"))
     assert len(days) == len(coverage)
     assert venues.groupby(["device_id", "date"])["dwell_s"].sum().max() <= 86_400
     assert venues["n_visits"].sum() == len(all_rows(root, "visits"))
     assert contacts["n_people"].sum() > 0 and contacts["n_people"].sum() % 2 == 0
-    assert all_rows(root, "routines").to_pandas()["predictability"].between(0, 1).any()
+    assert all_rows(root, "entropy").to_pandas()["predictability"].between(0, 1).any()
     sums = all_rows(root, "region_day").to_pandas()
     visits = sums[(sums["measure"] == "visits") & (sums["region_geoid"] == "all") & (sums["axis"] == "all")]
     observed = days[days["hours_observed"] >= 8]

@@ -256,7 +256,9 @@ def tables(seed=0, n=240):
     weekly = {**key, "window": "week", "n_visits": 9, "n_locations": 1 + rng.poisson(np.maximum(level, 0.1))}
     gyration = pd.DataFrame({**weekly, "gyration_m": 1000 * np.maximum(level, 0), "gyration_dwell_m": np.nan})
     exploration = pd.DataFrame({**weekly, "n_new_locations": rng.poisson(1, row.size), "n_locations_so_far": 9})
-    entropy = pd.DataFrame({**weekly, "entropy_bits": np.log2(weekly["n_locations"]), "entropy_dwell_bits": np.nan})
+    bits = np.log2(weekly["n_locations"])
+    unknown = dict.fromkeys(("entropy_dwell_bits", "entropy_rate_bits", "predictability"), np.nan)
+    entropy = pd.DataFrame({**weekly, "random_entropy_bits": bits, "entropy_bits": bits, **unknown})
     capacity = pd.DataFrame({**key, "n_familiar": rng.poisson(8, row.size), "n_added": 0, "n_dropped": 0})
     made = {"employment": employment, "gyration": gyration, "exploration": exploration, "entropy": entropy}
     whole = gyration.assign(window="study").drop_duplicates("device_id")

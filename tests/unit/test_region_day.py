@@ -81,7 +81,9 @@ def make_homes(homes):
     return through_contract(pd.DataFrame(rows).astype({"tract_geoid": "str", "location_id": "int32"}), "home_work")
 
 
-def table_of(days, venues=(), contacts=(), homes=None, routines=None, n_buckets=1, params=PARAMS, weights=WEIGHTS):
+def table_of(
+    days, venues=(), contacts=(), homes=None, routines=None, entropy=None, n_buckets=1, params=PARAMS, weights=WEIGHTS
+):
     """REGION_DAY as {(region, axis, group, date, measure): (devices, total)}."""
     whole = DEMOGRAPHICS, weights, STUDY
     frames = (
@@ -89,6 +91,7 @@ def table_of(days, venues=(), contacts=(), homes=None, routines=None, n_buckets=
         make_venues(list(venues)),
         make_contacts(list(contacts)),
         empty("routines") if routines is None else routines,
+        empty("entropy") if entropy is None else entropy,
         make_homes(homes or {1: AREAS[0]}),
     )
     parts = [
@@ -156,18 +159,18 @@ def test_contacts_by_kind_and_weighted_where_the_population_is_known():
     assert ("01001", "all", "all", monday, "contacts_weighted") not in unknown
 
 
-def test_routines_of_a_week_count_on_its_days():
-    routines = pd.DataFrame(
-        {
-            "device_id": [1, 1, 1],
-            "window": ["study", "week", "week"],
-            "window_started": pd.Series([day_of(0), day_of(0), day_of(7)], dtype="datetime64[ms]"),
-            "n_visits": 9, "n_locations": 3, "n_routines": [8, 2, 3], "routine_share": 0.5,
-            "routine_length": np.nan, "entropy_rate_bits": 1.5, "predictability": 0.75,
-        }
-    )  # fmt: skip
+def test_routines_and_entropy_of_a_week_count_on_its_days():
+    windows = {
+        "device_id": [1, 1, 1],
+        "window": ["study", "week", "week"],
+        "window_started": pd.Series([day_of(0), day_of(0), day_of(7)], dtype="datetime64[ms]"),
+    }
+    routines = pd.DataFrame({**windows, "n_routines": [8, 2, 3], "routine_share": 0.5, "routine_length": np.nan})
+    entropy = pd.DataFrame({**windows, "entropy_rate_bits": [2.5, 1.5, 0.5], "predictability": 0.75})
     days = [(1, day, 10, 1, 1, 1, 1) for day in (0, 6, 7)]
-    found = table_of(days, routines=routines)
+    found = table_of(days, routines=routines, entropy=entropy)
+    assert found["all", "all", "all", as_date(6), "entropy_rate_bits"] == (1, 1.5)
+    assert ("all", "all", "all", as_date(7), "predictability") not in found
     assert found["all", "all", "all", as_date(6), "n_routines"] == (1, 2.0)
     # The week of day 7 is cut by the study's end.
     assert ("all", "all", "all", as_date(7), "n_routines") not in found
