@@ -1,7 +1,7 @@
 """Every table of Sojourn, declared once. `TABLES` maps each name to its declaration."""
 
 from data_contracts.check import ContractError, conform, suppress_small
-from data_contracts.collective import OD_FLOWS, PLACE_VISITS
+from data_contracts.collective import DISPLACEMENT, EPR_FITS, GRAVITY_FITS, OD_FLOWS, PLACE_VISITS
 from data_contracts.external import (
     DEMOGRAPHICS,
     EPIDEMIC,
@@ -96,6 +96,9 @@ TABLES: dict[str, Table] = {
         NPI_EVENTS,
         OD_FLOWS,
         PLACE_VISITS,
+        DISPLACEMENT,
+        GRAVITY_FITS,
+        EPR_FITS,
         DAILY_MOTIFS,
         MOTIF_SHARES,
         REGULARITY,
@@ -111,12 +114,15 @@ __all__ = [
     "DAILY_MOTIFS",
     "DEMOGRAPHICS",
     "DEVICE_DAYS",
+    "DISPLACEMENT",
     "DISTANCES",
     "EMPLOYMENT",
     "EMPLOYMENT_EFFECTS",
     "ENTROPY",
     "EPIDEMIC",
+    "EPR_FITS",
     "EXPLORATION",
+    "GRAVITY_FITS",
     "GYRATION",
     "HOME_WORK",
     "JOBS",

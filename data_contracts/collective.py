@@ -71,3 +71,92 @@ PLACE_VISITS = Table(
     "without a row had no visits or is hidden. Visits outside all areas are not counted. Divide visitor_entropy_bits "
     "by log2(n_devices) for the normalised entropy.",
 )
+
+DISPLACEMENT = Table(
+    name="displacement",
+    row="lag",
+    columns=(
+        Column("lag_hours", pa.int64(), "Time between the two positions", "h", 1),
+        replace(N_DEVICES, description="Devices with a pair of positions so far apart in time", minimum=1),
+        Column("n_pairs", pa.int64(), "Pairs of positions", "pairs", 1),
+        Column("mean_square_km2", pa.float64(), "Mean square displacement, each device weighing one", "km²", 0),
+        Column("mean_square_low_km2", pa.float64(), "Lower end of its interval, devices drawn anew", "km²", 0),
+        Column("mean_square_high_km2", pa.float64(), "Upper end of its interval", "km²", 0),
+    ),
+    key=("lag_hours",),
+    shard=Shard.STUDY,
+    release=Release.PUBLIC,
+    min_devices=10,
+    notes="Positions are those of visits: what lies between two is not known, and no position. Rows of different lags "
+    "are of different devices, as not all are seen for long.",
+)
+
+GRAVITY_FITS = Table(
+    name="gravity_fits",
+    row="model of flows",
+    columns=(
+        Column(
+            "model",
+            pa.string(),
+            "gravity, free or with the trips of each origin given, with a power or an exponential of distance; "
+            "radiation; margins: the trips of origin and destination alone, without distance",
+            values=("free_power", "free_exponential", "origin_power", "origin_exponential", "radiation", "margins"),
+        ),
+        replace(N_DEVICES, description="Devices behind the flows", minimum=1),
+        replace(N_TRIPS, description="Trips between different areas", minimum=1),
+        Column("n_areas", pa.int64(), "Areas with trips out and in", "areas", 1),
+        Column("n_pairs", pa.int64(), "Ordered pairs of areas, those without trips included", "pairs", 1),
+        *(
+            Column(f"{name}{what}", pa.float64(), f"{description}{of}", unit, is_nullable=True)
+            for name, description, unit in (
+                ("origin_exponent", "Exponent of the trips that leave the origin", "1"),
+                ("destination_exponent", "Exponent of the trips that reach the destination", "1"),
+                ("distance_decay", "Exponent of distance, or share lost by distance, both positive", "1 or 1/km"),
+            )
+            for what, of in (("", "; null: not fitted"), ("_std_error", ": its standard error, clustered by origin"))
+        ),
+        Column("cpc", pa.float64(), "Common part of commuters: share of trips that the model places right", "1", 0, 1),
+        Column(
+            "left_out_cpc",
+            pa.float64(),
+            "The same of origins left out of the fit in turn; of models without a fit it is cpc",
+            "1",
+            0,
+            1,
+        ),
+        Column("is_baseline", pa.bool_(), "Nothing is fitted but margins: what a fit must beat"),
+        Column("is_best", pa.bool_(), "Largest left_out_cpc; of equals a baseline"),
+    ),
+    key=("model",),
+    shard=Shard.STUDY,
+    release=Release.PUBLIC,
+    min_devices=10,
+    notes="Where a baseline is best, distance explains nothing that margins do not, or not in this form. A model "
+    "without a row has no coefficients that the flows tell. Flows are those of the panel, hidden ones of od_flows "
+    "included.",
+)
+
+EPR_FITS = Table(
+    name="epr_fits",
+    row="parameter of the model of exploration and preferential return",
+    columns=(
+        Column(
+            "parameter",
+            pa.string(),
+            "rho, gamma: a move leads to a new place with probability rho S^-gamma, S the places so far; exponent and "
+            "cutoff of the densities x^-exponent exp(-x / cutoff) of jumps (km) and of dwell (h)",
+            values=("rho", "gamma", "jump_exponent", "jump_cutoff", "dwell_exponent", "dwell_cutoff"),
+        ),
+        replace(N_DEVICES, description="Devices with such moves, jumps or dwell", minimum=1),
+        Column("n_observations", pa.int64(), "Moves, jumps or dwell fitted to", "rows", 1),
+        Column("estimate", pa.float64(), "Maximum of the likelihood", "measure's unit"),
+        Column("estimate_low", pa.float64(), "Lower end of its interval, devices drawn anew", "measure's unit"),
+        Column("estimate_high", pa.float64(), "Upper end of its interval", "measure's unit"),
+    ),
+    key=("parameter",),
+    shard=Shard.STUDY,
+    release=Release.PUBLIC,
+    min_devices=10,
+    notes="One law for all devices, which is assumed, not tested: an exponent is worth looking at beside a plot. A "
+    "cutoff of ten times the longest value counted says that none was found.",
+)
