@@ -64,11 +64,14 @@ def naive_lines(cells, parent_of_window):
 
 
 def naive_is_told(cells, shown, lines, min_devices):
-    """Whether some line tells of few devices: hidden of it are one, or none that has enough, beside shown ones."""
+    """Whether a shown margin less the shown cells of its line is one hidden cell, or may be of few devices.
+
+    Behind several are at least as many as behind the largest, and as the margin has more than what is shown of it.
+    """
     for margin, inside in lines:
-        members = [margin, *inside]
-        hidden = [key for key in members if key not in shown]
-        is_few = len(hidden) == 1 or all(cells[key] < min_devices for key in hidden)
-        if hidden and len(hidden) < len(members) and is_few:
-            return True
+        hidden = [key for key in inside if key not in shown]
+        if margin in shown and hidden:
+            n_more = cells[margin] - sum(cells[key] for key in inside if key in shown)
+            if len(hidden) == 1 or max(n_more, *(cells[key] for key in hidden)) < min_devices:
+                return True
     return any(cells[key] < min_devices for key in shown)

@@ -39,7 +39,7 @@ def _finish(parts: pd.DataFrame, study: Study, params: OdFlowParams) -> pd.DataF
     sums = group_sums(parts, KEY, SUMS)
     distance_m = from_fixed(sums["fixed"]) / sums["n_rows"] * KM
     flows = sums.rename(columns={"n_rows": "n_trips"}).assign(distance_mean_m=distance_m)[OD_FLOWS.names]
-    return hide_differences(flows, SIDES, MIN_DEVICES)
+    return hide_differences(flows, SIDES, "n_trips", MIN_DEVICES)
 
 
 @stage(reads=(TRIPS,), writes=OD_FLOWS, params=OdFlowParams, needs=("study",), finish=_finish)

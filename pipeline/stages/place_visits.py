@@ -49,7 +49,7 @@ def _finish(
         home_entropy_bits=_home_entropy(known),
         segregation=_segregation(known.assign(group=known[HOME].map(group)).dropna(subset="group"), params.n_groups),
     )
-    return hide_differences(table.reset_index()[PLACE_VISITS.names], ["area"], MIN_DEVICES)
+    return hide_differences(table.reset_index()[PLACE_VISITS.names], ["area"], "n_visits", MIN_DEVICES)
 
 
 def _home_entropy(known: pd.DataFrame) -> pd.Series:

@@ -45,7 +45,7 @@ def flows(trips, n_buckets=1, **params):
 @pytest.mark.parametrize(("windows", "hours"), [(("study", "week"), True), (("month", "day"), False)])
 def test_flows_are_those_of_the_twin_whatever_the_buckets(windows, hours):
     @given(trip_rows)
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=3, deadline=None)
     def check(rows):
         found = flows(make_trips(rows), windows=windows, hours=hours)
         labelled = [(*row[:4], f"{row[4]:02d}", row[5]) for row in rows]
@@ -119,7 +119,7 @@ def panel():
 
 @pytest.mark.usefixtures("everything")
 @given(visit_rows)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_visits_of_places_are_those_of_the_twin_whatever_the_buckets(rows):
     visits = make_visits(rows)
     found = places(visits)
@@ -136,7 +136,10 @@ def test_visits_of_places_are_those_of_the_twin_whatever_the_buckets(rows):
 
 
 cells = st.dictionaries(
-    st.tuples(st.sampled_from(AREAS), st.sampled_from(AREAS), st.integers(0, 15)), st.integers(1, 20), max_size=14
+    st.tuples(st.sampled_from(AREAS), st.sampled_from(AREAS), st.integers(0, 15)),
+    st.integers(1, 20),
+    min_size=1,
+    max_size=14,
 )
 
 
@@ -150,10 +153,10 @@ def test_no_line_of_what_is_shown_tells_of_few_devices(base, kinds):
     )
     n_of = {(o, d, window): n for (o, d, window, _), (_, n, _) in counted.items()}
     frame = pd.DataFrame(
-        [(o, d, kind, pd.Timestamp(started), n) for (o, d, (kind, started)), n in n_of.items()],
-        columns=["origin_area", "destination_area", "window", "window_started", "n_devices"],
+        [(o, d, kind, pd.Timestamp(started), n, n) for (o, d, (kind, started)), n in n_of.items()],
+        columns=["origin_area", "destination_area", "window", "window_started", "n_devices", "n_trips"],
     )
-    shown = hide_differences(frame, ["origin_area", "destination_area"], 10)
+    shown = hide_differences(frame, ["origin_area", "destination_area"], "n_trips", 10)
     keys = {(r.origin_area, r.destination_area, (r.window, r.window_started.date())) for r in shown.itertuples()}
     parents = dict(zip(kinds[1:], kinds, strict=False))
     of = windows_of(kinds)

@@ -76,11 +76,12 @@ def test_a_margin_is_hidden_only_where_no_cell_is_left_to_hide():
             "window": "study",
             "window_started": pd.Timestamp("2020-01-06"),
             "n_devices": [25, 22, 4],
+            "n_visits": [26, 22, 4],
         }
     )
-    assert hide_differences(cells, ["area"], 10)["area"].tolist() == ["all"]
-    two = cells.assign(n_devices=[25, 12, 14])
-    pd.testing.assert_frame_equal(hide_differences(two, ["area"], 10), two)
+    assert hide_differences(cells, ["area"], "n_visits", 10)["area"].tolist() == ["all"]
+    two = cells.assign(n_devices=[25, 12, 14], n_visits=[26, 12, 14])
+    pd.testing.assert_frame_equal(hide_differences(two, ["area"], "n_visits", 10), two)
 
 
 def test_areas_are_put_into_quarters_of_the_panel_by_a_share():
