@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
 from pipeline.kernels.geodesy import haversine_m
+from pipeline.kernels.grouping import check_groups
 from pipeline.kernels.sphere_series import fill_frame, longest_group
 
 MAX_WALKS = 8
 """Walks to the farthest point at most; two or three are usual, and more only spare comparisons."""
 
 
-@kernel
 def largest_distances(
     group_start: NDArray[np.int64], lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -28,8 +28,14 @@ def largest_distances(
     Group g owns rows ``group_start[g]:group_start[g + 1]``, in any order; positions are degrees. 0 for one row, NaN for
     an empty group and where a position is NaN. In proportion to the rows, but for positions strewn along the rim of a
     circle: there to the square of those on it. Neither scikit-mobility nor fastmob has it: their
-    maximum_distance is the largest jump.
+    maximum_distance is the largest jump. ValueError where the arrays do not cover the same rows.
     """
+    check_groups(group_start, lon, lat)
+    return _largest(group_start, lon, lat)
+
+
+@kernel
+def _largest(group_start, lon, lat):
     distance_m = np.full(group_start.size - 1, np.nan)
     longest = longest_group(group_start)
     east, north, up, scratch = np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest)

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
 from pipeline.kernels.geodesy import EARTH_RADIUS_M
+from pipeline.kernels.grouping import check_groups
 from pipeline.kernels.sphere_series import cosine, haversine, longest_group, squared_angle
 
 SECOND_US = 1_000_000
 
 
-@kernel
 def jump_lengths(
     device_start: NDArray[np.int64], lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -21,8 +21,43 @@ def jump_lengths(
     Device d owns rows ``device_start[d]:device_start[d + 1]``, in order of time: pings, stays or visits. Positions are
     degrees; one that is NaN makes the two distances it is in NaN. scikit-mobility's jump_lengths are these in
     kilometres, without the NaN; its maximum_distance is the largest of them, and not, as its formula says, that of any
-    two rows (read in its code, 1.3.1).
+    two rows (read in its code, 1.3.1). ValueError where the arrays do not cover the same rows.
     """
+    check_groups(device_start, lon, lat)
+    return _jumps(device_start, lon, lat)
+
+
+def waiting_times(device_start: NDArray[np.int64], started_us: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the seconds from the start of the row before to that of each row; NaN for a device's first.
+
+    Rows as in `jump_lengths`, times in microseconds. Of visits it is the dwell of the visit before and the time of the
+    trip after it. scikit-mobility's waiting_times are these, cut to whole seconds and without the NaN. ValueError where
+    the arrays do not cover the same rows.
+    """
+    check_groups(device_start, started_us)
+    return _waits(device_start, started_us)
+
+
+def distances_from(
+    device_start: NDArray[np.int64],
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    point_lon: NDArray[np.float64],
+    point_lat: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the great-circle distance in metres of each row from the point of its device; NaN where it has none.
+
+    Device d owns rows ``device_start[d]:device_start[d + 1]``, in any order, and the d-th point; positions are degrees
+    and a point that is NaN is none. ValueError where the arrays do not cover the same rows, or devices.
+    """
+    check_groups(device_start, lon, lat)
+    if not point_lon.size == point_lat.size == device_start.size - 1:
+        raise ValueError("one point for each device")
+    return _distances(device_start, lon, lat, point_lon, point_lat)
+
+
+@kernel
+def _jumps(device_start, lon, lat):
     length_m = np.empty(lon.size)
     cosines = np.empty(longest_group(device_start))
     for d in range(device_start.size - 1):
@@ -58,34 +93,24 @@ def _to_metres(found):
 
 
 @kernel
-def waiting_times(device_start: NDArray[np.int64], started_us: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the seconds from the start of the row before to that of each row; NaN for a device's first.
-
-    Rows as in `jump_lengths`, times in microseconds. Of visits it is the dwell of the visit before and the time of the
-    trip after it. scikit-mobility's waiting_times are these, cut to whole seconds and without the NaN.
-    """
+def _waits(device_start, started_us):
     wait_s = np.empty(started_us.size)
     for d in range(device_start.size - 1):
         a, b = device_start[d], device_start[d + 1]
         if b > a:
             wait_s[a] = math.nan
-            for k in range(a + 1, b):
-                wait_s[k] = (started_us[k] - started_us[k - 1]) / SECOND_US
+            _fill_waits(started_us[a : b - 1], started_us[a + 1 : b], wait_s[a + 1 : b])
     return wait_s
 
 
 @kernel
-def distances_from(
-    device_start: NDArray[np.int64],
-    lon: NDArray[np.float64],
-    lat: NDArray[np.float64],
-    point_lon: NDArray[np.float64],
-    point_lat: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the great-circle distance in metres of each row from the point of its device; NaN where it has none.
+def _fill_waits(before_us, after_us, wait_s):
+    for k in range(wait_s.size):
+        wait_s[k] = (after_us[k] - before_us[k]) / SECOND_US
 
-    Device d owns rows ``device_start[d]:device_start[d + 1]``, in any order, and the d-th point. Positions are degrees.
-    """
+
+@kernel
+def _distances(device_start, lon, lat, point_lon, point_lat):
     distance_m = np.empty(lon.size)
     for d in range(device_start.size - 1):
         a, b = device_start[d], device_start[d + 1]

@@ -9,6 +9,7 @@ BENCHMARKS = {
     "stays from 1 M to 100 M pings": ["bench_stay_sizes"],
     "stays beside the truth and the peers": ["bench_stay_accuracy", "--data", "ssi"],
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
+    "distances of pings beside fastmob": ["bench_range_kernels", "--pings", "20000000"],
     "areas of positions beside geopandas": ["bench_area_lookup"],
     "places and visits beside trackintel": ["bench_locations"],
     "homes and workplaces beside HoWDe on Spark": ["bench_home_work"],

@@ -49,6 +49,7 @@ def test_all_of_geolife_with_the_zones_of_beijing(shared_data, tmp_path):
     assert 0.5 < visits["tract_geoid"].notna().mean() < 1.0
     check_days(tmp_path, coverage)
     check_audit(tmp_path)
+    check_range(tmp_path, visits)
 
 
 def check_audit(root):
@@ -99,6 +100,20 @@ def check_rhythm(root, days):
     # People of GeoLife are at their usual place more often than not, and never less than one week in all.
     assert whole["regularity"].median() > 0.5
     assert whole["home_share"].isna().all()
+
+
+def check_range(root, visits):
+    """Distances and frequencies of the people of GeoLife add up to their trips and visits."""
+    check_tables(root, ("distances", "visit_frequencies"))
+    distances, places = (all_rows(root, t).to_pandas() for t in ("distances", "visit_frequencies"))
+    sums = distances.groupby("window")[["n_visits", "n_trips", "distance_m"]].sum()
+    assert sums.loc["study", "n_trips"] == sums.loc["week", "n_trips"] == len(all_rows(root, "trips"))
+    assert sums.loc["study", "distance_m"] == pytest.approx(sums.loc["week", "distance_m"])
+    assert places["n_visits"].sum() == sums.loc["study", "n_visits"] == len(visits)
+    study = distances[distances["window"] == "study"]
+    assert (study["max_distance_m"] >= study["jump_max_m"].fillna(0) * (1 - 1e-12)).all()
+    # Some flew across a country.
+    assert 1e6 < study["max_distance_m"].max() < 2e7
 
 
 def test_geolife_files_in_any_order_give_the_bytes_of_one_run(shared_data, tmp_path):

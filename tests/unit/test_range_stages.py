@@ -151,3 +151,16 @@ def test_a_position_that_is_not_a_number_is_not_hidden(row):
     assert np.isnan(largest_distances(np.array([0, 3]), lon, np.zeros(3))[0])
     is_missing = np.isnan(jump_lengths(np.array([0, 3]), lon, np.zeros(3)))
     assert is_missing.tolist() == [True, row < 2, row > 0]
+
+
+def test_arrays_that_do_not_cover_the_same_rows_are_refused():
+    start, two, three = np.array([0, 3]), np.zeros(2), np.zeros(3)
+    for kernel in (jump_lengths, largest_distances):
+        with pytest.raises(ValueError, match="same rows"):
+            kernel(start, three, two)
+    with pytest.raises(ValueError, match="same rows"):
+        waiting_times(np.array([0, 4, 3]), np.zeros(3, np.int64))
+    with pytest.raises(ValueError, match="same rows"):
+        distances_from(np.array([1, 3]), three, three, two[:1], two[:1])
+    with pytest.raises(ValueError, match="one point"):
+        distances_from(start, three, three, two, two)
