@@ -67,7 +67,7 @@ def private_release(
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count or sum rows of a table with noise, spend the loss from the budget, and write the release.
+    """Count or sum rows of a table with noise, spend the loss from the budget, and write the release and its statement.
 
     Asked again of the same tables, the same release is written again and nothing is spent.
     """
@@ -87,12 +87,17 @@ def private_release(
         typer.echo(describe(found, out))
 
 
-def write_release(found: PrivateRelease, out: Path) -> None:
-    """Write what may leave, as the name of the file says."""
+def write_release(found: PrivateRelease, out: Path) -> Path:
+    """Write what may leave, as the name of the file says, and beside it the statement of how it came about."""
+    from pipeline.engine.store import write_json
+
     if out.suffix == ".csv":
         found.rows.to_csv(out, index=False)
     else:
         found.rows.to_parquet(out, index=False)
+    statement = out.with_suffix(".json")
+    write_json(statement, found.facts)
+    return statement
 
 
 def describe(found: PrivateRelease, out: Path) -> str:

@@ -122,8 +122,11 @@ def _sums_of(rows: pd.DataFrame, query: PrivateQuery, domain: Domain, seed: int)
         steps = np.rint(np.clip(np.nan_to_num(values), *query.clip) / query.step).astype(np.int64)
     device, cell, steps = device[kept], cell[kept], steps[kept]
     if query.counted == "devices":
-        device, cell = np.unique(np.stack([device, cell]), axis=1)
-        steps = steps[: device.size]
+        order = np.lexsort((cell, device))
+        device, cell = device[order], cell[order]
+        is_first = np.diff(device, prepend=0) != 0
+        is_first |= np.diff(cell, prepend=-1) != 0
+        device, cell, steps = device[is_first], cell[is_first], steps[is_first]
     drawn = drawn_rows(device, query.rows_per_device, DRAW, seed)
     return group_sums(_frame(cell[drawn], steps[drawn]), ["cell"], ["steps"])
 

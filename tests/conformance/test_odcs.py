@@ -59,6 +59,7 @@ def test_declaration_can_be_read_back(table):
         assert values["required"] is not column.is_nullable
         assert values["classification"] == str(table.release)
         assert custom(values).get("unit", "") == column.unit
+        assert (custom(values).get("clipLow"), custom(values).get("clipHigh")) == (column.clip or (None, None))
         is_group = table.min_devices is not None and column.name == "n_devices"
         low = table.min_devices if is_group else column.minimum
         assert (options.get("minimum"), options.get("maximum")) == (low, column.maximum)
@@ -71,6 +72,7 @@ def test_declaration_can_be_read_back(table):
         table.release,
         table.is_carry,
     )
+    assert facts.get("maxRowsPerDevice") == table.max_rows_per_device
 
 
 @every_table

@@ -131,6 +131,29 @@ def test_rows_of_one_device_stand_together(table):
 
 
 @every_table
+def test_only_tables_of_devices_are_counted_privately_and_only_numbers_summed(table):
+    clipped = [column for column in table.columns if column.clip]
+    assert table.max_rows_per_device is not None or not clipped
+    if table.max_rows_per_device is not None:
+        assert table.release is Release.INTERNAL
+        assert table.max_rows_per_device >= 1
+    for column in clipped:
+        assert pa.types.is_integer(column.dtype) or pa.types.is_floating(column.dtype)
+        assert column.maximum is None or column.clip[1] <= column.maximum
+
+
+def test_bounds_of_private_counts_that_bound_nothing_are_refused():
+    days = TABLES["device_days"]
+    with pytest.raises(ValueError, match="only where one file holds all of them"):
+        replace(days, shard=Shard.DATE_BUCKET)
+    with pytest.raises(ValueError, match="not 1 or more"):
+        replace(days, max_rows_per_device=0)
+    for clip in ((1.0, 1.0), (0.0, float("inf")), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="no range of finite numbers"):
+            replace(days.column("distance_m"), clip=clip)
+
+
+@every_table
 def test_gathered_tables_are_about_groups_of_devices(table):
     """One file of the whole study is read whole by many: it must not grow with the devices."""
     assert table.shard is not Shard.STUDY or not PERSONAL & set(table.names)

@@ -37,6 +37,8 @@ def test_a_budget_is_declared_and_a_release_spends_of_it_once(root, tmp_path):
     written = pd.read_csv(out, dtype={"tract_geoid": str})
     assert written["tract_geoid"].tolist() == AREAS
     assert out.read_bytes() == (tmp_path / "again.csv").read_bytes()
+    statement = json.loads(out.with_suffix(".json").read_text())
+    assert (statement["epsilon"], statement["unit_of_privacy"]) == (1.5, "device")
     told = json.loads(run("private", "budget", "--root", root, "--json"))
     assert told["left"] == {"epsilon": 0.5, "delta": 1e-6}
     assert len(told["spends"]) == 1
