@@ -59,6 +59,9 @@ def private_release(
         int | None,
         typer.Option(help="Most rows of a device; fewer: less noise, more left out. Default: the contract's."),
     ] = None,
+    clip_high: Annotated[
+        float | None, typer.Option(help="Highest value that is summed, if lower than the contract's: less noise.")
+    ] = None,
     area_digits: Annotated[
         int | None, typer.Option(min=1, help="Areas are the first so many characters of their ids: larger, less noise.")
     ] = None,
@@ -78,7 +81,7 @@ def private_release(
     if out.suffix not in WRITTEN:
         raise StudyError(f"--out: {out.name} does not end in {' or '.join(WRITTEN)}")
     counted = total or ("devices" if devices else "rows")
-    query = PrivateQuery(table, tuple(by or ()), epsilon, delta, counted, max_rows, area_digits)
+    query = PrivateQuery(table, tuple(by or ()), epsilon, delta, counted, max_rows, area_digits, clip_high)
     found = release(query, read_study(study_file, sets), root)
     write_release(found, out)
     if as_json:

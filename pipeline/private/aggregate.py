@@ -42,6 +42,8 @@ class PrivateQuery:
     """Most rows (of "devices": cells) of one device, if fewer than the contract allows."""
     area_digits: int | None = None
     """Areas are the first so many characters of their ids, as counties are of tracts; None: all of them."""
+    clip_high: float | None = None
+    """Highest value that is summed, if lower than the contract's: a larger one counts as this, and noise is less."""
 
     def __post_init__(self) -> None:
         """Raise StudyError for what can be no private release."""
@@ -59,6 +61,16 @@ class PrivateQuery:
         if self.is_sum and not (self.counted in self.contract.names and self.contract.column(self.counted).clip):
             clipped = ", ".join(column.name for column in self.contract.columns if column.clip)
             raise StudyError(f"--sum: {self.table} declares no range for {self.counted}; it does for {clipped}")
+        self._check_clip()
+
+    def _check_clip(self) -> None:
+        if self.clip_high is None:
+            return
+        if not self.is_sum:
+            raise StudyError("--clip-high: nothing is summed")
+        low, high = self.contract.column(self.counted).clip or (0.0, 1.0)
+        if not low < self.clip_high <= high:
+            raise StudyError(f"--clip-high: {self.clip_high:g} is not above {low:g} and at most {high:g}")
 
     @property
     def contract(self) -> Table:
@@ -80,7 +92,8 @@ class PrivateQuery:
     @property
     def clip(self) -> tuple[float, float]:
         """The range of a summed column, in its unit."""
-        return self.contract.column(self.counted).clip or (0.0, 1.0)
+        low, high = self.contract.column(self.counted).clip or (0.0, 1.0)
+        return low, high if self.clip_high is None else self.clip_high
 
     @property
     def step(self) -> float:
@@ -97,7 +110,7 @@ class PrivateQuery:
 
     def words(self) -> str:
         """Return what is asked, as a ledger tells it."""
-        what = {"rows": "rows", "devices": "devices"}.get(self.counted, f"sum of {self.counted}")
+        what = f"sum of {self.counted} from {self.clip[0]:g} to {self.clip[1]:g}" if self.is_sum else self.counted
         digits = "" if self.area_digits is None else f" (areas by {self.area_digits} digits)"
         return f"{what} of {self.table} by {', '.join(self.by)}{digits}, at most {self.rows_per_device} of a device"
 

@@ -65,6 +65,9 @@ def test_with_next_to_no_noise_a_release_is_the_bounded_count(tmp_path):
     exact_sum = counts(epsilon=1e6, counted="dwell_s", by=("date",))
     hours = release(exact_sum, STUDY, tmp_path).rows["noisy_sum"] / 3600
     assert hours.tolist() == pytest.approx([8.0, 0.0, 0.0], abs=0.02)
+    low = release(counts(epsilon=1e6, counted="dwell_s", by=("date",), clip_high=1000.0), STUDY, tmp_path)
+    assert low.facts["clip"] == [0, 1000]
+    assert low.rows["noisy_sum"].tolist() == pytest.approx([8_000, 0, 0], abs=1)
     wide = release(counts(**exact, area_digits=10), STUDY, tmp_path)
     assert wide.rows.to_numpy().tolist() == [["0000000000", 8]]
     flows = counts(**exact, table="trips", by=("origin_tract_geoid", "destination_tract_geoid"))
@@ -116,6 +119,8 @@ def test_a_release_tells_nothing_of_the_data_but_its_noisy_values(root):
         ({"table": "nothing"}, "no table 'nothing'"),
         ({"max_rows": 51}, "51 is not from 1 to 50"),
         ({"counted": "lon"}, "visits declares no range for lon"),
+        ({"clip_high": 10.0}, "nothing is summed"),
+        ({"counted": "dwell_s", "clip_high": 86_401.0}, "86401 is not above 0 and at most 86400"),
         ({"epsilon": 0.0}, "--epsilon: 0.0"),
         ({"epsilon": float("inf")}, "--epsilon: inf"),
         ({"delta": 1.0}, "--delta: 1.0"),
