@@ -22,7 +22,7 @@ from pipeline.engine.run import open_run
 from pipeline.engine.store import Store
 from pipeline.private.aggregate import PrivateQuery, bounded_sums
 from pipeline.private.domain import Domain, make_domain
-from pipeline.private.noise import add_noise, make_noise
+from pipeline.private.noise import add_noise, add_threshold_noise, make_noise, make_threshold_noise
 from pipeline.settings import Settings, throw_away_key
 from pipeline.study import Study
 
@@ -33,6 +33,7 @@ MIN_DEVICES = 10
 KINDS = (("rows", 50), ("rows", 20), ("devices", 20), ("devices", 5))
 DIGITS = (None, 8)
 """Areas as they are, and larger ones: some ten of the city's."""
+DELTA = 1e-6
 LARGE = 100
 """Trips, or devices, of the pairs that are looked at apart."""
 
@@ -121,6 +122,17 @@ def show_query(query: PrivateQuery, bounded: np.ndarray, true: np.ndarray, n_dra
         of_noise = np.mean([np.abs(one - bounded).mean() for one in drawn])
         found = np.mean([scores(one, true, noise.scale * np.log(20)) for one in drawn], axis=0)
         show(f"{name}, epsilon {epsilon:g} (noise {of_noise:.1f})", found.tolist())
+        if query.counted == "devices":
+            show_threshold(query, bounded, true, epsilon)
+
+
+def show_threshold(query: PrivateQuery, bounded: np.ndarray, true: np.ndarray, epsilon: float) -> None:
+    """Print the error of the release of large cells alone, those left out read as 0."""
+    noise = make_threshold_noise(query.sensitivity(), epsilon, DELTA)
+    found, cells = np.zeros_like(bounded), np.flatnonzero(bounded)
+    shown = add_threshold_noise(noise, dict(zip(cells.tolist(), bounded[cells].tolist(), strict=True)))
+    found[list(shown)] = list(shown.values())
+    show(f"  above {noise.threshold}, delta {DELTA:g}: {len(shown):,} pairs", scores(found, true))
 
 
 def dense(sums: pd.DataFrame, domain: Domain) -> np.ndarray:
