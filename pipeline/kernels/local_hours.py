@@ -52,6 +52,9 @@ def main_places(
     start = group_starts(device, hour, place)[:-1]
     total = np.add.reduceat(spent_us, start) if start.size else spent_us
     device, hour, place = device[start], hour[start], place[start]
-    best = np.lexsort((place, -total, hour, device))
-    first = best[group_starts(device[best], hour[best])[:-1]]
+    hour_start = group_starts(device, hour)
+    most = np.maximum.reduceat(total, hour_start[:-1]) if start.size else total
+    is_most = np.flatnonzero(total == np.repeat(most, np.diff(hour_start)))
+    # The first of those in each hour.
+    first = is_most[np.searchsorted(is_most, hour_start[:-1])]
     return MainPlaces(device[first], hour[first], place[first])

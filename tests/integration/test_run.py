@@ -13,10 +13,12 @@ from pipeline.engine.run import count_pings, status
 from pipeline.engine.store import ALL, Store
 from pipeline.engine.trouble import RunError
 from pipeline.settings import KEY_VARIABLE, Settings
+from pipeline.sources.hashing import hash_id
 from pipeline.stage import STAGES
 from pipeline.stages.stays import StayParams
-from tests.conftest import all_rows, run_all, shard_bytes
+from tests.conftest import KEY, all_rows, run_all, shard_bytes
 from tests.naive_centroid import naive_centroid_stays, naive_silences
+from tests.naive_days import distance_m
 
 PUBLIC = ("pings", "coverage", "stays", "locations", "visits", "gyration", "exploration")
 
@@ -130,6 +132,23 @@ def test_new_locations_of_all_windows_sum_to_the_distinct_ones(done):
     exploration, locations = (all_rows(root, t).to_pandas() for t in ("exploration", "locations"))
     for _, rows in exploration.groupby("window"):
         assert rows["n_new_locations"].sum() == len(locations)
+
+
+def test_home_and_work_lie_as_far_apart_as_in_truth(city, done):
+    """Of the people who have a workplace and for whom one was found."""
+    people = pd.read_parquet(city.folder / "truth" / "people").dropna(subset="work_lon")
+    apart_m = {
+        hash_id(person.device_id.encode(), KEY.encode()): distance_m(
+            (person.home_lon, person.home_lat), (person.work_lon, person.work_lat)
+        )
+        for person in people.itertuples()
+    }
+    found = all_rows(done[0], "commutes").to_pandas().query("window == 'study'").set_index("device_id")
+    error_m = (found["home_work_distance_m"] - found.index.map(apart_m)).abs().dropna()
+    assert len(error_m) > 10
+    assert error_m.max() < 25
+    assert (found["n_trips"] >= found["n_to_work"] + found["n_to_home"]).all()
+    assert found["n_to_work"].sum() > 20
 
 
 def test_a_second_run_computes_nothing_and_touches_no_file(city, done, tmp_path):
