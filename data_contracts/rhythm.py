@@ -5,6 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from data_contracts import columns as c
+from data_contracts.response import MAX_DAYS_PER_DEVICE
 from data_contracts.spec import Column, Release, Shard, Table
 
 MOTIF = Column(
@@ -20,13 +21,18 @@ DAILY_MOTIFS = Table(
     columns=(
         c.DEVICE_ID,
         replace(c.DATE, description="Local date"),
-        Column("n_nodes", pa.int64(), "Distinct locations the device was at on the day", "locations", 1),
-        Column("n_edges", pa.int64(), "Distinct directed moves from one of them to another", "moves", 0),
+        Column(
+            "n_nodes", pa.int64(), "Distinct locations the device was at on the day", "locations", 1, clip=(0.0, 20.0)
+        ),
+        Column(
+            "n_edges", pa.int64(), "Distinct directed moves from one of them to another", "moves", 0, clip=(0.0, 40.0)
+        ),
         MOTIF,
         Column("is_closed", pa.bool_(), "The day ends at the location where it began"),
     ),
     key=("device_id", "date"),
     shard=Shard.BUCKET,
+    max_rows_per_device=MAX_DAYS_PER_DEVICE,
     notes="Visits are cut at local midnight, so that where a device slept is in both days. 0 is a day at one place, "
     "01/10 there and back, 001/100/010 a tour of three places, 00/10 a move without a way back. Which place is home "
     "is not in the motif.",
