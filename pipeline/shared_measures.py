@@ -5,44 +5,18 @@ measure what of ours it is compared with by default, and, where definitions diff
 theirs: under that one nothing may differ but rounding.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipeline.kernels.entropy import location_entropy
-from pipeline.kernels.grouping import group_starts
-from pipeline.kernels.gyration import radius_of_gyration
-from pipeline.params import NoParams
+from pipeline.kernels.moves import jump_lengths, waiting_times
 from pipeline.reference import Ask
-from pipeline.stages.trips import trips
+from pipeline.shared_visits import Visits, falling, in_turn
 
-VISIT_COLUMNS = ("device_id", "started_at", "finished_at", "lon", "lat", "location_id", "dwell_s")
-"""What of `visits` the measures need."""
 Answers = Mapping[str, pd.DataFrame]
-Ours = Callable[["Visits", Answers], pd.Series]
-
-
-class Visits:
-    """The visits of some devices in order of device and start, and where each device begins."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        """Sort the frame; it has VISIT_COLUMNS."""
-        self.frame = frame.sort_values(["device_id", "started_at"], kind="stable", ignore_index=True)
-        self.start = group_starts(self.frame["device_id"].to_numpy())
-        self.device = self.frame["device_id"].to_numpy()[self.start[:-1]]
-        self.lon, self.lat = (self.frame[name].to_numpy() for name in ("lon", "lat"))
-        self.place = self.frame["location_id"].to_numpy().astype(np.int64)
-
-    def rows(self) -> pd.DataFrame:
-        """Return the visits as the reference reads them: where, and since when."""
-        return self.frame.rename(columns={"started_at": "tracked_at"})
-
-    def by_device(self, values: np.ndarray) -> pd.Series:
-        """Return one value for each device, by its id."""
-        return pd.Series(values, index=pd.Index(self.device, name="device_id"))
+Ours = Callable[[Visits, Answers], pd.Series]
 
 
 @dataclass(frozen=True)
@@ -54,7 +28,7 @@ class SharedMeasure:
     ask: Ask
     ours: Ours
     """Our default definition: a value per device, or per device and a second thing, in the index."""
-    theirs: Callable[["Visits", pd.DataFrame], pd.Series]
+    theirs: Callable[[Visits, pd.DataFrame], pd.Series]
     """Their answer, in the same index."""
     alike: Ours | None = None
     """Our variant that is their definition; None: the default is."""
@@ -66,69 +40,68 @@ class SharedMeasure:
     """Largest difference that is rounding, in the unit."""
     stored: tuple[str, str] | None = None
     """Table and column that hold ours, of the window that is the whole study."""
+    where: str = ""
+    """Where else ours is to be had."""
 
 
 # --- Ours ---------------------------------------------------------------------------------------
 
 
-def gyration(visits: Visits, centre_space: str = "sphere") -> pd.Series:
-    """Return the radius of gyration of each device in metres."""
-    return visits.by_device(radius_of_gyration(visits.start, visits.lon, visits.lat, centre_space=centre_space))
+def column(table: str, name: str, **params: object) -> Ours:
+    """Return a column of a table of measures by device, as its stage makes it of the whole study."""
+    return lambda visits, _: visits.column(table, name, **params)
 
 
-def n_places(visits: Visits) -> pd.Series:
-    """Return the locations of each device."""
-    return visits.frame.groupby("device_id")["location_id"].nunique().astype(float)
+def jumps(visits: Visits, _: Answers) -> pd.Series:
+    """Return the length of each way from visit to visit, in turn."""
+    return in_turn(visits, jump_lengths(visits.start, visits.lon, visits.lat))
 
 
-def n_visits(visits: Visits) -> pd.Series:
-    """Return the visits of each device."""
-    return visits.by_device(np.diff(visits.start).astype(float))
+def waits(visits: Visits, _: Answers) -> pd.Series:
+    """Return the seconds from the start of each visit to that of the next, in turn."""
+    return in_turn(visits, waiting_times(visits.start, visits.started_us))
 
 
-def entropy(visits: Visits) -> pd.Series:
-    """Return the entropy of the locations of each device in bits."""
-    order = np.lexsort((visits.place, visits.frame["device_id"].to_numpy()))
-    return visits.by_device(location_entropy(visits.start, visits.place[order]))
+def rate(variant: str) -> Ours:
+    """Return the entropy rate of each device's visits in order, by a peer's variant; 0 of one visit, as theirs."""
+    found = column("entropy", "entropy_rate_bits", merges_repeats=False, min_sequence=2, variant=variant)
+    return lambda visits, answers: found(visits, answers).fillna(0.0)
 
 
-def trips_of(visits: Visits) -> pd.DataFrame:
-    """Return the trips of the visits, as the stage makes them."""
-    frame = visits.frame
-    lacking = {"date": pd.NaT, "hour_of_week": 0, "tract_geoid": None}
-    return trips(frame.assign(**{k: v for k, v in lacking.items() if k not in frame}), NoParams())
+def normalised(visits: Visits, answers: Answers) -> pd.Series:
+    """Return the entropy of each device's locations over their random entropy; NaN of one location."""
+    found = visits.table("entropy").set_index("device_id")
+    return (found["entropy_bits"] / found["random_entropy_bits"].where(found["random_entropy_bits"] > 0)).astype(float)
 
 
-def in_turn(device: pd.Series | np.ndarray, values: pd.Series | np.ndarray) -> pd.Series:
-    """Return values by device and number in turn."""
-    device = pd.Series(np.asarray(device), name="device_id")
-    turn = device.groupby(device).cumcount().rename("turn")
-    return pd.Series(np.asarray(values, dtype=float), index=pd.MultiIndex.from_arrays([device, turn]))
+def places(name: str) -> Ours:
+    """Return a column of visit_frequencies by device and location."""
+    return lambda visits, _: visits.of_places(name)
 
 
-def visit_counts(visits: Visits) -> pd.Series:
-    """Return the visits to each location of each device."""
-    return visits.frame.groupby(["device_id", "location_id"]).size().astype(float)
+def counts_by_rank(visits: Visits, _: Answers) -> pd.Series:
+    """Return the visits to each device's locations by their rank in frequency."""
+    found = visits.table("visit_frequencies")
+    return found.set_index(["device_id", "frequency_rank"])["n_visits"].astype(float).rename_axis(["device_id", "turn"])
 
 
-def falling(counts: pd.Series) -> pd.Series:
-    """Return values by device and rank, the largest first, whatever stands behind equal ones."""
-    counts = counts.rename("n").reset_index().sort_values(["device_id", "n"], ascending=[True, False])
-    return in_turn(counts["device_id"], counts["n"])
-
-
-def network(visits: Visits) -> pd.Series:
-    """Return the trips between any two locations of each device, a way back to the same one included."""
+def network(visits: Visits, _: Answers) -> pd.Series:
+    """Return the trips between any two locations of each device, those back to the same one included."""
     ends = ["device_id", "origin_location_id", "destination_location_id"]
-    return trips_of(visits).groupby(ends).size().astype(float)
+    return visits.trips().groupby(ends).size().astype(float)
 
 
-def _of_trips(how: str) -> Ours:
-    def of(visits: Visits, _: Answers) -> pd.Series:
-        found = trips_of(visits).groupby("device_id")["distance_m"].agg(how)
-        return found.reindex(visits.device, fill_value=0.0 if how == "sum" else math.nan).rename_axis("device_id")
+def network_of_moves(visits: Visits, answers: Answers) -> pd.Series:
+    """Return the same without trips back to the same location."""
+    found = network(visits, answers)
+    ends = [found.index.get_level_values(f"{end}_location_id") for end in ("origin", "destination")]
+    return found[ends[0] != ends[1]]
 
-    return of
+
+def from_their_home(visits: Visits, answers: Answers) -> pd.Series:
+    """Return the largest distance of each device's visits from the home that the reference finds."""
+    homes = visits.with_location(answers["home_location"])
+    return visits.column("distances", "home_distance_max_m", home_work=homes)
 
 
 # --- Theirs -------------------------------------------------------------------------------------
@@ -139,38 +112,38 @@ def _per_device(_: Visits, answer: pd.DataFrame) -> pd.Series:
 
 
 def _in_turn(_: Visits, answer: pd.DataFrame) -> pd.Series:
-    return in_turn(answer["device_id"], answer.iloc[:, -1])
-
-
-def _with_location(visits: Visits, answer: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """Return an answer with the location that stands at each position of a device."""
-    places = visits.frame[["device_id", "lon", "lat", "location_id"]].drop_duplicates(["device_id", "lon", "lat"])
-    places = places.rename(columns={name: prefix + name for name in ("lon", "lat", "location_id")})
-    return answer.merge(places, on=["device_id", f"{prefix}lon", f"{prefix}lat"], how="left")
+    turn = answer.groupby("device_id").cumcount().rename("turn")
+    index = pd.MultiIndex.from_arrays([answer["device_id"], turn])
+    return pd.Series(answer.iloc[:, -1].to_numpy(dtype=float), index=index)
 
 
 def _per_location(visits: Visits, answer: pd.DataFrame) -> pd.Series:
-    found = _with_location(visits, answer)
+    found = visits.with_location(answer)
     return found.set_index(["device_id", "location_id"])[answer.columns[-1]].astype(float)
 
 
 def _network(visits: Visits, answer: pd.DataFrame) -> pd.Series:
-    found = _with_location(visits, _with_location(visits, answer, "origin_"), "destination_")
+    found = visits.with_location(visits.with_location(answer, "origin_"), "destination_")
     return found.set_index(["device_id", "origin_location_id", "destination_location_id"])["n_trips"].astype(float)
 
 
-def _falling(_: Visits, answer: pd.DataFrame) -> pd.Series:
-    return falling(answer.set_index(["device_id", "lon", "lat"]).iloc[:, -1])
+def _by_rank(_: Visits, answer: pd.DataFrame) -> pd.Series:
+    return falling(answer.set_index("device_id").iloc[:, -1])
 
 
 MEAN_OF_DEGREES = "their centre is the plain mean of degrees, ours the mean direction on the sphere"
+OF_DEGREES = 'params.gyration.centre_space = "degrees"'
+SEQUENCES = "ours merges visits to one place that follow each other and wants ten items"
+AS_THEY_ARE = 'params.entropy: merges_repeats = false, min_sequence = 2, variant = "{}"'
+METRES = 1e-6
+"""A thousandth of a millimetre: what is left of sines and cosines."""
 
 SHARED: tuple[SharedMeasure, ...] = (
     SharedMeasure(
         "number_of_visits",
         "visits",
         Ask("number_of_visits"),
-        lambda v, _: n_visits(v),
+        column("exploration", "n_visits"),
         _per_device,
         stored=("exploration", "n_visits"),
     ),
@@ -178,7 +151,7 @@ SHARED: tuple[SharedMeasure, ...] = (
         "number_of_locations",
         "locations",
         Ask("number_of_locations"),
-        lambda v, _: n_places(v),
+        column("exploration", "n_locations"),
         _per_device,
         stored=("exploration", "n_locations"),
     ),
@@ -186,52 +159,149 @@ SHARED: tuple[SharedMeasure, ...] = (
         "radius_of_gyration",
         "m",
         Ask("radius_of_gyration"),
-        lambda v, _: gyration(v),
+        column("gyration", "gyration_m"),
         _per_device,
-        lambda v, _: gyration(v, "degrees"),
-        'params.gyration.centre_space = "degrees"',
+        column("gyration", "gyration_m", centre_space="degrees"),
+        OF_DEGREES,
         MEAN_OF_DEGREES,
-        1e-6,
+        METRES,
         ("gyration", "gyration_m"),
+    ),
+    SharedMeasure(
+        "k_radius_of_gyration",
+        "m",
+        Ask("k_radius_of_gyration", {"k": 2}),
+        column("gyration", "k_gyration_m"),
+        _per_device,
+        column("gyration", "k_gyration_m", centre_space="degrees"),
+        OF_DEGREES,
+        MEAN_OF_DEGREES,
+        METRES,
+        ("gyration", "k_gyration_m"),
+    ),
+    SharedMeasure(
+        "random_entropy",
+        "bit",
+        Ask("random_entropy"),
+        column("entropy", "random_entropy_bits"),
+        _per_device,
+        stored=("entropy", "random_entropy_bits"),
     ),
     SharedMeasure(
         "uncorrelated_entropy",
         "bit",
         Ask("uncorrelated_entropy"),
-        lambda v, _: entropy(v),
+        column("entropy", "entropy_bits"),
         _per_device,
         stored=("entropy", "entropy_bits"),
     ),
     SharedMeasure(
-        "jump_lengths",
+        "uncorrelated_entropy normalised",
+        "1",
+        Ask("uncorrelated_entropy", {"normalize": 1}),
+        normalised,
+        _per_device,
+        lambda visits, answers: normalised(visits, answers).fillna(0.0),
+        "0 of one location",
+        "of one location theirs is 0, ours, 0 over 0, is left to the reader",
+        where="entropy.entropy_bits over entropy.random_entropy_bits",
+    ),
+    SharedMeasure(
+        "real_entropy",
+        "bit",
+        Ask("real_entropy"),
+        column("entropy", "entropy_rate_bits"),
+        _per_device,
+        rate("skmob"),
+        AS_THEY_ARE.format("skmob"),
+        f"{SEQUENCES}; they take a piece that reaches the end to have been met before without looking",
+        stored=("entropy", "entropy_rate_bits"),
+    ),
+    SharedMeasure(
+        "jump_lengths", "m", Ask("jump_lengths"), jumps, _in_turn, tolerance=METRES, where="trips.distance_m"
+    ),
+    SharedMeasure(
+        "distance_straight_line",
         "m",
-        Ask("jump_lengths"),
-        lambda v, _: in_turn(trips_of(v)["device_id"], trips_of(v)["distance_m"]),
+        Ask("distance_straight_line"),
+        column("distances", "distance_m"),
+        _per_device,
+        tolerance=METRES,
+        stored=("distances", "distance_m"),
+    ),
+    SharedMeasure(
+        "maximum_distance",
+        "m",
+        Ask("maximum_distance"),
+        column("distances", "max_distance_m"),
+        _per_device,
+        column("distances", "jump_max_m"),
+        "distances.jump_max_m",
+        "theirs is the longest jump, ours the largest distance between any two locations",
+        METRES,
+        ("distances", "max_distance_m"),
+    ),
+    SharedMeasure(
+        "waiting_times",
+        "s",
+        Ask("waiting_times"),
+        waits,
         _in_turn,
-        tolerance=1e-6,
+        lambda visits, answers: np.floor(waits(visits, answers)),
+        "cut to whole seconds",
+        "theirs are cut to whole seconds",
+        where="kernels.moves.waiting_times; distances.wait_mean_s and wait_median_s are of these",
     ),
     SharedMeasure(
-        "distance_straight_line", "m", Ask("distance_straight_line"), _of_trips("sum"), _per_device, tolerance=1e-6
-    ),
-    SharedMeasure(
-        "frequency_of_ranks",
-        "visits",
-        Ask("location_frequency", {"normalize": 0}),
-        lambda v, _: falling(visit_counts(v)),
-        _falling,
+        "max_distance_from_home",
+        "m",
+        Ask("max_distance_from_home"),
+        column("distances", "home_distance_max_m"),
+        _per_device,
+        from_their_home,
+        "their home_location for ours",
+        "their home is the position most frequent from 22:00 to 07:00 UTC, ours that of home_work",
+        METRES,
+        ("distances", "home_distance_max_m"),
     ),
     SharedMeasure(
         "location_frequency",
+        "1",
+        Ask("location_frequency"),
+        places("visit_share"),
+        _per_location,
+        where="visit_frequencies.visit_share",
+    ),
+    SharedMeasure(
+        "frequency_rank",
         "visits",
         Ask("location_frequency", {"normalize": 0}),
-        lambda v, _: visit_counts(v),
+        counts_by_rank,
+        _by_rank,
+        where="visit_frequencies.frequency_rank",
+    ),
+    SharedMeasure(
+        "recency_rank",
+        "rank",
+        Ask("recency_rank"),
+        places("recency_rank"),
         _per_location,
+        where="visit_frequencies.recency_rank",
     ),
     SharedMeasure(
         "individual_mobility_network",
         "trips",
-        Ask("individual_mobility_network", {"self_loops": 1}),
-        lambda v, _: network(v),
+        Ask("individual_mobility_network"),
+        network,
         _network,
+        network_of_moves,
+        "trips between two locations",
+        "two visits to one location between which something was missed are a trip of ours, and none of theirs",
+        where="trips, counted by their ends",
     ),
 )
+ASKS: Mapping[str, Ask] = {
+    **{shared.name: shared.ask for shared in SHARED},
+    "home_location": Ask("home_location"),
+}
+"""Every question whose answer a measure needs."""

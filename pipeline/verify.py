@@ -15,8 +15,9 @@ from pipeline.catalog import load
 from pipeline.engine.store import Store
 from pipeline.params import digest
 from pipeline.reference import ask_reference
-from pipeline.shared_measures import SHARED, VISIT_COLUMNS, SharedMeasure, Visits
+from pipeline.shared_measures import ASKS, SHARED, SharedMeasure
 from pipeline.shared_stays import ASK, REASON, VARIANT, durations, one_ping_a_time, stays_as_theirs
+from pipeline.shared_visits import VISIT_COLUMNS, Visits
 from pipeline.stage import STAGES
 
 PING_COLUMNS = ["device_id", "tracked_at", "lon_e7", "lat_e7"]
@@ -53,7 +54,7 @@ class Verified(NamedTuple):
 
 
 def agreement(ours: pd.Series, theirs: pd.Series, tolerance: float) -> Agreement:
-    """Return how far two series agree, each value by device and what else is in the index; NaN is equal to NaN.
+    """Return how far two series agree, by device, or whatever the index has first; NaN is equal to NaN.
 
     Equal: within `tolerance`, or within `ROUNDING` of the larger.
     """
@@ -61,7 +62,7 @@ def agreement(ours: pd.Series, theirs: pd.Series, tolerance: float) -> Agreement
     a, b = sides["ours"].to_numpy(dtype=float), sides["theirs"].to_numpy(dtype=float)
     is_there = sides.index.isin(ours.index) & sides.index.isin(theirs.index)
     is_equal = np.isclose(a, b, rtol=ROUNDING, atol=tolerance, equal_nan=True) & is_there
-    people = pd.Series(is_equal).groupby(sides.index.get_level_values("device_id").to_numpy()).all()
+    people = pd.Series(is_equal).groupby(sides.index.get_level_values(0).to_numpy()).all()
     apart = np.abs(a - b)[is_there]
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(apart > 0, apart / np.abs(b[is_there]), 0.0)
@@ -83,7 +84,7 @@ def verify(root: Path, n_people: int, seed: int, n_stay_people: int, n_stay_days
     frame = load("visits", root=root, columns=VISIT_COLUMNS)
     people = _sample(frame["device_id"].unique(), n_people, seed)
     visits = Visits(frame[frame["device_id"].isin(people)])
-    answers = ask_reference({shared.name: shared.ask for shared in SHARED}, rows=visits.rows())
+    answers = ask_reference(ASKS, rows=visits.rows())
     found = [_verify_one(root, shared, visits, answers) for shared in SHARED]
     stays = _verify_stays(root, people[:n_stay_people], n_stay_days) if n_stay_people and n_stay_days else []
     return [*stays, *found]

@@ -42,9 +42,14 @@ def geolife_pings():
     def read(n_devices):
         if len(archives) < n_devices:
             pytest.skip("GeoLife is not here: it is private test data, looked for under $SOJOURN_SHARED/data")
-        return pd.concat([_read_device(path) for path in archives[:n_devices]], ignore_index=True)
+        return read_geolife(archives[:n_devices])
 
     return read
+
+
+def read_geolife(archives):
+    """Pings of the people in some archives."""
+    return pd.concat([_read_device(path) for path in archives], ignore_index=True)
 
 
 def _read_device(path):

@@ -54,6 +54,7 @@ def test_a_difference_is_explained_where_our_variant_is_theirs(monkeypatch, tmp_
     )
     _, visits = places_and_visits(make_stays([(0, 60, 0, False), (90, 500, 5000, False)]))
     monkeypatch.setattr(pipeline.verify, "SHARED", (shared,))
+    monkeypatch.setattr(pipeline.verify, "ASKS", {"made_up": shared.ask})
     monkeypatch.setattr(pipeline.verify, "load", lambda *_, **__: visits)
     monkeypatch.setattr(pipeline.verify, "ask_reference", lambda asks, rows: dict.fromkeys(asks))
     (found,) = verify(tmp_path, 5, 0, 0, 0)
