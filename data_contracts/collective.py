@@ -8,8 +8,10 @@ from data_contracts import columns as c
 from data_contracts.spec import Column, Release, Shard, Table
 
 AREA = Column("area", pa.string(), "Leading digits of a tract's id, or an H3 cell; all: every area")
-N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
-N_TRIPS = Column("n_trips", pa.int64(), "Trips", "trips", 0)
+N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0, round_to=c.STEP)
+MAX_DISTANCE_M = 1_000_000.0
+"""Highest mean distance of a flow that is exported (ours): beyond it few flows, and few people, are alike."""
+N_TRIPS = Column("n_trips", pa.int64(), "Trips", "trips", 0, round_to=c.STEP)
 
 OD_FLOWS = Table(
     name="od_flows",
@@ -22,7 +24,9 @@ OD_FLOWS = Table(
         Column("day_hour", pa.string(), "Local hour of the arrival, 00 to 23; all: the whole day"),
         replace(N_TRIPS, description="Trips that arrive in the window", minimum=1),
         replace(N_DEVICES, description="Devices that made them; one may be in several rows", minimum=1),
-        Column("distance_mean_m", pa.float64(), "Mean great-circle distance of the trips", "m", 0),
+        Column(
+            "distance_mean_m", pa.float64(), "Mean great-circle distance of the trips", "m", 0, top_code=MAX_DISTANCE_M
+        ),
     ),
     key=("origin_area", "destination_area", "window", "window_started", "day_hour"),
     shard=Shard.STUDY,

@@ -5,6 +5,9 @@ import pyarrow as pa
 from data_contracts.spec import Column
 
 TIME = pa.timestamp("us", tz="UTC")
+STEP = 5
+"""Counts of releases are exported to the nearest multiple of this (ours: half of the smallest group of ten, so that a
+count moves by less than a quarter)."""
 MAX_DWELL_S = 20 * 366 * 86_400.0
 """Twenty years: longer than any study, so a larger dwell is an error of units."""
 

@@ -25,7 +25,7 @@ KNOWN_ON = Column(
     "local date",
     is_nullable=True,
 )
-N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
+N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0, round_to=c.STEP)
 
 HOME_WORK = Table(
     name="home_work",
@@ -282,6 +282,7 @@ UNEMPLOYMENT = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
+    partitions=("region_geoid",),
     notes="A share of those with a baseline workplace: comparable over time with official rates, not equal to them. "
     "The interval covers the sample of devices, not errors of status, nor that weights are estimates. A weighting "
     "without known weights has no rows. A month is its devices' mean over the weeks that start in it. "
@@ -299,7 +300,7 @@ EMPLOYMENT_EFFECTS = Table(
         Column("group", pa.string(), "Devices whose home area is high in this group's share; all: everybody"),
         Column("months_since_loss", pa.int16(), "Spans of four weeks since the loss; negative before it", "28 days"),
         replace(N_DEVICES, description="Devices that lost the job and are seen then"),
-        Column("n_controls", pa.int64(), "Matched devices that kept theirs", "devices", 0),
+        Column("n_controls", pa.int64(), "Matched devices that kept theirs", "devices", 0, round_to=c.STEP),
         Column(
             "estimate",
             pa.float64(),

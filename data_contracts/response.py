@@ -18,7 +18,7 @@ AXIS = Column("axis", pa.string(), "What the group is a group of; all: everybody
 GROUP = Column("group", pa.string(), "Devices whose home area is high in this group's share; all: everybody")
 MEASURE = Column("measure", pa.string(), "What is measured, see region_day")
 N_REGIONS = Column("n_regions", pa.int64(), "Regions behind the row", "regions", 1)
-N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0)
+N_DEVICES = Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0, round_to=c.STEP)
 EFFECT_LOW = Column("log_effect_low", pa.float64(), "Lower end of the 95 % interval", "log", is_nullable=True)
 EFFECT_HIGH = Column("log_effect_high", pa.float64(), "Upper end of the 95 % interval", "log", is_nullable=True)
 
@@ -205,6 +205,7 @@ REGION_CHANGES = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
+    partitions=("region_geoid",),
 )
 
 NPI_FITS = Table(

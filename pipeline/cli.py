@@ -1,4 +1,4 @@
-"""The command `sojourn`: demo, run, status, catalog, evaluate, verify, reference, report, private, audit and others."""
+"""The command `sojourn`: from pings to tables, their checks, reports and releases."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
+from pipeline.export_commands import export
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
 from pipeline.private_commands import private_app
 from pipeline.reference_commands import reference_app, verify_root
@@ -225,6 +226,7 @@ app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
 app.add_typer(private_app, name="private")
+app.command("export")(export)
 app.command("audit")(audit_tables)
 app.command("verify")(verify_root)
 

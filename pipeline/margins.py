@@ -49,7 +49,7 @@ def read(rows: pd.DataFrame, keys: Sequence[str], margins: Sequence[Margin]) -> 
     for margin in margins:
         code, found = pd.factorize(rows[margin.column], sort=True)
         codes.append(code)
-        parents.append(_parents([str(value) for value in found], margin))
+        parents.append(parents_of([str(value) for value in found], margin))
     apart = rows.groupby(others, sort=True).ngroup().to_numpy() if others else np.zeros(len(rows), int)
     is_leaf = [~np.isin(np.arange(above.size), above) for above in parents]
     is_base = np.all([leaf[code] for leaf, code in zip(is_leaf, codes, strict=True)], axis=0)
@@ -58,7 +58,7 @@ def read(rows: pd.DataFrame, keys: Sequence[str], margins: Sequence[Margin]) -> 
     return MarginTable(np.column_stack([*codes, apart]).astype(np.int64), n, parents, is_base, len(rows), counted)
 
 
-def _parents(values: list[str], margin: Margin) -> np.ndarray:
+def parents_of(values: list[str], margin: Margin) -> np.ndarray:
     """Return for each value the place of the next one above it that has rows."""
     at = {value: k for k, value in enumerate(values)}
 

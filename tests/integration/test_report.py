@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -13,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_contracts import COVERAGE, LOCATIONS, STAYS, TRACTS
+from data_contracts import COVERAGE, LOCATIONS, STAYS, TABLES, TRACTS, Release
+from pipeline.cli import main
 from pipeline.engine.run import count_pings
 from pipeline.engine.store import ALL, ShardKey, Store
 from pipeline.report import write_report
@@ -179,6 +181,55 @@ def test_no_device_and_no_position_is_in_the_page(city, root, text, page):
         assert not re.search(rf"\b{int(abs(degrees))}\.\d{{2,}}", written)
     for geoid in all_rows(root, "tracts")["tract_geoid"].to_pylist():
         assert geoid not in everything
+
+
+def told(path):
+    """What a file tells, as text: of Parquet its schema, its footer and its rows."""
+    if path.suffix != ".parquet":
+        return path.read_bytes().decode(errors="replace")
+    data = pq.read_table(path, partitioning=None)
+    return f"{data.schema}\n{pq.read_metadata(path).metadata}\n{data.to_pandas().to_csv()}"
+
+
+def test_nothing_that_a_whole_run_writes_tells_of_a_device_or_its_place(
+    city, study, root, text, tmp_path, monkeypatch, capsys, caplog
+):
+    """Exports, statements, the register, records, the report and what commands print; of tables the releases."""
+    study_file = tmp_path / "study.toml"
+    study_file.write_text(city.toml())
+    printed = []
+    for command in (
+        ["export", "--root", root, "--out", tmp_path / "out", "--csv"],
+        ["export", "visits", "--root", root, "--out", tmp_path / "out"],
+        ["status", study_file, "--root", root],
+        ["lineage", "visits", "--root", root],
+    ):
+        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, command)])
+        with pytest.raises(SystemExit):
+            main()
+        printed += capsys.readouterr()
+    assert "visits stays inside" in "".join(printed)
+    exports = sorted((tmp_path / "out").iterdir())
+    assert {"od_flows.csv", "od_flows.protection.md", "od_flows.parquet"} <= {path.name for path in exports}
+    inside = {table.name for table in TABLES.values() if table.release is Release.INTERNAL}
+    written = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in inside]
+    assert any("_exports" in path.parts for path in written) and any("_runs" in path.parts for path in written)
+    raw = {str(d) for path in city.files for d in pq.read_table(path, columns=["device_id"])[0].unique().to_pylist()}
+    hashed = set(all_rows(root, "coverage")["device_id"].to_pylist())
+    secrets = raw - {"None", ""} | {str(abs(h)) for h in hashed} | {format(h & (2**64 - 1), "016x") for h in hashed}
+    # Degrees are told to two decimals at most: a kilometre.
+    degrees = "|".join(str(int(abs(centre))) for centre in (CITY.centre_lat, CITY.centre_lon))
+    position = re.compile(rf"(?<![\d.])({degrees})\.\d{{3,}}")
+    for name, what in [
+        *((path.name, told(path)) for path in [*written, *exports]),
+        ("printed", "".join(printed)),
+        ("log", caplog.text),
+    ]:
+        assert not [k for k, secret in enumerate(secrets) if secret in what], name
+        assert not position.search(what), name
+    for path in exports:
+        if path.suffix == ".parquet":
+            assert not {"device_id", "lon", "lat", "geometry"} & set(pq.read_schema(path).names)
 
 
 def comments(page):

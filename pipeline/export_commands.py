@@ -1,0 +1,72 @@
+"""`sojourn export`: release tables as files that may leave, each with a statement of what protects it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.options import AsJson, Root, print_json
+from pipeline.study import StudyError
+
+if TYPE_CHECKING:
+    from pipeline.export import Exported
+
+
+def export(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Release tables. Default: all that are computed.", show_default=False)
+    ] = None,
+    root: Root = Path("tables"),
+    out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("export"),
+    min_devices: Annotated[
+        int | None, typer.Option(help="Devices that a row needs, if more than the contract's (10).")
+    ] = None,
+    rounded: Annotated[
+        bool, typer.Option("--round/--exact", help="Counts in the contract's steps (5), or as they are.")
+    ] = True,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rows released before stay as they are, and none is added beside them.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV beside Parquet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write release tables to a folder, each with a statement of what protects it; tables that stay inside are refused.
+
+    With noise and a budget instead: `sojourn private release`.
+    """
+    from pipeline.export import ExportParams, export_table
+
+    if min_devices is not None and min_devices < 2:
+        raise StudyError(f"--min-devices {min_devices}: a row of fewer than 2 devices is one person")
+    params = ExportParams(min_devices=min_devices, is_rounded=rounded, is_final=final)
+    formats = ("parquet", "csv") if csv else ("parquet",)
+    names = tables or _computed(root)
+    done = [export_table(name, root, out, params, formats) for name in names]
+    if as_json:
+        print_json([{**one._asdict(), "counts": one.counts._asdict()} for one in done])
+    else:
+        for one in done:
+            typer.echo(_line(one))
+
+
+def _computed(root: Path) -> list[str]:
+    from data_contracts import TABLES, Release
+
+    found = [
+        t.name for t in TABLES.values() if t.release is Release.PUBLIC and (root / t.name / "all.parquet").exists()
+    ]
+    if not found:
+        raise StudyError(f"no release table is computed under {root}: run the study first")
+    return found
+
+
+def _line(one: Exported) -> str:
+    n = one.counts
+    words = [
+        f"{n.n_primary + n.n_complementary:,} hidden",
+        f"{n.n_kept:,} kept as released before",
+        f"{n.n_held_back:,} held back",
+    ]
+    return f"{one.table}: {n.n_rows:,} rows ({', '.join(words)}), {one.paths[0]}, {one.paths[-1].name}"
