@@ -315,6 +315,7 @@ def _page(table: Table) -> str:
         f"- One file per: {table.shard}",
         f"- Class: {_release(table)}",
         *_bounds(table),
+        *_exported(table),
         *_origin(table),
     ]
     columns = _markdown_table(["column", "type", "unit", "range or values", "null", "meaning"], rows)
@@ -333,6 +334,13 @@ def _bounds(table: Table) -> list[str]:
         return []
     clips = [f"`{c.name}` {c.clip[0]:g} to {c.clip[1]:g} {c.unit}" for c in table.columns if c.clip]
     return [f"- Private counts: at most {table.max_rows_per_device} rows of a device; sums of {', '.join(clips)}"]
+
+
+def _exported(table: Table) -> list[str]:
+    """Return how an export tells counts and large values, where it does not tell them as they are."""
+    steps = [f"`{c.name}` in steps of {c.round_to}" for c in table.columns if c.round_to]
+    tops = [f"`{c.name}` up to {_number(c.top_code)} {c.unit}" for c in table.columns if c.top_code is not None]
+    return [f"- Exported: {', '.join([*steps, *tops])}"] if table.release is Release.PUBLIC and steps + tops else []
 
 
 def _origin(table: Table) -> list[str]:
