@@ -62,7 +62,8 @@ def _find(target: str, root: Path) -> list[Path]:
         paths = [store.path(TABLES[target], key) for key in store.keys(TABLES[target])]
     else:
         given = Path(target)
-        inside = sorted(path for path in given.rglob("*.parquet") if not path.name.startswith((".", "_")))
+        found = sorted(given.rglob("*.parquet"))
+        inside = [p for p in found if not any(part[0] in "._" for part in p.relative_to(given).parts)]
         paths = [given] if given.is_file() else inside
     if not paths:
         raise StudyError(f"{target}: neither a table computed under {root} nor a Parquet file or folder")

@@ -21,6 +21,7 @@ from pipeline.private.aggregate import PrivateQuery, bounded_sums
 from pipeline.private.domain import Domain, make_domain
 from pipeline.private.ledger import Ledger, OpenLedger
 from pipeline.private.noise import Noise, add_noise, add_threshold_noise, make_noise, make_threshold_noise
+from pipeline.private.trouble import PrivacyError
 from pipeline.study import Study, StudyError
 
 FACTS_KEY = b"sojourn_private"
@@ -81,6 +82,8 @@ def _draw(
     query: PrivateQuery, domain: Domain, noise: Noise, sums: pd.DataFrame, ledger: OpenLedger, path: Path
 ) -> PrivateRelease:
     """Spend, draw noise and keep the release, in this order."""
+    if noise.epsilon > query.epsilon or noise.delta > query.delta:
+        raise PrivacyError("OpenDP states a larger loss than was asked for: nothing is released")
     ledger.spend(query.words(), path.stem, query.epsilon, query.delta)
     cell, steps = sums["cell"].to_numpy(), sums["steps"].to_numpy()
     if noise.threshold is None:

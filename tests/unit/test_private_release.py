@@ -164,6 +164,14 @@ def test_opendps_own_account_is_no_more_than_what_is_paid(epsilon, of_cell):
     assert found.threshold > of_cell
 
 
+def test_noise_that_loses_more_than_is_paid_is_not_drawn(root, monkeypatch):
+    noise = make_noise(Sensitivity(12, 12, 12), 1.0)._replace(epsilon=1.1)
+    monkeypatch.setattr("pipeline.private.releases.make_noise", lambda *_: noise)
+    with pytest.raises(PrivacyError, match="a larger loss than was asked for"):
+        release(counts(), STUDY, root)
+    assert Ledger(root).read().spends == ()
+
+
 def test_an_impossible_delta_is_an_error():
     with pytest.raises(PrivacyError, match="no threshold has a loss"):
         make_threshold_noise(Sensitivity(3, 3, 3), 1.0, 1e-17)
@@ -183,3 +191,17 @@ def test_noise_is_distributed_as_said():
     assert abs(drawn.mean()) < 5 * drawn.std() / np.sqrt(drawn.size)
     kept = add_threshold_noise(make_threshold_noise(Sensitivity(5, 5, 5), 1.0, 1e-6), dict.fromkeys(range(9), 10**6))
     assert sorted(kept) == list(range(9))
+
+
+def test_who_sees_a_count_learns_of_a_device_no_more_than_epsilon():
+    """The worst device has all of its 5 rows in one cell: what is seen is at most e times as probable with it."""
+    noise = make_noise(Sensitivity(5, 5, 5), 1.0)
+    without, with_it = (add_noise(noise, np.full(40_000, count)) for count in (20, 25))
+    told = []
+    for least in range(10, 36):
+        n_without, n_with = (without >= least).sum(), (with_it >= least).sum()
+        # The logarithm of a ratio of two counts, less five standard errors of it.
+        reach = 5 * np.sqrt(1 / n_without + 1 / n_with)
+        assert np.log(n_with / n_without) - reach <= 1.0
+        told.append(np.log(n_with / n_without) + reach)
+    assert max(told) >= 1.0
