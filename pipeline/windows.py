@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from data_contracts import VISITS
 from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.weekdays import EPOCH_WEEKDAY, WEEK_DAYS
 from pipeline.params import Params
@@ -15,6 +16,8 @@ from pipeline.study import Study
 CalendarKind = Literal["study", "month", "week", "day"]
 """Kinds of window that share no date: a local date is in one of each."""
 WindowKind = Literal[CalendarKind, "sliding"]
+MEASURED = ("device_id", "started_at", "date", "location_id", "lon", "lat", "dwell_s", "is_new")
+"""What measures are made of."""
 Days = TypeVar("Days", int, np.ndarray)
 
 
@@ -116,11 +119,17 @@ class VisitWindows(NamedTuple):
 
 
 def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> VisitWindows:
-    """Return the visits by device and window of one kind; a visit belongs whole to the window in which it starts."""
-    visits = in_windows(visits, kind, study, params)
-    visits = visits.sort_values(["device_id", "window_started", "location_id"], kind="stable", ignore_index=True)
-    device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
+    """Return the visits by device and window of one kind; a visit belongs whole to the window in which it starts.
+
+    Of the columns of VISITS only MEASURED are kept, and all that are not of VISITS.
+    """
+    # Lists of places of interest and ids of areas would cost more to repeat and to order than all the rest.
+    kept = [name for name in visits if name in MEASURED or name not in VISITS.names]
+    visits = in_windows(visits[kept], kind, study, params)
     place = visits["location_id"].to_numpy().astype(np.int64)
+    order = np.lexsort((place, to_days(visits["window_started"]), visits["device_id"].to_numpy()))
+    visits, place = visits.take(order).reset_index(drop=True), place[order]
+    device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     start = group_starts(device, window)
     place_start = group_starts(device, window, place)
     columns = {
