@@ -23,7 +23,7 @@ from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
-from pipeline.private_commands import private_app
+from pipeline.private_commands import budget
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
 from pipeline.settings import Settings
@@ -225,7 +225,7 @@ def demo(
 app.add_typer(reference_app, name="reference")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
-app.add_typer(private_app, name="private")
+app.command("budget")(budget)
 app.command("export")(export)
 app.command("audit")(audit_tables)
 app.command("verify")(verify_root)

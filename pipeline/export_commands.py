@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.options import AsJson, Root, print_json
+from pipeline.options import AsJson, Root, Sets, print_json, read_study
+from pipeline.private_commands import (
+    PANEL,
+    AreaDigits,
+    Asked,
+    By,
+    ClipHigh,
+    Delta,
+    Devices,
+    Epsilon,
+    MaxRows,
+    Total,
+    export_privately,
+)
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
@@ -30,12 +43,36 @@ def export(
         bool, typer.Option("--final", help="Rows released before stay as they are, and none is added beside them.")
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV beside Parquet.")] = False,
+    epsilon: Epsilon = None,
+    by: By = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Study file, whose dates and areas are the cells.", rich_help_panel=PANEL)
+    ] = None,
+    sets: Sets = None,
+    delta: Delta = None,
+    devices: Devices = False,
+    total: Total = None,
+    max_rows: MaxRows = None,
+    clip_high: ClipHigh = None,
+    area_digits: AreaDigits = None,
     as_json: AsJson = False,
 ) -> None:
     """Write release tables to a folder, each with a statement of what protects it; tables that stay inside are refused.
 
-    With noise and a budget instead: `sojourn private release`.
+    With --epsilon, a table of devices whose contract bounds the rows of one (visits, trips, device_days) is counted or
+    summed instead, differentially private, and the loss is charged to the budget (`sojourn budget`).
     """
+    asked = Asked(epsilon, delta, by, devices, total, max_rows, clip_high, area_digits)
+    if asked.is_private:
+        if tables is None or len(tables) != 1 or min_devices is not None or final or not rounded:
+            raise StudyError("--epsilon takes one table, and neither --min-devices nor --exact nor --final")
+        told = export_privately(tables[0], asked, read_study(study, sets), root, out, csv)
+        words = told.pop("words")
+        if as_json:
+            print_json(told)
+        else:
+            typer.echo(words)
+        return
     from pipeline.export import ExportParams, export_table
 
     if min_devices is not None and min_devices < 2:

@@ -1,28 +1,110 @@
-"""`sojourn private`: what may be spent on private releases, what was, and the releases themselves."""
+"""What may be spent on private releases and what was (`sojourn budget`), and `sojourn export --epsilon`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
+from pipeline.options import AsJson, Root, print_json
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
     from pipeline.private import Budget, PrivateRelease
+    from pipeline.study import Study
 
-private_app = typer.Typer(
-    no_args_is_help=True, help="Differentially private counts and sums: noised by OpenDP, paid for from a budget."
-)
-WRITTEN = (".csv", ".parquet")
-Epsilon = Annotated[float, typer.Option(help="Privacy loss: smaller is more private and noisier.")]
-Delta = Annotated[float, typer.Option(help="Probability that the loss is larger. 0: every possible cell is released.")]
+PANEL = "With noise, paid for from a budget"
+Epsilon = Annotated[
+    float | None,
+    typer.Option(help="Privacy loss; smaller is more private and noisier.", rich_help_panel=PANEL, show_default=False),
+]
+Delta = Annotated[
+    float | None,
+    typer.Option(
+        help="Probability that the loss is larger; only cells above a threshold are released. "
+        "Default: 0, every possible cell is.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to count by (repeatable): areas, dates, hours.", rich_help_panel=PANEL),
+]
+Devices = Annotated[
+    bool, typer.Option("--devices", help="Count devices, each once a cell, not rows.", rich_help_panel=PANEL)
+]
+Total = Annotated[
+    str | None, typer.Option("--sum", help="Sum this column in place of counting.", rich_help_panel=PANEL)
+]
+MaxRows = Annotated[
+    int | None,
+    typer.Option(
+        help="Most rows of a device; fewer: less noise, more left out. Default: the contract's.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+ClipHigh = Annotated[
+    float | None,
+    typer.Option(help="Highest value that is summed, if lower than the contract's: less noise.", rich_help_panel=PANEL),
+]
+AreaDigits = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Areas are the first so many characters of their ids: larger, less noise.", rich_help_panel=PANEL
+    ),
+]
 
 
-@private_app.command("budget")
-def private_budget(
+class Asked(NamedTuple):
+    """What `sojourn export` was asked about noise."""
+
+    epsilon: float | None
+    delta: float | None
+    by: list[str] | None
+    devices: bool
+    total: str | None
+    max_rows: int | None
+    clip_high: float | None
+    area_digits: int | None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether a private release is asked for; StudyError where its options stand without --epsilon."""
+        if self.epsilon is None and any(self):
+            raise StudyError("--by, --delta, --devices, --sum and bounds go with --epsilon: give it too")
+        return self.epsilon is not None
+
+
+def export_privately(table: str, asked: Asked, study: Study, root: Path, folder: Path, is_csv: bool) -> dict[str, Any]:
+    """Write a private release and its statement to `folder`; return the statement with what was written.
+
+    Asked again of the same tables, the same release is written again and nothing is spent.
+    """
+    from pipeline.engine.store import write_json
+    from pipeline.private import PrivateQuery, release
+
+    if asked.devices and asked.total:
+        raise StudyError("--devices counts and --sum sums: give one of them")
+    counted = asked.total or ("devices" if asked.devices else "rows")
+    bounds = (asked.max_rows, asked.area_digits, asked.clip_high)
+    query = PrivateQuery(table, tuple(asked.by or ()), asked.epsilon or 0.0, asked.delta or 0.0, counted, *bounds)
+    found = release(query, study, root)
+    name = f"{table}.{counted}_by_{'_'.join(query.by)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.parquet", *([folder / f"{name}.csv"] if is_csv else [])]
+    found.rows.to_parquet(paths[0], index=False)
+    if is_csv:
+        found.rows.to_csv(paths[1], index=False)
+    write_json(folder / f"{name}.protection.json", found.facts)
+    paths.append(folder / f"{name}.protection.json")
+    told = {"n_rows": len(found.rows), "is_repeated": found.is_repeated, "paths": [str(path) for path in paths]}
+    return found.facts | told | {"words": describe(found, paths[0])}
+
+
+def budget(
     epsilon: Annotated[float | None, typer.Option(help="Declare the budget: losses may add up to this, ever.")] = None,
     delta: Annotated[float, typer.Option(help="Declare the same of delta.")] = 0.0,
     root: Root = Path("tables"),
@@ -32,75 +114,18 @@ def private_budget(
     from pipeline.private import Ledger
 
     ledger = Ledger(root)
-    budget = ledger.read() if epsilon is None else ledger.create(epsilon, delta)
-    left = dict(zip(("epsilon", "delta"), budget.left(), strict=True))
+    found = ledger.read() if epsilon is None else ledger.create(epsilon, delta)
+    left = dict(zip(("epsilon", "delta"), found.left(), strict=True))
     if as_json:
-        print_json({"epsilon": budget.epsilon, "delta": budget.delta, "left": left, "spends": _spends(budget)})
+        print_json({"epsilon": found.epsilon, "delta": found.delta, "left": left, "spends": _spends(found)})
         return
-    for spend in budget.spends:
+    for spend in found.spends:
         typer.echo(f"{spend.spent_at}  epsilon {spend.epsilon:g}, delta {spend.delta:g}: {spend.what}")
-    typer.echo(f"left: epsilon {left['epsilon']:g} of {budget.epsilon:g}, delta {left['delta']:g} of {budget.delta:g}")
+    typer.echo(f"left: epsilon {left['epsilon']:g} of {found.epsilon:g}, delta {left['delta']:g} of {found.delta:g}")
 
 
 def _spends(budget: Budget) -> list[dict[str, Any]]:
     return [spend._asdict() for spend in budget.spends]
-
-
-@private_app.command("release")
-def private_release(
-    table: Annotated[str, typer.Argument(help="visits, trips or device_days.")],
-    epsilon: Epsilon,
-    study_file: StudyFile = None,
-    by: Annotated[list[str] | None, typer.Option(help="Column to count by (repeatable): areas, dates, hours.")] = None,
-    delta: Delta = 0.0,
-    devices: Annotated[bool, typer.Option("--devices", help="Count devices, each once a cell, not rows.")] = False,
-    total: Annotated[str | None, typer.Option("--sum", help="Sum this column in place of counting.")] = None,
-    max_rows: Annotated[
-        int | None,
-        typer.Option(help="Most rows of a device; fewer: less noise, more left out. Default: the contract's."),
-    ] = None,
-    clip_high: Annotated[
-        float | None, typer.Option(help="Highest value that is summed, if lower than the contract's: less noise.")
-    ] = None,
-    area_digits: Annotated[
-        int | None, typer.Option(min=1, help="Areas are the first so many characters of their ids: larger, less noise.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Write the release to this file: .parquet or .csv.")] = Path("release.csv"),
-    root: Root = Path("tables"),
-    sets: Sets = None,
-    as_json: AsJson = False,
-) -> None:
-    """Count or sum rows of a table with noise, spend the loss from the budget, and write the release and its statement.
-
-    Asked again of the same tables, the same release is written again and nothing is spent.
-    """
-    from pipeline.private import PrivateQuery, release
-
-    if devices and total:
-        raise StudyError("--devices counts and --sum sums: give one of them")
-    if out.suffix not in WRITTEN:
-        raise StudyError(f"--out: {out.name} does not end in {' or '.join(WRITTEN)}")
-    counted = total or ("devices" if devices else "rows")
-    query = PrivateQuery(table, tuple(by or ()), epsilon, delta, counted, max_rows, area_digits, clip_high)
-    found = release(query, read_study(study_file, sets), root)
-    write_release(found, out)
-    if as_json:
-        print_json(found.facts | {"n_rows": len(found.rows), "is_repeated": found.is_repeated, "out": str(out)})
-    else:
-        typer.echo(describe(found, out))
-
-
-def write_release(found: PrivateRelease, out: Path) -> Path:
-    """Write what may leave, as the name of the file says, and beside it the statement of how it came about."""
-    from pipeline.engine.store import write_json
-
-    if out.suffix == ".csv":
-        found.rows.to_csv(out, index=False)
-    else:
-        found.rows.to_parquet(out, index=False)
-    statement = out.with_suffix(".json")
-    write_json(statement, found.facts)
-    return statement
 
 
 def describe(found: PrivateRelease, out: Path) -> str:

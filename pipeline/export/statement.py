@@ -9,7 +9,7 @@ NOT_PROTECTED = (
     "A hidden row is one of few devices, or stands beside one: that much is told.",
     "Values are not negative, so what a margin leaves bounds each row hidden inside it from above.",
     "Who knows all but a few of the devices behind a row can subtract them. Nothing here is noise: for a guarantee "
-    "against any knowledge use `sojourn private release`.",
+    "against any knowledge use `sojourn export --epsilon`.",
     "Rows of groups, places or windows that share devices are compared within the table by its stage, not over two "
     "exports; let released rows be final (--final) where that matters.",
     "Other tables of the same devices, and exports from other roots, are not looked at.",

@@ -84,7 +84,7 @@ class Ledger:
             return Budget(values["epsilon"], values["delta"], spends)
         except FileNotFoundError:
             raise BudgetError(
-                "no budget is declared for these tables: sojourn private budget --epsilon E --delta D declares it, once"
+                "no budget is declared for these tables: sojourn budget --epsilon E --delta D declares it, once"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise BudgetError(f"the ledger cannot be read ({type(error).__name__}): nothing can be spent") from None

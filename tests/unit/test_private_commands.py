@@ -1,6 +1,7 @@
-"""`sojourn private` as a user sees it."""
+"""`sojourn export --epsilon` and `sojourn budget` as a user sees it."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -26,27 +27,47 @@ def run(*words):
     return found.output
 
 
-def test_a_budget_is_declared_and_a_release_spends_of_it_once(root, tmp_path):
-    assert "left: epsilon 2 of 2, delta 1e-06 of 1e-06" in run(
-        "private", "budget", "--epsilon", 2, "--delta", "1e-6", "--root", root
-    )
-    asked = ["private", "release", "visits", "--by", "tract_geoid", "--epsilon", 1.5, "--root", root, *SETS]
-    out = tmp_path / "visits.csv"
-    assert "spent from the budget" in run(*asked, "--out", out)
-    assert "nothing spent" in run(*asked, "--out", tmp_path / "again.csv")
+def test_a_budget_is_declared_and_an_export_with_noise_spends_of_it_once(root, tmp_path):
+    declared = run("budget", "--epsilon", 2, "--delta", "1e-6", "--root", root)
+    assert "left: epsilon 2 of 2, delta 1e-06 of 1e-06" in declared
+    asked = ["export", "visits", "--by", "tract_geoid", "--epsilon", 1.5, "--root", root, *SETS]
+    assert "spent from the budget" in run(*asked, "--out", tmp_path / "out", "--csv")
+    assert "nothing spent" in run(*asked, "--out", tmp_path / "again", "--csv")
+    out = tmp_path / "out" / "visits.rows_by_tract_geoid.csv"
     written = pd.read_csv(out, dtype={"tract_geoid": str})
     assert written["tract_geoid"].tolist() == AREAS
-    assert out.read_bytes() == (tmp_path / "again.csv").read_bytes()
-    statement = json.loads(out.with_suffix(".json").read_text())
+    assert out.read_bytes() == (tmp_path / "again" / out.name).read_bytes()
+    statement = json.loads((out.parent / "visits.rows_by_tract_geoid.protection.json").read_text())
     assert (statement["epsilon"], statement["unit_of_privacy"]) == (1.5, "device")
-    told = json.loads(run("private", "budget", "--root", root, "--json"))
+    told = json.loads(run("budget", "--root", root, "--json"))
     assert told["left"] == {"epsilon": 0.5, "delta": 1e-6}
     assert len(told["spends"]) == 1
 
 
-def test_a_file_of_unknown_kind_is_refused_before_anything_is_spent(root, tmp_path):
-    run("private", "budget", "--epsilon", 1, "--root", root)
-    asked = ["private", "release", "visits", "--by", "date", "--epsilon", 1, "--root", root, *SETS]
-    with pytest.raises(StudyError, match=r"does not end in \.csv or \.parquet"):
-        run(*asked, "--out", tmp_path / "a.x")
-    assert "left: epsilon 1 of 1" in run("private", "budget", "--root", root)
+def test_flows_and_sums_through_the_same_door(root, tmp_path):
+    run("budget", "--epsilon", 2, "--delta", "1e-6", "--root", root)
+    ends = ["--by", "origin_tract_geoid", "--by", "destination_tract_geoid", "--devices", "--max-rows", 5]
+    common = ["--root", root, "--out", tmp_path, "--json", *SETS]
+    flows = json.loads(run("export", "trips", "--epsilon", 1, "--delta", "1e-7", *ends, *common))
+    assert (flows["counted"], flows["n_cells_possible"], flows["delta"]) == ("devices", 25, 1e-7)
+    asked = ["--epsilon", 0.5, "--by", "date", "--sum", "dwell_s", "--clip-high", 3600]
+    sums = json.loads(run("export", "visits", *asked, *common))
+    assert (sums["clip"], sums["unit"], sums["n_rows"]) == ([0, 3600], "s", 3)
+    assert all(Path(path).exists() for told in (flows, sums) for path in told["paths"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["visits", "--by", "date"], "go with --epsilon"),
+        (["visits", "--epsilon", 1], "name at least one column"),
+        (["visits", "trips", "--epsilon", 1, "--by", "date"], "takes one table"),
+        (["visits", "--epsilon", 1, "--by", "date", "--final"], "takes one table, and neither"),
+        (["visits", "--epsilon", 1, "--by", "date", "--devices", "--sum", "dwell_s"], "give one of them"),
+    ],
+)
+def test_a_wrong_question_is_refused_before_anything_is_spent(root, tmp_path, words, told):
+    run("budget", "--epsilon", 1, "--root", root)
+    with pytest.raises(StudyError, match=told):
+        run("export", *words, "--root", root, "--out", tmp_path, *SETS)
+    assert "left: epsilon 1 of 1" in run("budget", "--root", root)
