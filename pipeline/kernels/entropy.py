@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels._numba import kernel
+from pipeline.kernels.place_sequences import number_places, numbering_room
 
 
 def location_entropy(
@@ -28,30 +29,31 @@ def location_entropy(
         raise ValueError("group_start, place and weight must cover the same rows")
     if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("weights must be finite and not negative")
-    return _entropies(group_start, place, np.ones(place.size) if weight is None else weight)
+    return _entropies(group_start, place, np.empty(0) if weight is None else weight)
 
 
 @kernel
 def _entropies(group_start, place, weight):
+    longest = 0
+    for g in range(group_start.size - 1):
+        longest = max(longest, group_start[g + 1] - group_start[g])
+    names, table = numbering_room(longest)
+    number, sums = np.empty(longest, np.int32), np.empty(longest)
     entropy_bits = np.full(group_start.size - 1, np.nan)
     for g in range(group_start.size - 1):
         a, b = group_start[g], group_start[g + 1]
-        # A stable sort: weights of a place are summed in the order given.
-        order = np.argsort(place[a:b], kind="mergesort")
-        entropy_bits[g] = _entropy_of(_sums_by_place(place[a:b][order], weight[a:b][order]))
+        n_places = number_places(place[a:b], names, table, number)
+        _sum_by_place(number, weight[a:b] if weight.size else weight, b - a, sums[:n_places])
+        entropy_bits[g] = _entropy_of(sums[:n_places])
     return entropy_bits
 
 
 @kernel
-def _sums_by_place(place, weight):
-    """Return the summed weight of each run of equal places."""
-    sums = np.zeros(place.size)
-    last = -1
-    for k in range(place.size):
-        if k == 0 or place[k] != place[k - 1]:
-            last += 1
-        sums[last] += weight[k]
-    return sums[: last + 1]
+def _sum_by_place(number, weight, n_rows, sums):
+    """Fill `sums` with the weight of each place, in the order given; without weights every row weighs one."""
+    sums[:] = 0.0
+    for k in range(n_rows):
+        sums[number[k]] += weight[k] if weight.size else 1.0
 
 
 @kernel

@@ -10,6 +10,10 @@ from pipeline.kernels.grouping import group_starts
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: the upper bits of a product with it are spread evenly (multiplicative hashing)."""
+FEWEST_BITS = 8
+"""Logarithm of the slots that a table begins with."""
+SPARE = 4
+"""Slots for each place, at least: few places then have to look for another slot than their first."""
 
 
 class PlaceSequences(NamedTuple):
@@ -45,39 +49,59 @@ def _numbered(group_start, place):
     symbol, longest = np.empty(place.size, np.int32), 0
     for g in range(group_start.size - 1):
         longest = max(longest, group_start[g + 1] - group_start[g])
-    names, numbers = numbering_room(longest)
+    names, table = numbering_room(longest)
     for g in range(group_start.size - 1):
         a, b = group_start[g], group_start[g + 1]
-        number_places(place[a:b], names, numbers, symbol[a:b])
+        number_places(place[a:b], names, table, symbol[a:b])
     return symbol.astype(np.int64)
 
 
 @kernel
 def numbering_room(n):
-    """Return the table, names and numbers, in which up to n places are numbered: used anew for each sequence."""
-    return np.empty(1 << _numbering_bits(n), np.int64), np.empty(1 << _numbering_bits(n), np.int32)
-
-
-@kernel
-def _numbering_bits(n):
-    """Return the logarithm of the slots for n places: half of them or more stay empty."""
-    bits = 1
-    while 1 << bits < 2 * n:
+    """Return room, names and a table, in which up to n places are numbered: used anew for each sequence."""
+    bits = FEWEST_BITS
+    while 1 << bits < SPARE * n:
         bits += 1
-    return bits
+    return np.empty(n, np.int64), np.empty(1 << bits, np.int32)
 
 
 @kernel
-def number_places(place, names, numbers, symbol):
-    """Write the places of one sequence, any numbers, to `symbol`, numbered from 0 in order of appearance."""
-    bits = _numbering_bits(place.size)
-    mask, n = (1 << bits) - 1, 0
-    numbers[: mask + 1] = -1
+def number_places(place, names, table, number):
+    """Write the places of one sequence, any numbers, to `number`, numbered from 0 as they appear; return how many.
+
+    The table grows with the places, of which it has room for many more: most people have few, and all of
+    their table is then at hand. `names` has the places by number.
+    """
+    bits, n = FEWEST_BITS, 0
+    table[: 1 << bits] = -1
     for k in range(place.size):
-        slot = np.int64((np.uint64(place[k]) * GOLDEN) >> np.uint64(64 - bits))
-        while numbers[slot] >= 0 and names[slot] != place[k]:
-            slot = (slot + 1) & mask
-        if numbers[slot] < 0:
-            names[slot], numbers[slot] = place[k], n
+        if k > 0 and place[k] == place[k - 1]:
+            number[k] = number[k - 1]
+            continue
+        slot = _slot_of(place[k], names, table, bits)
+        if table[slot] < 0:
+            names[n], table[slot] = place[k], n
             n += 1
-        symbol[k] = numbers[slot]
+            number[k] = n - 1
+            if SPARE * n >= 1 << bits and n < names.size:
+                bits += 1
+                _fill_table(n, names, table, bits)
+        else:
+            number[k] = table[slot]
+    return n
+
+
+@kernel
+def _slot_of(name, names, table, bits):
+    """Return the slot of a place, or the empty one where it belongs."""
+    slot = np.int64((np.uint64(name) * GOLDEN) >> np.uint64(64 - bits))
+    while table[slot] >= 0 and names[table[slot]] != name:
+        slot = (slot + 1) & ((1 << bits) - 1)
+    return slot
+
+
+@kernel
+def _fill_table(n, names, table, bits):
+    table[: 1 << bits] = -1
+    for k in range(n):
+        table[_slot_of(names[k], names, table, bits)] = k

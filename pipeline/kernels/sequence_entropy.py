@@ -78,14 +78,14 @@ def _entropy_rates(group_start, symbol, may_overlap, counts_end_twice):
     longest = 2
     for g in range(found.size):
         longest = max(longest, group_start[g + 1] - group_start[g])
-    names, numbers = numbering_room(longest)
+    names, table = numbering_room(longest)
     sequence = np.empty(longest, np.int32)
     room = automaton_room(longest)
     for g in range(found.size):
         a, b = group_start[g], group_start[g + 1]
         n = b - a
         if n >= 2:
-            number_places(symbol[a:b], names, numbers, sequence)
+            number_places(symbol[a:b], names, table, sequence)
             build_automaton(sequence[:n], room)
             total = _sum_of_new_pieces(sequence[:n], room, may_overlap, counts_end_twice)
             found[g] = n * math.log2(n) / total

@@ -67,7 +67,14 @@ def build_automaton(sequence, room):
         unused += STATE_WIDTH
         _set_state(room, new, k + 1, ROOT, k)
         while at != NOTHING:
-            found = _target_or_add(room, n, bits, at, symbol, new)
+            # Most states are done with here: a call costs more.
+            if room[at + SYMBOL] == symbol:
+                found = room[at + TARGET]
+            elif room[at + SYMBOL] == NOTHING and at != ROOT:
+                room[at + SYMBOL] = symbol
+                room[at + TARGET] = new
+            else:
+                found = _other_or_add(room, n, bits, at, symbol, new)
             if found != NOTHING:
                 break
             at = room[at + LINK]
@@ -86,6 +93,8 @@ def build_automaton(sequence, room):
 @kernel
 def target_of(room, n, bits, state, symbol):
     """Return the state that a symbol leads to from a state, one that does follow there."""
+    if room[state + SYMBOL] == symbol:
+        return room[state + TARGET]
     return room[_where(room, n, bits, state, symbol)]
 
 
@@ -123,19 +132,13 @@ def _where(room, n, bits, state, symbol):
 
 
 @kernel
-def _target_or_add(room, n, bits, state, symbol, new):
-    """Return the target of a state on a symbol; where there is none, make it `new` and return NOTHING."""
+def _other_or_add(room, n, bits, state, symbol, new):
+    """Return the target, not kept in the state, of a state on a symbol; where there is none, add `new`: NOTHING."""
     if state == ROOT:
         found = room[_row(n) + symbol]
         if found == NOTHING:
             room[_row(n) + symbol] = new
         return found
-    if room[state + SYMBOL] == symbol:
-        return room[state + TARGET]
-    if room[state + SYMBOL] == NOTHING:
-        room[state + SYMBOL] = symbol
-        room[state + TARGET] = new
-        return NOTHING
     slot = _slot(room, n, bits, state, symbol)
     if room[slot + OWNER] != NOTHING:
         return room[slot + OTHER_TARGET]

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "stays beside the truth and the peers": ["bench_stay_accuracy", "--data", "ssi"],
     "radius of gyration beside fastmob": ["bench_gyration_kernel", "--pings", "20000000"],
     "distances of pings beside fastmob": ["bench_range_kernels", "--pings", "20000000"],
+    "measures beside fastmob and scikit-mobility": ["bench_measures"],
     "areas of positions beside geopandas": ["bench_area_lookup"],
     "places and visits beside trackintel": ["bench_locations"],
     "homes and workplaces beside HoWDe on Spark": ["bench_home_work"],
