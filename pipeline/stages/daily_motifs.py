@@ -22,7 +22,8 @@ class DailyMotifParams(Params):
 
     min_hours_observed: int = Field(default=8, ge=1, le=24)
     """A local day counts when it has pings in so many clock hours (of UTC, `coverage`): of others it is not known which
-    places are missing (ours; as in `region_day`)."""
+    places are missing (ours; as in `region_day`). In a simulated city 27 % of the days with 8 to 12 such hours have
+    their true motif, 56 % of those with 17 and more: places missed make days simpler (`bench_motifs`)."""
     max_nodes: int = Field(default=6, ge=1, le=MOST_NODES)
     """Days with more places than this are "other" (recalled, unverified: nearly all days have fewer)."""
 

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "contract checks": ["bench_conform"],
     "ingest steps": ["bench_ingest"],
     "effects of job loss on made-up panels": ["bench_effects"],
+    "motifs of days beside the truth": ["bench_motifs"],
     "private flows by epsilon": ["bench_private_flows"],
     "simulated city": ["bench_simulation"],
     "city in which jobs are lost": ["bench_employment_city"],
