@@ -95,9 +95,9 @@ def place_visits(
     """Return the visits of a bucket by area, window and visitors' home area, margins included: a part of the table.
 
     A visit counts whole in the window in which it starts. With p the share of a visitor in an area's visits, the
-    entropy over visitors is -sum(p log2 p): the `uncorrelated_location_entropy` of scikit-mobility in bits; theirs is
-    in nats, although its documentation says log2, and of single coordinates. The home area is the tract of the
-    baseline home; a visitor without one counts in all but home_entropy_bits and segregation.
+    entropy over visitors is -sum(p log2 p): the `uncorrelated_location_entropy` of fastmob, and that of scikit-mobility
+    in bits (theirs is in nats, although its documentation says log2), both of single coordinates. The home area is the
+    tract of the baseline home; a visitor without one counts in all but home_entropy_bits and segregation.
     """
     is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
     homes = home_work[is_home].set_index("device_id")["tract_geoid"]

@@ -50,6 +50,20 @@ def test_all_of_geolife_with_the_zones_of_beijing(shared_data, tmp_path):
     check_days(tmp_path, coverage)
     check_audit(tmp_path)
     check_range(tmp_path, visits)
+    check_collective(tmp_path)
+
+
+def check_collective(root):
+    """What 27 people do together: few areas have ten of them, all hours do."""
+    check_tables(root, ("od_flows", "place_visits", "displacement", "gravity_fits", "epr_fits"))
+    flows, places, lags, laws = (
+        all_rows(root, t).to_pandas() for t in ("od_flows", "place_visits", "displacement", "epr_fits")
+    )
+    assert flows["n_devices"].between(10, 27).all()
+    assert places["n_devices"].between(10, 27).all()
+    assert lags["mean_square_km2"].iloc[0] < lags["mean_square_km2"].iloc[-1]
+    laws = laws.set_index("parameter")["estimate"]
+    assert 0 < laws["rho"] <= 1 and 0 < laws["gamma"] < 1
 
 
 def check_audit(root):

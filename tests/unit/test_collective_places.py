@@ -1,5 +1,6 @@
 """Worked examples of flows and of visits of places, with numbers that can be followed by hand."""
 
+import fastmob
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +10,11 @@ from pipeline.area_cells import AreaParams, AreaWindowParams, areas_of
 from pipeline.cell_suppression import hide_differences
 from pipeline.shares import area_quantiles
 from pipeline.stages.od_flows import OdFlowParams, _finish, od_flows
-from tests.collective_rows import STUDY, make_trips
-from tests.stay_rows import through_contract
+from pipeline.stages.place_visits import PlaceVisitParams, place_visits
+from pipeline.sums import from_fixed, group_sums
+from tests.collective_rows import STUDY, make_homes, make_trips
+from tests.day_rows import make_day_visits
+from tests.stay_rows import empty, through_contract
 
 
 def flows(rows, **params):
@@ -62,6 +66,21 @@ def test_areas_are_leading_digits_or_cells_of_a_resolution():
     assert cells[0] == cells[1] != cells[2]
     assert cells.str.len().tolist() == [15, 15, 15]
     assert areas_of(lon[:0], lat[:0], tract[:0], AreaParams(areas="h3")).empty
+
+
+def test_the_entropy_of_visitors_is_that_of_the_peer():
+    rows = [
+        (who, 60 * k, 30, place, None, 0)
+        for k, (who, place) in enumerate(zip([1, 1, 2, 3, 3, 3] * 4, [0, 1] * 12, strict=True))
+    ]
+    visits = make_day_visits(rows)
+    seen = visits[["device_id", "started_at", "lon", "lat"]].set_axis(["uid", "datetime", "lng", "lat"], axis=1)
+    theirs = fastmob.uncorrelated_location_entropy(seen).sort_values("lng")["uncorrelated_entropy"]
+    params = PlaceVisitParams(windows=("study",))
+    part = place_visits(visits, make_homes({}), empty("demographics"), empty("panel_weights"), STUDY, params)
+    by_place = group_sums(part[part["area"] != "all"], ["area"], ["n_visits", "n_log2_n"])
+    ours = np.log2(by_place["n_visits"]) - from_fixed(by_place["n_log2_n"]) / by_place["n_visits"]
+    np.testing.assert_allclose(ours, theirs, atol=1e-7)
 
 
 def test_weeks_and_months_are_not_told_beside_each_other():
