@@ -40,6 +40,9 @@ def rows_to_hide(table: MarginTable, is_shown: np.ndarray, min_devices: int) -> 
     sums = _known_sums(table, is_shown)
     of_margins = np.flatnonzero(is_shown & ~table.is_base)
     known = sums.below[of_margins][:, sums.is_hidden].tocsr()
+    few = of_margins[(known.getnnz(axis=1) > 0) & (sums.fewest[of_margins] < min_devices)]
+    if few.size:
+        return sorted({_victim_below(table, sums, row) for row in few.tolist()})
     cells, n_blocks = np.flatnonzero(sums.is_hidden), 0
     links = sparse.bmat([[None, known], [known.T, None]], format="csr")
     n_blocks, block = connected_components(links, directed=False)
@@ -97,9 +100,6 @@ def _told(table: MarginTable, sums: _Sums, block: _Block, min_devices: int) -> l
     alone = np.flatnonzero(is_known & ((row < table.n_given) | (n < min_devices)))
     if alone.size:
         return [_set_of([cell], n.size) for cell in alone]
-    few = np.flatnonzero(sums.fewest[block.rows] < min_devices)
-    if few.size:
-        return [block.known[int(few[0])].toarray().ravel()]
     margins = _hidden_margins(table, sums, block)
     is_told = np.abs(margins @ moves.T).max(axis=1) < DETERMINED
     if is_told.any():
@@ -162,6 +162,13 @@ def _known_sets(moves: np.ndarray) -> Iterator[np.ndarray]:
             break
         sets = np.array(list(combinations(range(n_cells), size)))
         yield from sets[np.abs(moves[:, sets].sum(axis=2)).max(axis=0) < DETERMINED]
+
+
+def _victim_below(table: MarginTable, sums: _Sums, row: int) -> int:
+    """Return the shown base cell of fewest devices below a row, or the row where none is: its rest is of few."""
+    below = sums.below[row].indices
+    rows = sums.base[below[~sums.is_hidden[below]]]
+    return int(rows[np.lexsort((rows, table.n[rows]))[0]]) if rows.size else row
 
 
 def _victim(table: MarginTable, sums: _Sums, block: _Block, told: np.ndarray) -> int:
