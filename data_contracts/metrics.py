@@ -90,7 +90,8 @@ DISTANCES = Table(
     shard=Shard.BUCKET,
     notes="Trips and visits belong whole to the window in which the visit starts, so that trips of all weeks sum to "
     "those of the study. A waiting time is the dwell of the visit before and the duration of the trip. Home is the "
-    "main home of the baseline. scikit-mobility's and fastmob's maximum_distance is jump_max_m, not max_distance_m.",
+    "main home of the baseline: who was not seen in the baseline has none. "
+    "scikit-mobility's and fastmob's maximum_distance is jump_max_m, not max_distance_m.",
 )
 
 VISIT_FREQUENCIES = Table(
