@@ -152,9 +152,8 @@ def _print(found: list[Verified]) -> None:
     for one in found:
         n, n_equal, absolute, relative = one.found
         state = "equal" if n == n_equal else "explained" if one.is_explained else "DIFFERS"
-        grid.add_row(
-            one.measure, one.source, f"{n:,}", f"{n_equal:,}", f"{absolute:.3g} {one.unit}", f"{relative:.2g}", state
-        )
+        largest = f"{absolute:.3g}" if one.unit == "1" else f"{absolute:.3g} {one.unit}"
+        grid.add_row(one.measure, one.source, f"{n:,}", f"{n_equal:,}", largest, f"{relative:.2g}", state)
     console = Console()
     console.print(grid)
     for one in found:

@@ -254,6 +254,24 @@ ELSEWHERE: tuple[Row, ...] = (
         "homes_per_location", "homes", "panel_weights counts homes by area", skmob=OTHER_RULE, fastmob=OTHER_RULE
     ),
     _elsewhere(
+        "od_matrix",
+        "trips",
+        "od_flows.n_trips",
+        fastmob="other definition: theirs counts pairs as they are given; ours hides flows of few devices",
+    ),
+    _elsewhere(
+        "gravity and radiation",
+        "",
+        "gravity_fits",
+        skmob="equal where as many leave an area as reach it (theirs has one relevance): `test_gravity_skmob.py`",
+    ),
+    _elsewhere(
+        "daily_motifs",
+        "",
+        "daily_motifs.motif",
+        fastmob="other definition: theirs is anchored at a home that is given with the visits",
+    ),
+    _elsewhere(
         "privacy attacks",
         "1",
         "sojourn audit",
