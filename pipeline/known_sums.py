@@ -1,6 +1,6 @@
 """What sums of cells follow from the rows of a table that are shown, and which row to hide so that they do not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -99,20 +99,31 @@ def _told(table: MarginTable, sums: _Sums, block: _Block, min_devices: int) -> l
     is_known = np.abs(moves).max(axis=0) < DETERMINED
     alone = np.flatnonzero(is_known & ((row < table.n_given) | (n < min_devices)))
     if alone.size:
-        return [_set_of([cell], n.size) for cell in alone]
+        return [_set_of([int(cell)], n.size) for cell in alone]
     margins = _hidden_margins(table, sums, block)
     is_told = np.abs(margins @ moves.T).max(axis=1) < DETERMINED
     if is_told.any():
-        return [margins[int(np.argmax(is_told))].toarray().ravel()]
+        return _apart(margins[int(row)].toarray().ravel() for row in np.flatnonzero(is_told))
     small = np.flatnonzero((n < min_devices) & (n > 0))
-    enough = block.known[sums.fewest[block.rows] >= min_devices].toarray() > 0 if small.size > 1 else np.zeros((0, 0))
-    for cells in _known_sets(moves[:, small]):
-        told = _set_of(small[cells], n.size)
-        few_devices = n[small[cells]].sum() < min_devices if table.is_partition.all() else True
-        # Of a shown row's whole rest it is known that enough devices are behind it.
-        if few_devices and not (enough <= (told > 0)).all(axis=1).any():
-            return [told]
-    return []
+    enough = block.known[sums.fewest[block.rows] >= min_devices]
+    n_cells = np.asarray(enough.sum(axis=1)).ravel()
+    sets = (_set_of(small[cells], n.size) for cells in _known_sets(moves[:, small]))
+    is_counted = bool(table.is_partition.all())
+    # Of a shown row's whole rest it is known that enough devices are behind it.
+    return _apart(
+        told for told in sets if not (is_counted and told @ n >= min_devices) and not (enough @ told == n_cells).any()
+    )
+
+
+def _apart(sets: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Return sets that share no cell, the first of those that do: what is hidden for it may do for the others."""
+    found: list[np.ndarray] = []
+    taken = None
+    for told in sets:
+        if taken is None or not (taken * told).any():
+            taken = told if taken is None else taken + told
+            found.append(told)
+    return found
 
 
 def _hidden_margins(table: MarginTable, sums: _Sums, block: _Block) -> sparse.csr_matrix:
@@ -141,7 +152,7 @@ def _moves(known: sparse.csr_matrix) -> np.ndarray:
         dense = known.toarray()
         return start - np.linalg.lstsq(dense, dense @ start.T, rcond=None)[0].T
     back = [
-        lsqr(known, known @ one, atol=1e-13, btol=1e-13, conlim=0, iter_lim=20 * known.shape[1])[0] for one in start
+        lsqr(known, known @ one, atol=1e-11, btol=1e-11, conlim=0, iter_lim=20 * known.shape[1])[0] for one in start
     ]
     return start - np.array(back)
 

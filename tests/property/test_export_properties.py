@@ -54,7 +54,7 @@ def released_vintages(seed, n_vintages, tmp):
 
 
 @given(st.integers(0, 2**32), st.integers(2, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_vintages_tell_of_nobody(tmp_path_factory, seed, n_vintages):
     sets, _ = released_vintages(seed, n_vintages, tmp_path_factory.getbasetemp() / "none")
     assert None not in sets.values(), "only what was released, or is in this vintage, is released"

@@ -165,3 +165,33 @@ def test_final_rows_stay_and_none_is_added_beside_them(tmp_path):
     put(tmp_path / "t", REGION_CHANGES, both.sort_values(list(REGION_CHANGES.key)))
     told, done = export(tmp_path / "t", tmp_path / "out", REGION_CHANGES, is_rounded=False, is_final=True)
     assert told["n_devices"].tolist() == [30, 25] and (done.counts.n_kept, done.counts.n_held_back) == (1, 1)
+
+
+def test_an_export_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Whatever file was being written: no part of one is left, and the next export gives the bytes of one unharmed."""
+    first, second = make_changes({"01": 30, "02": 30}), make_changes({"01": 39, "02": 45, "03": 12})
+
+    def vintages(folder, n_written=None):
+        put(folder / "t", REGION_CHANGES, first)
+        export(folder / "t", folder / "out", REGION_CHANGES)
+        put(folder / "t", REGION_CHANGES, second)
+        if n_written is not None:
+            left = iter([True] * n_written)
+
+            def dies(source, target, rename=Path.replace):
+                if not next(left, False):
+                    raise KeyboardInterrupt
+                return rename(source, target)
+
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(Path, "replace", dies)
+                export(folder / "t", folder / "out", REGION_CHANGES)
+        export(folder / "t", folder / "out", REGION_CHANGES)
+        files = [*(folder / "out").iterdir(), register_path(folder / "t", REGION_CHANGES)]
+        return {path.relative_to(folder): path.read_bytes() for path in files}
+
+    whole = vintages(tmp_path / "whole")
+    assert len(whole) == 4
+    # The register, the data and the two files of the statement are renamed in this order.
+    for n_written in range(4):
+        assert vintages(tmp_path / str(n_written), n_written) == whole, n_written
