@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import pipeline.verify
+from pipeline.cli import app
 from pipeline.reference import Ask
 from pipeline.shared_measures import SharedMeasure
-from pipeline.verify import agreement, verify
+from pipeline.verify import Agreement, Verified, agreement, verify
 from tests.stay_rows import make_stays, places_and_visits
 
 
@@ -61,3 +63,14 @@ def test_a_difference_is_explained_where_our_variant_is_theirs(monkeypatch, tmp_
     assert found.is_explained is is_explained
     assert found.explanation == ("a reason; equal under a variant" if ours == 4.0 and is_explained else "")
     assert found.found.n_people == 1
+
+
+@pytest.mark.parametrize(("is_explained", "code"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_command_fails_where_a_difference_is_not_explained(monkeypatch, is_explained, code, as_json):
+    found = Verified("made_up", "m", "visits", Agreement(5, 4, float("nan"), 0.1), "", is_explained)
+    monkeypatch.setattr(pipeline.verify, "verify", lambda *_: [found])
+    done = CliRunner().invoke(app, ["verify", *(["--json"] if as_json else [])])
+    assert done.exit_code == code
+    assert "made_up" in done.stdout
+    assert as_json == ('"max_absolute": null' in done.stdout)
