@@ -1,8 +1,10 @@
 """Displacement, flows by radiation and by gravity, and moves of the model of exploration, the slow and obvious way."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
+from scipy.integrate import quad
 
 from tests.naive_days import distance_m
 
@@ -60,3 +62,9 @@ def explore(rng, n_moves, rho, gamma):
             if visits[-1] == len(places):
                 places.append(visits[-1])
     return visits
+
+
+def naive_log_likelihood(n, edges, exponent, cutoff):
+    """Log likelihood of counts by bin under x^-exponent exp(-x / cutoff), each bin integrated."""
+    mass = [quad(lambda x: x**-exponent * np.exp(-x / cutoff), low, high)[0] for low, high in pairwise(edges)]
+    return sum(count * np.log(part / sum(mass)) for count, part in zip(n, mass, strict=True) if count)

@@ -44,7 +44,9 @@ def fit_truncated_power(n: NDArray[np.int64], edges: NDArray[np.float64]) -> tup
 
     bounds = [(-MOST_EXPONENT, MOST_EXPONENT), (log_edges[0], log_edges[-1] + np.log(NO_CUTOFF))]
     starts = [(1.5, log_edges[-1]), (0.5, log_edges.mean())]
-    best = min((minimize(loss, start, jac=True, bounds=bounds) for start in starts), key=lambda found: found.fun)
+    best = min(
+        (minimize(loss, start, method="TNC", jac=True, bounds=bounds) for start in starts), key=lambda found: found.fun
+    )
     return float(best.x[0]), float(np.exp(best.x[1]))
 
 
@@ -66,5 +68,5 @@ def fit_exploration(
         value = -(n_new @ log_p + (n_moves - n_new) @ np.log(rest))
         return float(value / total), np.array([slope.sum(), slope @ log_s]) / total
 
-    best = minimize(loss, (0.5, 0.2), jac=True, bounds=[(LEAST_LOG, MOST_LOG), (0.0, MOST_EXPONENT)])
+    best = minimize(loss, (0.5, 0.2), method="TNC", jac=True, bounds=[(LEAST_LOG, MOST_LOG), (0.0, MOST_EXPONENT)])
     return float(np.exp(-best.x[0])), float(best.x[1])

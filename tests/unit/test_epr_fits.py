@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.kernels.truncated_power import fit_exploration, fit_truncated_power
 from pipeline.stages.epr_fits import EprParams, _finish, epr_fits
 from tests.collective_rows import buckets_of, together
-from tests.naive_laws import explore
+from tests.naive_laws import explore, naive_log_likelihood
 from tests.stay_rows import empty, through_contract
 
 
@@ -26,6 +28,22 @@ def test_a_planted_power_law_and_its_cutoff_are_found(exponent, cutoff):
     found = fit_truncated_power(np.histogram(values, edges)[0], edges)
     assert found[0] == pytest.approx(exponent, abs=0.03)
     assert found[1] == pytest.approx(cutoff, rel=0.1)
+
+
+@given(st.lists(st.integers(0, 40), min_size=6, max_size=6).filter(lambda n: np.count_nonzero(n) > 2))
+@settings(max_examples=15, deadline=None)
+def test_no_law_nearby_is_likelier_by_the_twin(n):
+    edges = np.geomspace(1.0, 100.0, 7)
+    exponent, cutoff = fit_truncated_power(np.array(n), edges)
+    best = naive_log_likelihood(n, edges, exponent, cutoff)
+    for other, end in (
+        (exponent + 0.1, cutoff),
+        (exponent - 0.1, cutoff),
+        (exponent, 1.1 * cutoff),
+        (exponent, cutoff / 1.1),
+    ):
+        if 1.0 <= end <= 1000.0:
+            assert naive_log_likelihood(n, edges, other, end) <= best + 1e-4 * max(1, abs(best))
 
 
 def test_a_power_law_without_a_cutoff_has_one_beyond_what_was_seen():
