@@ -33,8 +33,9 @@ WHOLE = ("study",)
 class Visits:
     """The visits of some devices in order of device and start, and where each device begins."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        """Sort the frame; it has VISIT_COLUMNS."""
+    def __init__(self, frame: pd.DataFrame, home_work: pd.DataFrame | None = None) -> None:
+        """Sort the frame; it has VISIT_COLUMNS. `home_work` are the rows of that table; none by default."""
+        self.home_work = _no_homes() if home_work is None else home_work
         self.frame = frame.sort_values(["device_id", "started_at"], kind="stable", ignore_index=True)
         self.start = group_starts(self.frame["device_id"].to_numpy())
         self.device = self.frame["device_id"].to_numpy()[self.start[:-1]]
@@ -59,10 +60,10 @@ class Visits:
     def table(self, name: str, home_work: pd.DataFrame | None = None, **params: Any) -> pd.DataFrame:
         """Return a table of measures of these visits in the window that is the whole study.
 
-        `home_work` are baseline homes by device_id and location_id; none by default.
+        `home_work` are baseline homes by device_id and location_id, in place of the table's.
         """
         stage = STAGES[name]
-        homes = _no_homes() if home_work is None else home_work.assign(span="baseline", role="home", rank=1)
+        homes = self.home_work if home_work is None else home_work.assign(span="baseline", role="home", rank=1)
         frames = {"visits": self.frame, "trips": self.trips(), "home_work": homes}
         given = [frames[read.name] for read in stage.reads]
         return stage(*given, self.study, stage.params(windows=WHOLE, **params))

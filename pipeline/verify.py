@@ -83,7 +83,7 @@ def verify(root: Path, n_people: int, seed: int, n_stay_people: int, n_stay_days
     """
     frame = load("visits", root=root, columns=VISIT_COLUMNS)
     people = _sample(frame["device_id"].unique(), n_people, seed)
-    visits = Visits(frame[frame["device_id"].isin(people)])
+    visits = Visits(frame[frame["device_id"].isin(people)], _homes(root, people))
     answers = ask_reference(ASKS, rows=visits.rows())
     found = [_verify_one(root, shared, visits, answers) for shared in SHARED]
     stays = _verify_stays(root, people[:n_stay_people], n_stay_days) if n_stay_people and n_stay_days else []
@@ -92,6 +92,13 @@ def verify(root: Path, n_people: int, seed: int, n_stay_people: int, n_stay_days
 
 def _sample(devices: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(np.sort(devices))[:n]
+
+
+def _homes(root: Path, people: np.ndarray) -> pd.DataFrame | None:
+    if not Store(root).keys(TABLES["home_work"]):
+        return None
+    homes = load("home_work", root=root)
+    return homes[homes["device_id"].isin(people)]
 
 
 def _verify_one(root: Path, shared: SharedMeasure, visits: Visits, answers: dict[str, pd.DataFrame]) -> Verified:

@@ -74,3 +74,12 @@ def test_the_command_fails_where_a_difference_is_not_explained(monkeypatch, is_e
     assert done.exit_code == code
     assert "made_up" in done.stdout
     assert as_json == ('"max_absolute": null' in done.stdout)
+
+
+def test_homes_of_the_root_are_ours():
+    """At home, 5 km from it, at home: the largest distance from home is that of the table's home, 5 km."""
+    _, frame = places_and_visits(make_stays([(0, 60, 0, False), (90, 500, 5000, False), (530, 900, 0, False)]))
+    home = pd.DataFrame({"device_id": [1], "location_id": [0]}).assign(span="baseline", role="home", rank=1)
+    assert pipeline.verify.Visits(frame).column("distances", "home_distance_max_m").isna().all()
+    found = pipeline.verify.Visits(frame, home).column("distances", "home_distance_max_m")
+    assert found.tolist() == pytest.approx([5000.0], rel=1e-6)
