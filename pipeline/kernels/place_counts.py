@@ -33,6 +33,22 @@ def count_places(
     return PlaceCounts(*_count(group_start, place, np.empty(0, np.bool_) if is_counted is None else is_counted))
 
 
+def distinct_places(group_start: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of places of every group of rows; rows as in `count_places`."""
+    check_groups(group_start, place)
+    return _distinct(group_start, place)
+
+
+@kernel
+def _distinct(group_start, place):
+    longest = longest_group(group_start)
+    names, table = numbering_room(longest)
+    number, n_places = np.empty(longest, np.int32), np.empty(group_start.size - 1, np.int64)
+    for g in range(n_places.size):
+        n_places[g] = number_places(place[group_start[g] : group_start[g + 1]], names, table, number)
+    return n_places
+
+
 @kernel
 def _count(group_start, place, is_counted):
     longest = longest_group(group_start)

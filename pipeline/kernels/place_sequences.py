@@ -79,15 +79,14 @@ def number_places(place, names, table, number):
             number[k] = number[k - 1]
             continue
         slot = _slot_of(place[k], names, table, bits)
-        if table[slot] < 0:
-            names[n], table[slot] = place[k], n
-            n += 1
-            number[k] = n - 1
+        at = table[slot]
+        if at < 0:
+            at, n = n, n + 1
+            names[at], table[slot] = place[k], at
             if SPARE * n >= 1 << bits and n < names.size:
                 bits += 1
                 _fill_table(n, names, table, bits)
-        else:
-            number[k] = table[slot]
+        number[k] = at
     return n
 
 
@@ -95,8 +94,10 @@ def number_places(place, names, table, number):
 def _slot_of(name, names, table, bits):
     """Return the slot of a place, or the empty one where it belongs."""
     slot = np.int64((np.uint64(name) * GOLDEN) >> np.uint64(64 - bits))
-    while table[slot] >= 0 and names[table[slot]] != name:
+    at = table[slot]
+    while at >= 0 and names[at] != name:
         slot = (slot + 1) & ((1 << bits) - 1)
+        at = table[slot]
     return slot
 
 

@@ -12,7 +12,14 @@ from pipeline.kernels.geodesy import EARTH_RADIUS_M
 from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.gyration import radius_of_gyration
 from pipeline.kernels.moves import distances_from, jump_lengths, waiting_times
-from pipeline.kernels.place_counts import PlaceCounts, count_moves, count_places, main_places, most_first
+from pipeline.kernels.place_counts import (
+    PlaceCounts,
+    count_moves,
+    count_places,
+    distinct_places,
+    main_places,
+    most_first,
+)
 from pipeline.kernels.sequence_entropy import entropy_rate
 
 FASTMOB_RADIUS_M = 6_371_008.8
@@ -60,7 +67,7 @@ def k_gyration_m(rows: Rows) -> np.ndarray:
 
 
 def n_locations(rows: Rows) -> np.ndarray:
-    return np.diff(count_places(starts(rows), rows.place).start)
+    return distinct_places(starts(rows), rows.place)
 
 
 def random_entropy_bits(rows: Rows) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels.place_counts import count_moves, count_places, main_places, most_first
+from pipeline.kernels.place_counts import count_moves, count_places, distinct_places, main_places, most_first
 from tests import naive_place_counts as naive
 
 sequences = st.lists(st.lists(st.integers(-3, 5).map(lambda name: name * 10**15), max_size=25), min_size=1, max_size=4)
@@ -40,6 +40,7 @@ def test_places_and_moves_by_hand():
 def test_places_are_those_of_the_naive_twin(groups, k):
     start, place = together(groups)
     found = count_places(start, place)
+    assert distinct_places(start, place).tolist() == np.diff(found.start).tolist()
     order, is_main = place[found.first[most_first(found)]], main_places(found, k)
     for g, rows in enumerate(groups):
         here = slice(found.start[g], found.start[g + 1])
