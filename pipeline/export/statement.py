@@ -48,10 +48,17 @@ def make_statement(
             f"Every row stands for at least {least} devices. Rows of fewer are left out (primary), and rows that would "
             "tell of these beside others (complementary).",
             f"A row released before is renewed only where its number of devices is {least} or more away from that of "
-            "every vintage of it; else it stays as it was (kept). New rows that would tell what was hidden before are "
-            "held back."
+            "every vintage of it; else it stays as it was (kept)."
             if not params.is_final
             else "Rows released before stay as they were, and no row is added beside them.",
+            *(
+                [
+                    "A region released before is renewed only where all that is shown inside it is renewed or unchanged "
+                    f"and what is not shown there is nothing or changed by {least}; new rows inside it are held back."
+                ]
+                if table.partitions and not params.is_final
+                else []
+            ),
             *([f"The contract: {table.notes}"] if table.notes else []),
         ],
         "not_protected": list(NOT_PROTECTED),

@@ -36,7 +36,9 @@ def sojourn(*arguments, key=KEY, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
 
 
-@pytest.mark.parametrize("command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference", "verify"])
+@pytest.mark.parametrize(
+    "command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference", "verify", "export"]
+)
 def test_every_command_has_help(command):
     done = sojourn(command, "--help")
     assert done.returncode == 0
