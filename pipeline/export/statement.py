@@ -53,7 +53,7 @@ def make_statement(
             else "Rows released before stay as they were, and no row is added beside them.",
             *(
                 [
-                    "A region released before is renewed only where all that is shown inside it is renewed or unchanged "
+                    "A region released before is renewed only where all that is shown in it is renewed or unchanged "
                     f"and what is not shown there is nothing or changed by {least}; new rows inside it are held back."
                 ]
                 if table.partitions and not params.is_final
