@@ -14,7 +14,7 @@ from pipeline.study import StudyError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.verify import Verified
+    from pipeline.verification.verify import Verified
 
 EXIT_DIFFERS = 1
 reference_app = typer.Typer(no_args_is_help=True, help="scikit-mobility in an environment of its own.")
@@ -124,7 +124,7 @@ def verify_root(
     """
     from pipeline.catalog import CatalogError
     from pipeline.reference import ReferenceAbsentError, ReferenceFailedError
-    from pipeline.verify import verify
+    from pipeline.verification.verify import verify
 
     try:
         found = verify(root, people, seed, stay_people, stay_days)

@@ -9,8 +9,8 @@ import trackintel.analysis
 
 from pipeline.exchange import to_skmob, to_staypoints
 from pipeline.reference import Ask
-from pipeline.shared_measures import AS_THEY_ARE, SEQUENCES, Answers, Ours, SharedMeasure, rate
-from pipeline.shared_visits import Visits
+from pipeline.verification.measures import AS_THEY_ARE, SEQUENCES, Answers, Ours, SharedMeasure, rate
+from pipeline.verification.visits import Visits
 
 SKMOB, FASTMOB, TRACKINTEL = "scikit-mobility 1.3.1", "fastmob 0.3.2", "trackintel 1.4.2"
 PEERS = (SKMOB, FASTMOB, TRACKINTEL)

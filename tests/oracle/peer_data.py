@@ -5,9 +5,9 @@ import pandas as pd
 
 from data_contracts import PINGS
 from pipeline.evaluation.detection import detect_stays
-from pipeline.shared_visits import Visits
 from pipeline.stage import STAGES
 from pipeline.study import Study
+from pipeline.verification.visits import Visits
 from tests.stay_rows import places_and_visits
 
 N_SIMULATED, N_REAL = 20, 5

@@ -9,8 +9,8 @@ import pandas as pd
 
 from data_contracts import TABLES
 from pipeline.area_cells import AreaParams, areas_of
-from pipeline.shared_visits import WHOLE, Visits
 from pipeline.stage import STAGES
+from pipeline.verification.visits import WHOLE, Visits
 
 RESOLUTION = 15
 """H3 cells of a square metre: a cell for each position."""

@@ -1,14 +1,14 @@
 """All measures and all peers: for each cell ours, theirs, and what is known to set them apart.
 
-What scikit-mobility has per device stands in `pipeline.shared_measures`, which `sojourn verify` uses too; here are the
-other peers, the measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes a page of it.
+What scikit-mobility has per device stands in `pipeline.verification.measures`, which `sojourn verify` uses too; here are
+the other peers, the measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes a page of it.
 """
 
 import fastmob
 import pandas as pd
 
 from pipeline.reference import Ask
-from pipeline.shared_measures import (
+from pipeline.verification.measures import (
     AS_THEY_ARE,
     MEAN_OF_DEGREES,
     METRES,
@@ -19,7 +19,7 @@ from pipeline.shared_measures import (
     SharedMeasure,
     column,
 )
-from pipeline.shared_visits import Visits
+from pipeline.verification.visits import Visits
 from tests.oracle.peer_cells import (
     EARTH,
     FASTMOB,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.reference import ask_reference
-from pipeline.shared_measures import ASKS
-from pipeline.shared_visits import Visits
-from pipeline.verify import agreement
+from pipeline.verification.measures import ASKS
+from pipeline.verification.verify import agreement
+from pipeline.verification.visits import Visits
 from tests.oracle.peer_cells import PEERS, Cell, Elsewhere, Row
 from tests.oracle.peers import PLACE_ASKS, ROWS
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-import pipeline.verify
+import pipeline.verification.verify
 from pipeline.cli import app
 from pipeline.reference import Ask
-from pipeline.shared_measures import SharedMeasure
-from pipeline.verify import Agreement, Verified, agreement, verify
+from pipeline.verification.measures import SharedMeasure
+from pipeline.verification.verify import Agreement, Verified, agreement, verify
 from tests.stay_rows import make_stays, places_and_visits
 
 
@@ -55,10 +55,10 @@ def test_a_difference_is_explained_where_our_variant_is_theirs(monkeypatch, tmp_
         "a reason",
     )
     _, visits = places_and_visits(make_stays([(0, 60, 0, False), (90, 500, 5000, False)]))
-    monkeypatch.setattr(pipeline.verify, "SHARED", (shared,))
-    monkeypatch.setattr(pipeline.verify, "ASKS", {"made_up": shared.ask})
-    monkeypatch.setattr(pipeline.verify, "load", lambda *_, **__: visits)
-    monkeypatch.setattr(pipeline.verify, "ask_reference", lambda asks, rows: dict.fromkeys(asks))
+    monkeypatch.setattr(pipeline.verification.verify, "SHARED", (shared,))
+    monkeypatch.setattr(pipeline.verification.verify, "ASKS", {"made_up": shared.ask})
+    monkeypatch.setattr(pipeline.verification.verify, "load", lambda *_, **__: visits)
+    monkeypatch.setattr(pipeline.verification.verify, "ask_reference", lambda asks, rows: dict.fromkeys(asks))
     (found,) = verify(tmp_path, 5, 0, 0, 0)
     assert found.is_explained is is_explained
     assert found.explanation == ("a reason; equal under a variant" if ours == 4.0 and is_explained else "")
@@ -69,7 +69,7 @@ def test_a_difference_is_explained_where_our_variant_is_theirs(monkeypatch, tmp_
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_command_fails_where_a_difference_is_not_explained(monkeypatch, is_explained, code, as_json):
     found = Verified("made_up", "m", "visits", Agreement(5, 4, float("nan"), 0.1), "", is_explained)
-    monkeypatch.setattr(pipeline.verify, "verify", lambda *_: [found])
+    monkeypatch.setattr(pipeline.verification.verify, "verify", lambda *_: [found])
     done = CliRunner().invoke(app, ["verify", *(["--json"] if as_json else [])])
     assert done.exit_code == code
     assert "made_up" in done.stdout
@@ -80,6 +80,6 @@ def test_homes_of_the_root_are_ours():
     """At home, 5 km from it, at home: the largest distance from home is that of the table's home, 5 km."""
     _, frame = places_and_visits(make_stays([(0, 60, 0, False), (90, 500, 5000, False), (530, 900, 0, False)]))
     home = pd.DataFrame({"device_id": [1], "location_id": [0]}).assign(span="baseline", role="home", rank=1)
-    assert pipeline.verify.Visits(frame).column("distances", "home_distance_max_m").isna().all()
-    found = pipeline.verify.Visits(frame, home).column("distances", "home_distance_max_m")
+    assert pipeline.verification.verify.Visits(frame).column("distances", "home_distance_max_m").isna().all()
+    found = pipeline.verification.verify.Visits(frame, home).column("distances", "home_distance_max_m")
     assert found.tolist() == pytest.approx([5000.0], rel=1e-6)

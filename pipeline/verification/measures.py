@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.kernels.moves import jump_lengths, waiting_times
 from pipeline.reference import Ask
-from pipeline.shared_visits import Visits, falling, in_turn
+from pipeline.verification.visits import Visits, falling, in_turn
 
 Answers = Mapping[str, pd.DataFrame]
 Ours = Callable[[Visits, Answers], pd.Series]

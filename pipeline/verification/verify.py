@@ -15,10 +15,10 @@ from pipeline.catalog import load
 from pipeline.engine.store import Store
 from pipeline.params import digest
 from pipeline.reference import ask_reference
-from pipeline.shared_measures import ASKS, SHARED, SharedMeasure
-from pipeline.shared_stays import ASK, REASON, VARIANT, durations, one_ping_a_time, stays_as_theirs
-from pipeline.shared_visits import VISIT_COLUMNS, Visits
 from pipeline.stage import STAGES
+from pipeline.verification.measures import ASKS, SHARED, SharedMeasure
+from pipeline.verification.stays import ASK, REASON, VARIANT, durations, one_ping_a_time, stays_as_theirs
+from pipeline.verification.visits import VISIT_COLUMNS, Visits
 
 PING_COLUMNS = ["device_id", "tracked_at", "lon_e7", "lat_e7"]
 ROUNDING = 1e-9

@@ -1,0 +1,1 @@
+"""What `sojourn verify` compares, with whom, and how far two sides agree."""
