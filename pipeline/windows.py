@@ -113,6 +113,11 @@ class VisitWindows(NamedTuple):
         """Return which device × window each visit is of, numbered from 0."""
         return np.repeat(np.arange(self.start.size - 1), np.diff(self.start))
 
+    def in_time(self) -> np.ndarray:
+        """Return the visits of each device × window in order of time, as positions in `visits`."""
+        # Whole numbers, since instants with a time zone are an array of objects, twenty times as slow to sort.
+        return np.lexsort((self.visits["started_at"].astype("int64").to_numpy(), self.groups()))
+
     def groups_of_places(self) -> np.ndarray:
         """Return which device × window each device × window × location is of."""
         return np.repeat(np.arange(self.start.size - 1), self.columns["n_locations"])

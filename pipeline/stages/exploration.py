@@ -57,9 +57,8 @@ def _growth(found: VisitWindows, counts: pd.DataFrame, params: ExplorationParams
     """Return the growth exponent of each window; NaN of those with few visits or locations."""
     is_first = np.zeros(len(found.visits), bool)
     is_first[found.place_start[:-1]] = True
-    in_time = np.lexsort((found.visits["started_at"].astype("int64").to_numpy(), found.groups()))
     is_told = (counts["n_visits"] >= params.growth_min_visits) & (counts["n_locations"] >= params.growth_min_locations)
-    return np.where(is_told, growth_exponents(found.start, is_first[in_time]), np.nan)
+    return np.where(is_told, growth_exponents(found.start, is_first[found.in_time()]), np.nan)
 
 
 def _so_far(visits: pd.DataFrame, counts: pd.DataFrame, kind: WindowKind, params: WindowParams) -> np.ndarray:

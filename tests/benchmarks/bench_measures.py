@@ -140,7 +140,7 @@ def timed(arguments: argparse.Namespace, n_threads: int) -> dict[tuple[str, str]
 def time_skmob(arguments: argparse.Namespace) -> dict[tuple[str, str], float]:
     """Return scikit-mobility's seconds, scaled to all rows, by data and measure; none where it is not installed."""
     if not is_installed():
-        print("scikit-mobility is not here: `sojourn verify --install` makes its environment")
+        print("scikit-mobility is not here: `sojourn reference install` makes its environment")
         return {}
     worker = Path(__file__).with_name("measures_worker.py")
     found = {}
