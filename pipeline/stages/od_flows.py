@@ -18,7 +18,8 @@ ENDS = ["origin_area", "destination_area"]
 HOUR = "day_hour"
 SIDES = [*ENDS, HOUR]
 SUMS = ["fixed", "n_rows", "n_devices"]
-KM = 1000.0
+UNIT_M = 1e6
+"""Unit of sums of distances: a thousand million trips of 12 km fit fixed point, and each is right to a millimetre."""
 DAY_HOURS = 24
 MIN_DEVICES = OD_FLOWS.min_devices or 0
 
@@ -37,7 +38,7 @@ class OdFlowParams(AreaWindowParams):
 def _finish(parts: pd.DataFrame, study: Study, params: OdFlowParams) -> pd.DataFrame:
     """Return the flows of all buckets, without those that would tell of few devices beside a margin."""
     sums = group_sums(parts, KEY, SUMS)
-    distance_m = from_fixed(sums["fixed"]) / sums["n_rows"] * KM
+    distance_m = from_fixed(sums["fixed"]) / sums["n_rows"] * UNIT_M
     flows = sums.rename(columns={"n_rows": "n_trips"}).assign(distance_mean_m=distance_m)[OD_FLOWS.names]
     return hide_differences(flows, SIDES, "n_trips", MIN_DEVICES)
 
@@ -61,13 +62,13 @@ def od_flows(trips: pd.DataFrame, study: Study, params: OdFlowParams) -> pd.Data
 
 
 def _counted(trips: pd.DataFrame, params: OdFlowParams) -> pd.DataFrame:
-    """Return what counts of each trip that does: device, areas, date, hour and distance in fixed point km."""
+    """Return what counts of each trip that does: device, areas, date, hour and distance in fixed point."""
     rows = trips[trips["duration_s"] <= params.max_duration_s]
     ends = {
         f"{end}_area": areas_of(rows[f"{end}_lon"], rows[f"{end}_lat"], rows[f"{end}_tract_geoid"], params)
         for end in ("origin", "destination")
     }
-    rows = rows[["device_id", "date", "hour_of_week"]].assign(**ends, fixed=to_fixed(rows["distance_m"] / KM))
+    rows = rows[["device_id", "date", "hour_of_week"]].assign(**ends, fixed=to_fixed(rows["distance_m"] / UNIT_M))
     rows = rows.dropna(subset=ENDS)
     if not params.trips_within_areas:
         rows = rows[rows[ENDS[0]] != rows[ENDS[1]]]

@@ -1,6 +1,7 @@
 """A page of a report as tests read it."""
 
 import base64
+import re
 from html.parser import HTMLParser
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -39,3 +40,13 @@ class Page(HTMLParser):
     def images(self):
         """The SVG of each image."""
         return [base64.b64decode(image["src"].partition("base64,")[2]).decode() for image in self.of("img")]
+
+
+def rows_of(page, part):
+    """The cells of each row of one part of the page, by the words of its header cell; of rows alike the last."""
+    rows = {}
+    page = page.partition(f'<h2 id="{part}">')[2].partition("<h2")[0]
+    for row in re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.S):
+        head, *cells = (re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S))
+        rows[head] = [cell.strip() for cell in cells]
+    return rows

@@ -10,8 +10,8 @@ from pipeline.report import write_report
 from pipeline.report.series import params_of_series, with_mean, write_series_page
 from pipeline.study import StudyError
 from tests import response_root
+from tests.integration.page import Page, rows_of
 from tests.integration.test_cli import sojourn
-from tests.integration.test_report import Page, rows_of
 
 FOOD = "+8.3\N{NO-BREAK SPACE}% (−4.1\N{NO-BREAK SPACE}% to +22\N{NO-BREAK SPACE}%)"
 SCOPES = (("all", "region"), ("all", "region_and_period"), ("chosen", "region"), ("chosen", "region_and_period"))

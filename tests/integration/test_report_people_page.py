@@ -7,7 +7,7 @@ import pytest
 from pipeline.evaluation.representativeness import compare_groups, panel_size
 from pipeline.report import write_report
 from tests import people_root
-from tests.integration.page import Page
+from tests.integration.page import Page, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -16,16 +16,6 @@ def people(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
     people_root.write_people(folder / "tables")
     return write_report(people_root.study_of(), folder / "tables", folder / "r.html").read_text()
-
-
-def rows_of(page, part):
-    """The cells of each row of one part of the page, by the words of its header cell; of rows alike the last."""
-    rows = {}
-    page = page.partition(f'<h2 id="{part}">')[2].partition("<h2")[0]
-    for row in re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.S):
-        head, *cells = (re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S))
-        rows[head] = [cell.strip() for cell in cells]
-    return rows
 
 
 def test_parts_of_people_have_their_numbers_and_assumptions(people):

@@ -61,7 +61,7 @@ def with_devices(rows, n_devices):
 @pytest.mark.parametrize("table", [t for t in TABLES.values() if t.release is Release.PUBLIC], ids=lambda t: t.name)
 def test_a_release_never_holds_rows_of_few_devices(tmp_path, table):
     store, key, rows = Store(tmp_path), ShardKey(name="all"), make_rows(table, 30, seed=5)
-    n_devices = [(0, 9, 10, 250)[k % 4] for k in range(rows.num_rows)]
+    n_devices = [(1, 9, 10, 250)[k % 4] for k in range(rows.num_rows)]
     footer = store.write(table, key, with_devices(rows, n_devices), {"code": "1"})
     kept = store.read(table, key)
     assert kept["n_devices"].to_pylist() == [n for n in n_devices if n >= 10]
