@@ -51,7 +51,7 @@ PLACE_VISITS = Table(
         Column(
             "home_entropy_bits",
             pa.float64(),
-            "Entropy of the visitors over their home areas; null of fewer than 10 with a known home",
+            "Entropy of the visitors over their home areas, those of fewer than 10 as one; null where that has fewer",
             "bit",
             0,
             is_nullable=True,
@@ -60,7 +60,7 @@ PLACE_VISITS = Table(
             "segregation",
             pa.float64(),
             "How unequally the time there is shared between groups of home areas: 0 equally, 1 all of one group; null "
-            "where groups are unknown of all but fewer than 10 visitors",
+            "where a group that is there, or all, have fewer than 10 visitors",
             "1",
             0,
             1,
@@ -106,7 +106,9 @@ GRAVITY_FITS = Table(
             "radiation; margins: the trips of origin and destination alone, without distance",
             values=("free_power", "free_exponential", "origin_power", "origin_exponential", "radiation", "margins"),
         ),
-        replace(N_DEVICES, description="Devices behind the flows", minimum=1),
+        replace(
+            N_DEVICES, description="Devices whose most frequent flow is among those fitted: at least so many are behind"
+        ),
         replace(N_TRIPS, description="Trips between different areas", minimum=1),
         Column("n_areas", pa.int64(), "Areas with trips out and in", "areas", 1),
         Column("n_pairs", pa.int64(), "Ordered pairs of areas, those without trips included", "pairs", 1),

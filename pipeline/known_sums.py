@@ -1,23 +1,14 @@
 """What sums of cells follow from the rows of a table that are shown, and which row to hide so that they do not."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import lsqr
 
+from pipeline.known_sets import DETERMINED, combined_sets, known_sets, least_norm, moves_of
 from pipeline.margins import MarginTable, cells_below, lines_along
-
-MOST_SETS = 100_000
-"""Sets of hidden cells looked at per block of cells that hang together: pairs always, more at once while they are no
-more than this (ours)."""
-DENSE_CELLS = 500
-"""Blocks of more cells are solved by iteration (ours: 0.1 s)."""
-DETERMINED = 1e-6
-"""A sum that can move by less than this, where cells move by about 1, is known (ours)."""
 
 
 class _Sums(NamedTuple):
@@ -43,7 +34,7 @@ def rows_to_hide(table: MarginTable, is_shown: np.ndarray, min_devices: int) -> 
     few = of_margins[(known.getnnz(axis=1) > 0) & (sums.fewest[of_margins] < min_devices)]
     if few.size:
         return sorted({_victim_below(table, sums, row) for row in few.tolist()})
-    cells, n_blocks = np.flatnonzero(sums.is_hidden), 0
+    cells = np.flatnonzero(sums.is_hidden)
     links = sparse.bmat([[None, known], [known.T, None]], format="csr")
     n_blocks, block = connected_components(links, directed=False)
     found: set[int] = set()
@@ -95,7 +86,7 @@ def _told(table: MarginTable, sums: _Sums, block: _Block, min_devices: int) -> l
     """Return sets of a block's cells (0 or 1 for each) whose sum is known and may not be."""
     row = sums.base[block.cells]
     n = table.n[row]
-    moves = _moves(block.known)
+    moves = moves_of(block.known)
     is_known = np.abs(moves).max(axis=0) < DETERMINED
     alone = np.flatnonzero(is_known & ((row < table.n_given) | (n < min_devices)))
     if alone.size:
@@ -103,26 +94,57 @@ def _told(table: MarginTable, sums: _Sums, block: _Block, min_devices: int) -> l
     margins = _hidden_margins(table, sums, block)
     is_told = np.abs(margins @ moves.T).max(axis=1) < DETERMINED
     if is_told.any():
-        return _apart(margins[int(row)].toarray().ravel() for row in np.flatnonzero(is_told))
+        return _apart([margins[int(row)].indices for row in np.flatnonzero(is_told)], n.size)
+    return _told_of_few(block, moves, n, min_devices, bool(table.is_partition.all()))
+
+
+def _told_of_few(
+    block: _Block, moves: np.ndarray, n: np.ndarray, min_devices: int, is_counted: bool
+) -> list[np.ndarray]:
+    """Return sets of two or more cells, of the fewest cells first, whose sum is known and may be of few devices."""
     small = np.flatnonzero((n < min_devices) & (n > 0))
-    enough = block.known[sums.fewest[block.rows] >= min_devices]
-    n_cells = np.asarray(enough.sum(axis=1)).ravel()
-    sets = (_set_of(small[cells], n.size) for cells in _known_sets(moves[:, small]))
-    is_counted = bool(table.is_partition.all())
+    n_cells = np.asarray(block.known.sum(axis=1)).ravel()
+    thin = block.known.T.multiply(n_cells).tocsr()
+    thin.data *= -1
+    thinnest = -thin.max(axis=1).toarray().ravel()
+    for sets in known_sets(moves[:, small], n[small], thinnest[small], min_devices):
+        told = [small[cells] for cells in sets]
+        found = _apart(_may_be_few(block, told, n, n_cells, min_devices, is_counted), n.size)
+        if found:
+            return found
+    told = [cells for cells in combined_sets(block.known, min_devices - 1) if (n[cells] < min_devices).all()]
+    return _apart(_may_be_few(block, told, n, n_cells, min_devices, is_counted), n.size)
+
+
+def _may_be_few(
+    block: _Block, told: list[np.ndarray], n: np.ndarray, n_cells: np.ndarray, min_devices: int, is_counted: bool
+) -> list[np.ndarray]:
+    """Return those of the sets that may have fewer devices behind them than needed."""
+    if is_counted:
+        return [cells for cells in told if n[cells].sum() < min_devices]
+    if not told:
+        return []
+    lengths = [cells.size for cells in told]
+    places = np.repeat(np.arange(len(told)), lengths), np.concatenate(told)
+    sets = sparse.csr_matrix((np.ones(places[0].size), places), (len(told), n.size))
     # Of a shown row's whole rest it is known that enough devices are behind it.
-    return _apart(
-        told for told in sets if not (is_counted and told @ n >= min_devices) and not (enough @ told == n_cells).any()
-    )
+    inside = (sets @ block.known.T).tocoo()
+    is_enough = np.zeros(len(told), bool)
+    is_enough[inside.row[inside.data == n_cells[inside.col]]] = True
+    return [cells for cells, enough in zip(told, is_enough, strict=True) if not enough]
 
 
-def _apart(sets: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Return sets that share no cell, the first of those that do: what is hidden for it may do for the others."""
+def _apart(sets: list[np.ndarray], size: int) -> list[np.ndarray]:
+    """Return sets that share no cell (0 or 1 for each cell), the first of those that do.
+
+    What is hidden for one may do for the others.
+    """
     found: list[np.ndarray] = []
-    taken = None
-    for told in sets:
-        if taken is None or not (taken * told).any():
-            taken = told if taken is None else taken + told
-            found.append(told)
+    is_taken = np.zeros(size, bool)
+    for cells in sets:
+        if not is_taken[cells].any():
+            is_taken[cells] = True
+            found.append(_set_of(cells, size))
     return found
 
 
@@ -142,39 +164,6 @@ def _set_of(cells: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
     return found
 
 
-def _moves(known: sparse.csr_matrix) -> np.ndarray:
-    """Return two ways to move all cells, by about 1 each, that change no known sum.
-
-    They are chosen at random among all such, so that sums that they leave alone are those that follow from the known.
-    """
-    start = np.random.default_rng(known.shape[1]).normal(size=(2, known.shape[1]))
-    if known.shape[1] <= DENSE_CELLS:
-        dense = known.toarray()
-        return start - np.linalg.lstsq(dense, dense @ start.T, rcond=None)[0].T
-    back = [
-        lsqr(known, known @ one, atol=1e-11, btol=1e-11, conlim=0, iter_lim=20 * known.shape[1])[0] for one in start
-    ]
-    return start - np.array(back)
-
-
-def _known_sets(moves: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield sets of two or more cells whose sum does not move."""
-    n_cells = moves.shape[1]
-    order = np.argsort(moves[0], kind="stable")
-    at = np.minimum(np.searchsorted(moves[0][order], -moves[0] - DETERMINED), max(n_cells - 1, 0))
-    for cell in range(n_cells):
-        other = order[at[cell]]
-        if other != cell and (np.abs(moves[:, cell] + moves[:, other]) < DETERMINED).all():
-            yield np.array([cell, other])
-    n_sets = n_cells * (n_cells - 1) // 2
-    for size in range(3, n_cells + 1):
-        n_sets = n_sets * (n_cells - size + 1) // size
-        if n_sets > MOST_SETS:
-            break
-        sets = np.array(list(combinations(range(n_cells), size)))
-        yield from sets[np.abs(moves[:, sets].sum(axis=2)).max(axis=0) < DETERMINED]
-
-
 def _victim_below(table: MarginTable, sums: _Sums, row: int) -> int:
     """Return the shown base cell of fewest devices below a row, or the row where none is: its rest is of few."""
     below = sums.below[row].indices
@@ -184,10 +173,7 @@ def _victim_below(table: MarginTable, sums: _Sums, row: int) -> int:
 
 def _victim(table: MarginTable, sums: _Sums, block: _Block, told: np.ndarray) -> int:
     """Return the row of fewest devices without which the sum of a set of cells is not put together as it is now."""
-    if block.known.shape[1] <= DENSE_CELLS:
-        weights = np.linalg.lstsq(block.known.toarray().T, told, rcond=None)[0]
-    else:
-        weights = lsqr(block.known.T.tocsr(), told, atol=1e-12, btol=1e-12, conlim=0)[0]
+    weights = least_norm(block.known.T.tocsr(), told[:, None])[:, 0]
     weights[np.abs(weights) < DETERMINED] = 0.0
     in_sum = np.abs(sums.below[block.rows].T @ weights) > DETERMINED
     rows = sums.base[in_sum & ~sums.is_hidden]

@@ -35,8 +35,10 @@ def naive_places(visits, homes, groups, windows_of, n_groups, min_devices):
     table = {}
     for key, rows in found.items():
         devices = {device for device, _ in rows}
-        known = [homes[device] for device in devices if device in homes]
-        grouped = [device for device in devices if homes.get(device) in groups]
+        known = Counter(homes[device] for device in devices if device in homes)
+        enough = [n for n in known.values() if n >= min_devices]
+        from_homes = enough + [sum(known.values()) - sum(enough)] * (sum(known.values()) > sum(enough))
+        grouped = Counter(groups[homes[device]] for device in devices if homes.get(device) in groups)
         time = [sum(h for d, h in rows if groups.get(homes.get(d)) == k) for k in range(n_groups)]
         apart = sum(abs(t / sum(time) - 1 / n_groups) for t in time) if sum(time) else 0
         table[key] = (
@@ -44,8 +46,8 @@ def naive_places(visits, homes, groups, windows_of, n_groups, min_devices):
             len(devices),
             sum(hours for _, hours in rows),
             entropy_bits(Counter(device for device, _ in rows).values()),
-            entropy_bits(Counter(known).values()) if len(known) >= min_devices else None,
-            apart / (2 - 2 / n_groups) if len(grouped) >= min_devices and sum(time) else None,
+            entropy_bits(from_homes) if from_homes and min(from_homes) >= min_devices else None,
+            apart / (2 - 2 / n_groups) if min(grouped.values(), default=0) >= min_devices and sum(time) else None,
         )
     return table
 

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import GRAVITY_FITS, TRIPS
-from pipeline.area_cells import EVERYWHERE, AreaParams, areas_of, count_cells
+from pipeline.area_cells import AreaParams, areas_of, count_cells
 from pipeline.gravity import (
     Fit,
     Flows,
@@ -27,7 +27,7 @@ from pipeline.sums import from_fixed, group_sums, to_fixed
 ENDS = ["origin_area", "destination_area"]
 AXES = "xyz"
 VECTORS = [f"{end}_{axis}" for end in ("origin", "destination") for axis in AXES]
-SUMS = [*VECTORS, "n_rows", "n_devices"]
+SUMS = [*VECTORS, "n_rows", "n_main"]
 KM = 1000.0
 FITS: dict[str, tuple[Callable[..., Fit], bool]] = {
     "free_power": (fit_free, True),
@@ -57,16 +57,16 @@ class GravityParams(AreaParams):
 def _finish(parts: pd.DataFrame, params: GravityParams) -> pd.DataFrame:
     """Return the fits to the flows of all buckets; no rows of too few areas."""
     sums = group_sums(parts, ENDS, SUMS)
-    flows = _flows(sums[sums["origin_area"] != EVERYWHERE], params)
-    if len(flows.n_trips) < params.min_areas:
+    flows, areas = _flows(sums, params)
+    if len(areas) < params.min_areas:
         return pd.DataFrame({name: [] for name in GRAVITY_FITS.names}).astype(
             {"model": "str", "is_best": bool, "is_baseline": bool}
         )
     rows = [*(_baseline(name, flows) for name in BASELINES), *_all_fitted(flows, params)]
     table = pd.DataFrame(rows)
-    n_areas = len(flows.n_trips)
+    n_areas = len(areas)
     table = table.assign(
-        n_devices=sums.loc[sums["origin_area"] == EVERYWHERE, "n_devices"].sum(),
+        n_devices=sums.loc[sums[ENDS].isin(set(areas)).all(axis=1), "n_main"].sum(),
         n_trips=int(flows.n_trips.sum()),
         n_areas=n_areas,
         n_pairs=n_areas * (n_areas - 1),
@@ -75,8 +75,8 @@ def _finish(parts: pd.DataFrame, params: GravityParams) -> pd.DataFrame:
     return table.astype({"model": "str"}).sort_values("model", ignore_index=True)[GRAVITY_FITS.names]
 
 
-def _flows(sums: pd.DataFrame, params: GravityParams) -> Flows:
-    """Return the flows between the areas of most trips that have trips out and in among each other."""
+def _flows(sums: pd.DataFrame, params: GravityParams) -> tuple[Flows, pd.Index]:
+    """Return the flows between the areas of most trips that have trips out and in among each other, and these areas."""
     centre = _centres(sums)
     between = sums[sums["origin_area"] != sums["destination_area"]]
     n_trips = between.pivot_table(index="origin_area", columns="destination_area", values="n_rows", aggfunc="sum")
@@ -90,7 +90,7 @@ def _flows(sums: pd.DataFrame, params: GravityParams) -> Flows:
         if is_used.all():
             break
         kept = kept[is_used]
-    return flows_of(inside, _distances_km(centre.reindex(areas[kept]), params.min_distance_m))
+    return flows_of(inside, _distances_km(centre.reindex(areas[kept]), params.min_distance_m)), areas[kept]
 
 
 def _centres(sums: pd.DataFrame) -> pd.DataFrame:
@@ -157,10 +157,21 @@ def gravity_fits(trips: pd.DataFrame, params: GravityParams) -> pd.DataFrame:
         lon, lat = rows[f"{end}_lon"], rows[f"{end}_lat"]
         columns[f"{end}_area"] = areas_of(lon, lat, rows[f"{end}_tract_geoid"], params)
         columns |= {f"{end}_{axis}": to_fixed(values) for axis, values in zip(AXES, _vector(lon, lat), strict=True)}
-    rows = pd.DataFrame(columns).dropna(subset=ENDS)
+    rows = pd.DataFrame(columns).dropna(subset=ENDS).reset_index(drop=True)
+    rows = rows.assign(n_main=_is_main(rows).astype(np.int64))
+    return count_cells(rows, ENDS, (), [*VECTORS, "n_main"])
+
+
+def _is_main(rows: pd.DataFrame) -> pd.Series:
+    """Return whether a trip is the one that its device is counted by: a trip of its most frequent flow.
+
+    Which areas are in the fit is known only when all buckets are; devices counted by one flow each add up until then.
+    """
     apart = rows[rows[ENDS[0]] != rows[ENDS[1]]]
-    found = [count_cells(rows, ENDS, (), VECTORS), count_cells(apart, ENDS, tuple(ENDS), VECTORS)]
-    return pd.concat(found, ignore_index=True)
+    n_trips = apart.groupby(["device_id", *ENDS])["device_id"].transform("size")
+    ordered = apart.assign(n_left=-n_trips).sort_values(["device_id", "n_left", *ENDS], kind="stable")
+    main = ordered.index[~ordered.duplicated("device_id")]
+    return pd.Series(rows.index.isin(main), index=rows.index)
 
 
 def _vector(lon: pd.Series, lat: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,6 +15,8 @@ from pipeline.windows import CalendarKind, window_starts
 
 KEY = list(PLACE_VISITS.key)
 HOME = "home"
+POOLED = "other"
+"""Home areas of too few visitors of a place, together."""
 SUMS = ["n_visits", "n_devices", "dwell", "n_log2_n"]
 HOUR_S = 3600.0
 MIN_DEVICES = PLACE_VISITS.min_devices or 0
@@ -53,28 +55,37 @@ def _finish(
 
 
 def _home_entropy(known: pd.DataFrame) -> pd.Series:
-    """Return the entropy of visitors over home areas by place, missing of too few with a known one."""
+    """Return the entropy of visitors over home areas by place; home areas of too few of them are one area together.
+
+    Missing where these together, or all that have a known one, are too few: it would tell of them.
+    """
+    is_few = known["n_devices"] < MIN_DEVICES
+    known = group_sums(known.assign(**{HOME: known[HOME].mask(is_few, POOLED)}), [*KEY, HOME], ["n_devices"])
     n = known["n_devices"]
     known = known.assign(fixed=to_fixed(n * np.log2(n)))
     sums = group_sums(known, KEY, ["n_devices", "fixed"]).set_index(KEY)
     bits = np.log2(sums["n_devices"]) - from_fixed(sums["fixed"]) / sums["n_devices"]
-    return bits.clip(lower=0.0).where(sums["n_devices"] >= MIN_DEVICES)
+    return bits.clip(lower=0.0).where(_are_enough(known))
+
+
+def _are_enough(of: pd.DataFrame) -> pd.Series:
+    """Return by place whether each of its rows stands for enough devices."""
+    return of.groupby(KEY)["n_devices"].min() >= MIN_DEVICES
 
 
 def _segregation(known: pd.DataFrame, n_groups: int) -> pd.Series:
     """Return sum(|share of a group - 1 / G|) by place, brought to 0 to 1, of the time that G groups spend there.
 
-    After Moro et al. 2021 (recalled, unverified). Missing where too few visitors are of a group, or spent no time.
+    After Moro et al. 2021 (recalled, unverified). Missing where a group that is there has too few visitors, as it and
+    the time of all tell the time of each of two groups, or where no time was spent.
     """
     sums = group_sums(known, [*KEY, "group"], ["dwell", "n_devices"])
-    totals = sums.groupby(KEY)[["dwell", "n_devices"]].transform("sum")
-    apart = (sums["dwell"] / totals["dwell"].where(totals["dwell"] > 0) - 1 / n_groups).abs()
+    total_dwell = sums.groupby(KEY)["dwell"].transform("sum")
+    apart = (sums["dwell"] / total_dwell.where(total_dwell > 0) - 1 / n_groups).abs()
     found = sums.assign(apart=apart).groupby(KEY).agg(apart=("apart", "sum"), n=("apart", "size"))
     # Groups that are not there at all are 1 / G from it each.
     total = found["apart"] + (n_groups - found["n"]) / n_groups
-    is_told = (totals["n_devices"] >= MIN_DEVICES) & (totals["dwell"] > 0)
-    is_told = is_told.groupby([sums[name] for name in KEY]).all()
-    return (total / (2 - 2 / n_groups)).clip(0, 1).where(is_told)
+    return (total / (2 - 2 / n_groups)).clip(0, 1).where(_are_enough(sums) & (sums.groupby(KEY)["dwell"].sum() > 0))
 
 
 @stage(

@@ -1,16 +1,18 @@
 """No sum or difference of rows that suppression leaves tells of a hidden row or of a few devices."""
 
 from collections import defaultdict
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
+from pipeline import known_sets as known_sets_module
 from pipeline.suppression import Margin, hide
-from tests.naive_release import naive_told
+from tests.naive_release import is_made, naive_told, span_of
 
 FEW = 4
 SHAPES = ((("o", (1,)),), (("o", ()), ("d", ())), (("o", (1,)), ("d", ())), (("o", ()), ("d", ()), ("t", ())))
@@ -141,3 +143,50 @@ def test_what_does_not_add_up_is_refused():
         states([("all", 50, 10.0), ("all", 30, 11.0)], Margin("o"))
     with pytest.raises(ValueError, match="nothing adds up"):
         hide(pd.DataFrame({"o": ["all"], "n_devices": [1]}), ["o"], [Margin("o")], [], 10)
+
+
+def test_a_table_without_rows_has_no_states():
+    assert hide(pd.DataFrame({"o": [], "n_devices": [], "n": []}), ["o"], [Margin("o")], ["n"], 10).empty
+
+
+def many_small(n_more):
+    """States by key where r1 + r2 - c1 - c2 may leave three cells of one device, beside many more small cells."""
+    cells = {(o, d): 9 for o in ("r1", "r2") for d in ("c1", "c2")}
+    cells |= {("r1", "z1"): 1, ("r1", "z2"): 1, ("r2", "z3"): 1}
+    cells |= {(f"s{k % 12}", f"z{1 + k // 12}"): 4 for k in range(n_more)}
+    rows = all_rows(cells, (("o", ()), ("d", ())))
+    n = [(*key, sum(cells[cell] for cell in of)) for key, of in rows.items()]
+    return cells, rows, states([(*row, 3.0 * row[2]) for row in n], Margin("o"), Margin("d"))
+
+
+@pytest.mark.parametrize(("n_more", "most_sets"), [(96, 200_000), (96, 50), (1200, 50)])
+def test_three_cells_of_one_device_do_not_follow_beside_many_small_cells(monkeypatch, n_more, most_sets):
+    # With 50 sets nothing is tried: steps from one known sum to the next find it among any number of cells.
+    monkeypatch.setattr(known_sets_module, "MOST_SETS", most_sets)
+    cells, rows, found = many_small(n_more)
+    names = list(cells)
+    shown = [[float(cell in of) for cell in names] for key, of in rows.items() if found[key] == "shown"]
+    few = np.array([cell in (("r1", "z1"), ("r1", "z2"), ("r2", "z3")) for cell in names], float)
+    assert not is_made(span_of(shown), few)
+
+
+def test_sets_are_those_that_trying_all_finds(monkeypatch):
+    monkeypatch.setattr(known_sets_module, "ALIKE", 99)
+    for seed in range(40):
+        chance = np.random.default_rng(seed)
+        n_cells = int(chance.integers(3, 10))
+        known = (chance.random((int(chance.integers(1, 6)), n_cells)) < 0.5).astype(float)
+        known[0, :2] = 1.0
+        known = known[known.sum(axis=1) > 0]
+        check_sets(known, known_sets_module.moves_of(sparse.csr_matrix(known)))
+
+
+def check_sets(known, moves):
+    n_cells, basis = known.shape[1], span_of(known)
+    all_sets = (set(s) for size in range(1, n_cells + 1) for s in combinations(range(n_cells), size))
+    told = [s for s in all_sets if is_made(basis, np.isin(np.arange(n_cells), list(s)).astype(float))]
+    cells = np.array([cell for cell in range(n_cells) if {cell} not in told], int)
+    smallest = {tuple(sorted(s)) for s in told if len(s) > 1 and not any(t < s for t in told)}
+    n = np.ones(cells.size, int)
+    found = known_sets_module.known_sets(moves[:, cells], n, n, 10)
+    assert {tuple(sorted(cells[one].tolist())) for sets in found for one in sets} == smallest

@@ -11,7 +11,8 @@ from pipeline.cell_suppression import hide_differences
 from pipeline.shares import area_quantiles
 from pipeline.stages.od_flows import OdFlowParams, _finish, od_flows
 from pipeline.stages.place_visits import PlaceVisitParams, place_visits
-from pipeline.sums import from_fixed, group_sums
+from pipeline.stages.place_visits import _finish as finish_places
+from pipeline.sums import from_fixed, group_sums, to_fixed
 from tests.collective_rows import STUDY, make_homes, make_trips
 from tests.day_rows import make_day_visits
 from tests.stay_rows import empty, through_contract
@@ -121,3 +122,31 @@ def test_areas_are_put_into_quarters_of_the_panel_by_a_share():
     assert area_quantiles(demographics, weights, "income", "none", 4).empty
     assert area_quantiles(demographics[:0], weights, "age", "high", 4).empty
     assert quarters.dtype == np.int64
+
+
+def of_homes(n_by_home, hours):
+    """Visits of one area and of everywhere, in windows of the study, told with two groups of home areas."""
+    rows = [(home, hours[home]) for home, n in n_by_home.items() for _ in range(n)]
+    part = pd.DataFrame({"home": [home for home, _ in rows], "dwell": to_fixed(np.array([h for _, h in rows]))})
+    part = part.assign(window="study", window_started=pd.Timestamp("2020-01-06"), n_visits=1, n_devices=1, n_log2_n=0)
+    income = [(f"h{k}", "income", group, n) for k in (1, 2) for group, n in (("above_3333", k), ("below", 3 - k))]
+    demographics = pd.DataFrame(income, columns=["tract_geoid", "axis", "group", "n_persons"])
+    weights = pd.DataFrame({"home_tract_geoid": ["h1", "h2"], "n_devices": [10, 10]})
+    both = pd.concat([part.assign(area=area) for area in ("x", "all")])
+    params = PlaceVisitParams(n_groups=2, windows=("study",))
+    return finish_places(both, demographics, weights, STUDY, params).set_index("area").loc["x"]
+
+
+def test_segregation_does_not_tell_the_hours_of_the_one_visitor_of_a_group():
+    # Of two groups the one has (1 / 2 + segregation / 2) of the hours: 37.25 of the one device from h2.
+    assert np.isnan(of_homes({"h1": 11, "h2": 1}, {"h1": 1.0, "h2": 37.25})["segregation"])
+    two = of_homes({"h1": 11, "h2": 10}, {"h1": 1.0, "h2": 3.3})
+    assert two["segregation"] == pytest.approx(abs(33 / 44 - 1 / 2) * 2)
+    assert of_homes({"h1": 12}, {"h1": 1.0})["segregation"] == 1.0
+
+
+def test_home_entropy_does_not_tell_of_home_areas_of_few_visitors():
+    hours = dict.fromkeys(("h1", "h2", "h3"), 1.0)
+    assert np.isnan(of_homes({"h1": 11, "h2": 1}, hours)["home_entropy_bits"])
+    # Five and five are ten from elsewhere.
+    assert of_homes({"h1": 10, "h2": 5, "h3": 5}, hours)["home_entropy_bits"] == pytest.approx(1.0)

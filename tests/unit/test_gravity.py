@@ -120,3 +120,19 @@ def test_the_stage_finds_what_was_planted_and_says_which_model_is_best_whatever_
     best = fitted(unaware).set_index("model").query("is_best")
     assert best["is_baseline"].all() or abs(best["distance_decay"].iloc[0]) < 0.1
     assert fitted(trips.iloc[:5]).empty
+
+
+def test_devices_whose_trips_are_not_in_the_fit_do_not_count():
+    # One device makes all trips among five areas; 200 others go elsewhere, from where nobody comes back.
+    rng = np.random.default_rng(0)
+    at = np.vstack([rng.uniform(0, 0.2, (5, 2)), np.ones((2, 2))])
+    ends = [tuple(rng.choice(5, 2, replace=False)) for _ in range(300)]
+    rows = [(1, f"{o:02d}", f"{d:02d}", 0, 8, 0) for o, d in ends] + [(9 + k, "05", "06", 0, 8, 0) for k in range(200)]
+    trips = make_trips(rows)
+    for end in ("origin", "destination"):
+        trips[f"{end}_lon"], trips[f"{end}_lat"] = at[trips[f"{end}_tract_geoid"].astype(int)].T
+    params = GravityParams(min_areas=5)
+    parts = [gravity_fits(part, params) for part in buckets_of(trips, 3)]
+    found = _finish(together(parts), params)
+    assert (found["n_trips"] == 300).all()
+    assert (found["n_devices"] == 1).all()
