@@ -20,6 +20,8 @@ DETERMINED = 1e-6
 """A sum that can move by less than this, where cells move by about 1, is known (ours)."""
 STEPS = 12
 """Known sums that are added to one or taken from it, one after the other (ours)."""
+MOST_BY_STEPS = 4
+"""Cells of a sum that is looked for where not all can be: others are left (ours, for the sake of time)."""
 MOST_STARTS = 2000
 """Known sums that this begins with: those of the fewest cells (ours)."""
 MOST_CELLS = 60
@@ -73,7 +75,7 @@ def known_sets(moves: np.ndarray, n: np.ndarray, thin: np.ndarray, min_devices: 
     cells = cells[np.lexsort((cells, thin[cells]))]
     for size in range(3, 1 + (cells.size if cells.size <= ALL_SIZES else min_devices - 1)):
         some = cells[: _most_cells(cells.size, (size + 1) // 2)]
-        if some.size >= size:
+        if some.size == cells.size or size <= MOST_BY_STEPS:
             yield some[_sets_of(moves[:, some], size)]
 
 
@@ -128,7 +130,7 @@ def _are_made_of_smaller(moves: np.ndarray, sets: np.ndarray) -> np.ndarray:
     return found
 
 
-def combined_sets(known: sparse.csr_matrix, most: int) -> Iterator[np.ndarray]:
+def combined_sets(known: sparse.csr_matrix, most: int = MOST_BY_STEPS) -> Iterator[np.ndarray]:
     """Yield up to `most` cells whose sum is put together from up to `STEPS` + 1 known ones that overlap.
 
     To a known sum that is added, or taken from it, which leaves the fewest cells (of equals the first), each once.

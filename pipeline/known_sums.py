@@ -112,7 +112,7 @@ def _told_of_few(
         found = _apart(_may_be_few(block, told, n, n_cells, min_devices, is_counted), n.size)
         if found:
             return found
-    told = [cells for cells in combined_sets(block.known, min_devices - 1) if (n[cells] < min_devices).all()]
+    told = [cells for cells in combined_sets(block.known) if (n[cells] < min_devices).all()]
     return _apart(_may_be_few(block, told, n, n_cells, min_devices, is_counted), n.size)
 
 

@@ -12,8 +12,8 @@ rows with nothing below them, of which it is the sum. By adding and subtracting 
 - the sum of a few base cells with fewer than `min_devices` behind them, as far as `known_sets` finds it: of one cell or
   two always (of many that always move alike those of fewest devices); of 3 or 4 where up to 632 small hidden cells
   hang together, of 5 or 6 where up to 107 do, of 7 or 8 where up to 48, of 9 where up to 31, of any number where up to
-  18. Where more do, sums of 3 to `min_devices` - 1 are looked for among so many of those that lie in margins of the
-  fewest hidden cells, and among what up to 13 shown rows make, each the one that leaves the fewest cells.
+  18. Where more than 632 do, sums of 3 or 4 are looked for among so many of those that lie in margins of the fewest
+  hidden cells, and among what up to 13 shown rows make, each the one that leaves the fewest cells.
 
 What is not. Other sums of three or more small cells where more hang together, as in tables of many areas. Values are
 not negative, so a difference bounds each hidden cell from above, and one of nearly nothing tells of all. What somebody
