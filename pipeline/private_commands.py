@@ -79,12 +79,13 @@ class Asked(NamedTuple):
 
 
 def export_privately(table: str, asked: Asked, study: Study, root: Path, folder: Path, is_csv: bool) -> dict[str, Any]:
-    """Write a private release and its statement to `folder`; return the statement with what was written.
+    """Write a private release and a statement for each of its files to `folder`; return the statement.
 
-    Asked again of the same tables, the same release is written again and nothing is spent.
+    The statement names besides what all releases of these tables have cost by then. Asked again of the same
+    tables, the same release is written again and nothing is spent.
     """
     from pipeline.engine.store import write_json
-    from pipeline.private import PrivateQuery, release
+    from pipeline.private import Ledger, PrivateQuery, release
 
     if asked.devices and asked.total:
         raise StudyError("--devices counts and --sum sums: give one of them")
@@ -98,10 +99,13 @@ def export_privately(table: str, asked: Asked, study: Study, root: Path, folder:
     found.rows.to_parquet(paths[0], index=False)
     if is_csv:
         found.rows.to_csv(paths[1], index=False)
-    write_json(folder / f"{name}.protection.json", found.facts)
-    paths.append(folder / f"{name}.protection.json")
-    told = {"n_rows": len(found.rows), "is_repeated": found.is_repeated, "paths": [str(path) for path in paths]}
-    return found.facts | told | {"words": describe(found, paths[0])}
+    statement = found.facts | _spent(Ledger(root).read())
+    statements = [path.with_name(f"{path.name}.protection.json") for path in paths]
+    for path in statements:
+        write_json(path, statement)
+    written = [str(path) for path in (*paths, *statements)]
+    told = {"n_rows": len(found.rows), "is_repeated": found.is_repeated, "paths": written}
+    return statement | told | {"words": describe(found, paths[0])}
 
 
 def budget(
@@ -115,7 +119,7 @@ def budget(
 
     ledger = Ledger(root)
     found = ledger.read() if epsilon is None else ledger.create(epsilon, delta)
-    left = dict(zip(("epsilon", "delta"), found.left(), strict=True))
+    left = dict(zip(("epsilon", "delta"), map(float, found.left()), strict=True))
     if as_json:
         print_json({"epsilon": found.epsilon, "delta": found.delta, "left": left, "spends": _spends(found)})
         return
@@ -125,7 +129,18 @@ def budget(
 
 
 def _spends(budget: Budget) -> list[dict[str, Any]]:
-    return [spend._asdict() for spend in budget.spends]
+    """Return what was spent on what, without the ids of releases: these are made from the data."""
+    return [{k: v for k, v in spend._asdict().items() if k != "release_id"} for spend in budget.spends]
+
+
+def _spent(budget: Budget) -> dict[str, float]:
+    epsilon, delta = budget.spent()
+    return {
+        "epsilon_spent_in_all": float(epsilon),
+        "delta_spent_in_all": float(delta),
+        "epsilon_budget": budget.epsilon,
+        "delta_budget": budget.delta,
+    }
 
 
 def describe(found: PrivateRelease, out: Path) -> str:

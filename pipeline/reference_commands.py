@@ -118,9 +118,10 @@ def verify_root(
     seed: Annotated[int, typer.Option(help="Which devices are drawn.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every measure shared with scikit-mobility, on some of your own devices; exit code 1 if one differs.
+    """Compare every measure shared with scikit-mobility, on some of your own devices.
 
-    A difference is explained where ours, computed by their definition, is equal. No ids or positions are printed.
+    Exit code 1 if one differs, or was not verified since nobody drawn has a value. A difference is explained where
+    ours, computed by their definition, is equal. No ids or positions are printed.
     """
     from pipeline.catalog import CatalogError
     from pipeline.reference import ReferenceAbsentError, ReferenceFailedError
@@ -139,7 +140,7 @@ def verify_root(
 
 
 def _told(one: Verified) -> dict[str, Any]:
-    told = {**one._asdict(), **one.found._asdict()}
+    told = {**one._asdict(), **one.found._asdict(), "state": one.state}
     del told["found"]
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in told.items()}
 
@@ -151,9 +152,8 @@ def _print(found: list[Verified]) -> None:
     grid = Grid("measure", "ours from", "people", "equal", "largest difference", "relative", "", title_justify="left")
     for one in found:
         n, n_equal, absolute, relative = one.found
-        state = "equal" if n == n_equal else "explained" if one.is_explained else "DIFFERS"
         largest = f"{absolute:.3g}" if one.unit == "1" else f"{absolute:.3g} {one.unit}"
-        grid.add_row(one.measure, one.source, f"{n:,}", f"{n_equal:,}", largest, f"{relative:.2g}", state)
+        grid.add_row(one.measure, one.source, f"{n:,}", f"{n_equal:,}", largest, f"{relative:.2g}", one.state)
     console = Console()
     console.print(grid)
     for one in found:

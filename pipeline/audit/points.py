@@ -17,15 +17,18 @@ from pipeline.study import StudyError
 DEVICE = "device_id"
 TIMES = ("tracked_at", "started_at", "finished_at", "date")
 """Columns that may say when, the first that is there: a row is one point, at its start."""
-AREAS = ("tract_geoid", "destination_tract_geoid")
-POSITIONS = (("lon", "lat"), ("lon_e7", "lat_e7"), ("destination_lon", "destination_lat"))
+END_TIMES = {"origin": ("started_at",), "destination": ("finished_at", "date")}
+"""The same of a trip: at its origin when it starts, at its destination when it ends; its date is the arrival's."""
+PLACES = {"area": (("tract_geoid",),), "cell": (("lon", "lat"), ("lon_e7", "lat_e7"))}
 HOUR_US = 3_600_000_000
+WhenWhere = tuple[str, tuple[str, ...]]
+"""A column that says when, and those that say where."""
 
 
 def has_points(names: Iterable[str], params: AuditParams) -> bool:
     """Return whether columns say who was where and when."""
     names = set(names)
-    return DEVICE in names and bool(_time_of(names)) and bool(_place_of(names, params))
+    return DEVICE in names and bool(_when_and_where(names, params))
 
 
 def read_points(paths: Iterable[Path], params: AuditParams) -> pd.DataFrame:
@@ -42,28 +45,41 @@ def read_points(paths: Iterable[Path], params: AuditParams) -> pd.DataFrame:
 
 
 def _points_of(path: Path, params: AuditParams) -> pd.DataFrame:
-    names = pq.read_schema(path).names
-    time, place = _time_of(names), _place_of(names, params)
-    if DEVICE not in names or not time or not place:
+    names = set(pq.read_schema(path).names)
+    found = _when_and_where(names, params)
+    if DEVICE not in names or not found:
         raise StudyError(f"{path.name} lacks a column: {DEVICE}, one of {', '.join(TIMES)}, and a {params.place}")
+    parts = [_points_at(path, time, place, params) for time, place in found]
+    return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _points_at(path: Path, time: str, place: tuple[str, ...], params: AuditParams) -> pd.DataFrame:
     data = pq.read_table(path, columns=[DEVICE, time, *place], partitioning=None).drop_null()
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "device": data[DEVICE].to_pandas(),
             "place": _places(data, place, params),
             "bin": _bins(data[time], params.bin_h),
         }
     )
-    return rows.drop_duplicates(ignore_index=True)
 
 
-def _time_of(names: Iterable[str]) -> str | None:
-    return next((name for name in TIMES if name in names), None)
+def _when_and_where(names: set[str], params: AuditParams) -> list[WhenWhere]:
+    """Return what makes points of a row: its place at its start, or else both ends of a trip, each at its time."""
+    own = _first_pair(names, TIMES, PLACES[params.place])
+    if own:
+        return [own]
+    ends = [
+        _first_pair(names, times, tuple(tuple(f"{end}_{name}" for name in place) for place in PLACES[params.place]))
+        for end, times in END_TIMES.items()
+    ]
+    return [pair for pair in ends if pair]
 
 
-def _place_of(names: Iterable[str], params: AuditParams) -> tuple[str, ...]:
-    kinds = [(name,) for name in AREAS] if params.place == "area" else list(POSITIONS)
-    return next((kind for kind in kinds if set(kind) <= set(names)), ())
+def _first_pair(names: set[str], times: tuple[str, ...], places: tuple[tuple[str, ...], ...]) -> WhenWhere | None:
+    time = next((name for name in times if name in names), None)
+    place = next((place for place in places if set(place) <= names), None)
+    return (time, place) if time and place else None
 
 
 def _places(data: pa.Table, names: tuple[str, ...], params: AuditParams) -> pd.Series:

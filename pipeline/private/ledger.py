@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ from pipeline.study import StudyError
 
 FOLDER = "_privacy"
 """Below the root; begins with "_", so that no reader takes it for a table."""
+EXACT_DIGITS = 1_000
+"""Digits of sums: any two floats differ in fewer places, so that nothing is rounded."""
 
 
 class Spend(NamedTuple):
@@ -43,15 +45,24 @@ class Budget(NamedTuple):
     delta: float
     spends: tuple[Spend, ...]
 
-    def left(self) -> tuple[float, float]:
-        """Return (epsilon, delta) not spent yet. Sums are decimal and exact: 0.1 and 0.2 leave nothing of 0.3."""
-        return float(_left(self.epsilon, [s.epsilon for s in self.spends])), float(
-            _left(self.delta, [s.delta for s in self.spends])
-        )
+    def spent(self) -> tuple[Decimal, Decimal]:
+        """Return (epsilon, delta) spent so far. Sums are decimal and exact: 0.1 and 0.2 leave nothing of 0.3."""
+        with localcontext(prec=EXACT_DIGITS):
+            return (
+                sum((exactly(one.epsilon) for one in self.spends), Decimal(0)),
+                sum((exactly(one.delta) for one in self.spends), Decimal(0)),
+            )
+
+    def left(self) -> tuple[Decimal, Decimal]:
+        """Return (epsilon, delta) not spent yet, exact as well."""
+        epsilon, delta = self.spent()
+        with localcontext(prec=EXACT_DIGITS):
+            return exactly(self.epsilon) - epsilon, exactly(self.delta) - delta
 
 
-def _left(total: float, spent: list[float]) -> Decimal:
-    return Decimal(repr(total)) - sum((Decimal(repr(one)) for one in spent), Decimal(0))
+def exactly(loss: float) -> Decimal:
+    """Return a loss as it is written: 0.1 is a tenth."""
+    return Decimal(repr(loss))
 
 
 class Ledger:
@@ -118,10 +129,10 @@ class OpenLedger:
         check_loss(epsilon, delta)
         budget = self._ledger.read()
         left = budget.left()
-        if epsilon > left[0] or delta > left[1]:
+        if exactly(epsilon) > left[0] or exactly(delta) > left[1]:
             raise BudgetError(
                 f"{what} costs epsilon {epsilon:g} and delta {delta:g}; "
-                f"left of the budget are {left[0]:g} and {left[1]:g}"
+                f"left of the budget are {float(left[0]):g} and {float(left[1]):g}"
             )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         spend = Spend(what, release_id, epsilon, delta, now)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.reference.environment import LOCATION_VARIABLE, is_installed, location, python_of
-from pipeline.reference.questions import QUESTIONS, READS, Value, filled
+from pipeline.reference.questions import QUESTIONS, READS, Kind, Value, filled
 
 WORKER = Path(__file__).with_name("worker")
 
@@ -47,7 +47,9 @@ def ask_reference(asks: Mapping[str, Ask], **frames: pd.DataFrame) -> dict[str, 
     """Return the answers to several questions about the same `frames`, under the labels given, from one process.
 
     `frames` are ``rows``, ``tiles`` and ``flows`` (`READS`), those that the questions read. Units, differences and
-    errors as of `run_reference`; one failing question fails all.
+    errors as of `run_reference`; one failing question fails all. Frames are handed over in a temporary folder that
+    only this user can read. Devices are numbers from 0 there, in the order of their ids; times and positions are as
+    they are, and a process that is killed leaves them behind.
     """
     questions = [
         {"label": label, "name": ask.name, "params": filled(ask.name, ask.params)} for label, ask in asks.items()
@@ -58,13 +60,30 @@ def ask_reference(asks: Mapping[str, Ask], **frames: pd.DataFrame) -> dict[str, 
         raise ReferenceAbsentError(
             f"no finished reference environment: call pipeline.reference.install() or set {LOCATION_VARIABLE}"
         )
+    numbered, devices = _numbered(frames)
     with TemporaryDirectory(prefix="sojourn-reference-") as name:
         folder = Path(name)
-        for kind, frame in frames.items():
+        for kind, frame in numbered.items():
             _write(frame, folder / f"{kind}.parquet")
         (folder / "questions.json").write_text(json.dumps(questions))
         _call(python_of(environment), folder)
-        return {q["label"]: _read(folder / f"answer-{i}.parquet") for i, q in enumerate(questions)}
+        answers = {q["label"]: _read(folder / f"answer-{i}.parquet") for i, q in enumerate(questions)}
+    return {label: _named(answer, asks[label].name, devices) for label, answer in answers.items()}
+
+
+def _numbered(frames: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], pd.Index]:
+    """Return the frames with devices as numbers, and the id that stands behind each."""
+    if "rows" not in frames:
+        return dict(frames), pd.Index([])
+    number, devices = pd.factorize(frames["rows"]["device_id"], sort=True)
+    return {**frames, "rows": frames["rows"].assign(device_id=number)}, pd.Index(devices)
+
+
+def _named(answer: pd.DataFrame, question: str, devices: pd.Index) -> pd.DataFrame:
+    """Return an answer with the ids of its devices; people that a model makes have numbers of their own."""
+    if "device_id" not in answer or QUESTIONS[question].kind is Kind.MODEL:
+        return answer
+    return answer.assign(device_id=devices.take(answer["device_id"].to_numpy()))
 
 
 def _check(reads: set[str], frames: Mapping[str, pd.DataFrame]) -> None:

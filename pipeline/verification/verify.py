@@ -50,7 +50,16 @@ class Verified(NamedTuple):
     explanation: str
     """Why the two differ, if they do and it is known."""
     is_explained: bool
-    """Equal, or equal under their definition."""
+    """Equal, or equal under their definition; never where there was nobody to compare."""
+
+    @property
+    def state(self) -> str:
+        """Say what came out in a word or two."""
+        if self.found.n_people == 0:
+            return "not verified"
+        if self.found.n_equal == self.found.n_people:
+            return "equal"
+        return "explained" if self.is_explained else "DIFFERS"
 
 
 def agreement(ours: pd.Series, theirs: pd.Series, tolerance: float) -> Agreement:
@@ -79,7 +88,7 @@ def verify(root: Path, n_people: int, seed: int, n_stay_people: int, n_stay_days
 
     Measures are of all visits of `n_people` devices; where a table holds ours for the whole study, it is the table that
     is compared. Stays are of the pings of `n_stay_people` of them on the first `n_stay_days` UTC dates; 0 leaves them
-    out. CatalogError without visits; errors of `ask_reference` come through.
+    out. A measure that nobody has is not verified. CatalogError without visits; errors of `ask_reference` come through.
     """
     frame = load("visits", root=root, columns=VISIT_COLUMNS)
     people = _sample(frame["device_id"].unique(), n_people, seed)
@@ -107,6 +116,8 @@ def _verify_one(root: Path, shared: SharedMeasure, visits: Visits, answers: dict
     ours = computed if stored is None else stored
     found = agreement(ours, theirs, shared.tolerance)
     source = "visits" if stored is None or shared.stored is None else shared.stored[0]
+    if found.n_people == 0:
+        return Verified(shared.name, shared.unit, source, found, "nobody drawn has a value", False)
     explanation, is_explained = "", found.n_equal == found.n_people
     if not is_explained:
         alike = shared.alike(visits, answers) if shared.alike else computed
@@ -121,7 +132,7 @@ def _verify_one(root: Path, shared: SharedMeasure, visits: Visits, answers: dict
 
 def _is_equal(a: pd.Series, b: pd.Series, tolerance: float) -> bool:
     found = agreement(a, b, tolerance)
-    return found.n_equal == found.n_people
+    return found.n_equal == found.n_people > 0
 
 
 def _stored(root: Path, shared: SharedMeasure, visits: Visits) -> pd.Series | None:
@@ -144,14 +155,22 @@ def _has_other_params(root: Path, table: str) -> bool:
 def _verify_stays(root: Path, people: np.ndarray, n_days: int) -> list[Verified]:
     pings = one_ping_a_time(_pings(root, people, n_days))
     if pings.empty:
-        return []
+        return [_no_stays("there are no pings of those drawn on these dates")]
     theirs = durations(ask_reference({"stays": ASK}, rows=pings)["stays"])
     stays = load("stays", root=root, columns=["device_id", "started_at", "finished_at"])
     last = pings["tracked_at"].max()
     ours = durations(stays[stays["device_id"].isin(people) & (stays["started_at"] <= last)])
+    found = agreement(ours, theirs, SECOND)
+    if found.n_people == 0:
+        return [_no_stays("neither side has a stay of those drawn on these dates")]
     is_explained = _is_equal(stays_as_theirs(pings), theirs, SECOND)
     explanation = f"{REASON}; equal under {VARIANT}" if is_explained else ""
-    return [Verified("stay_locations", "s", "stays", agreement(ours, theirs, SECOND), explanation, is_explained)]
+    return [Verified("stay_locations", "s", "stays", found, explanation, is_explained)]
+
+
+def _no_stays(why: str) -> Verified:
+    nobody = Agreement(0, 0, float("nan"), float("nan"))
+    return Verified("stay_locations", "s", "stays", nobody, why, False)
 
 
 def _pings(root: Path, people: np.ndarray, n_days: int) -> pd.DataFrame:

@@ -96,6 +96,23 @@ def test_cells_bins_and_dates_of_a_foreign_file(tmp_path):
         audit("home_work", tmp_path, AuditParams())
 
 
+def test_a_trip_is_at_its_origin_when_it_starts_and_at_its_destination_when_it_ends(tmp_path):
+    """From a at 20:10 to b at 08:20: two points, of 20 and of 8 o'clock; an end outside all areas is none."""
+    path = tmp_path / "trips.parquet"
+    frame = pd.DataFrame(
+        {"device_id": [1, 1], "origin_tract_geoid": ["a", "b"], "destination_tract_geoid": ["b", None]}
+    )
+    started, finished = ["2024-01-01 20:10", "2024-01-02 10:00"], ["2024-01-02 08:20", "2024-01-02 11:00"]
+    frame = frame.assign(started_at=pd.to_datetime(started, utc=True), finished_at=pd.to_datetime(finished, utc=True))
+    frame.assign(date=frame["finished_at"].dt.date).to_parquet(path)
+    found = read_points([path], AuditParams(place="area")).sort_values("bin")
+    found["hour"] = found["bin"] % 24
+    assert found[["place", "hour"]].to_numpy().tolist() == [[0, 20], [1, 8], [1, 10]]
+    frame.drop(columns=["started_at", "finished_at"]).to_parquet(path)
+    with pytest.raises(StudyError, match="nothing to audit"):
+        audit(str(path), tmp_path, AuditParams(place="area"))
+
+
 @pytest.fixture
 def unsafe(tmp_path):
     """A file that looks like a release, of which three rows are of too few devices."""

@@ -37,11 +37,14 @@ def test_a_budget_is_declared_and_an_export_with_noise_spends_of_it_once(root, t
     written = pd.read_csv(out, dtype={"tract_geoid": str})
     assert written["tract_geoid"].tolist() == AREAS
     assert out.read_bytes() == (tmp_path / "again" / out.name).read_bytes()
-    statement = json.loads((out.parent / "visits.rows_by_tract_geoid.protection.json").read_text())
+    statement = json.loads((out.parent / "visits.rows_by_tract_geoid.csv.protection.json").read_text())
     assert (statement["epsilon"], statement["unit_of_privacy"]) == (1.5, "device")
+    assert (statement["epsilon_spent_in_all"], statement["epsilon_budget"]) == (1.5, 2)
+    beside = out.parent / "visits.rows_by_tract_geoid.parquet.protection.json"
+    assert json.loads(beside.read_text()) == statement
     told = json.loads(run("budget", "--root", root, "--json"))
     assert told["left"] == {"epsilon": 0.5, "delta": 1e-6}
-    assert len(told["spends"]) == 1
+    assert [sorted(spend) for spend in told["spends"]] == [["delta", "epsilon", "spent_at", "what"]]
 
 
 def test_flows_and_sums_through_the_same_door(root, tmp_path):

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_sums_are_exact(root):
     assert Ledger(root).read().left() == (0.0, 0.0)
     with pytest.raises(BudgetError, match="left of the budget are 0 and 0"):
         spend(root, 1e-9)
+
+
+def test_a_loss_too_small_for_a_float_of_the_sum_counts_as_well(root):
+    """1 - 1e-17 is 1 as a float: after 1e-17 a loss of 1 is more than is left of 1."""
+    Ledger(root).create(1.0)
+    spend(root, 1e-17)
+    with pytest.raises(BudgetError):
+        spend(root, 1.0)
+    assert Ledger(root).read().left()[0] == Decimal("0.99999999999999999")
 
 
 def test_delta_is_kept_to_as_well(root):

@@ -1,6 +1,7 @@
 """Private releases: what they cost, what they hold, that they are kept; and OpenDP's noise as it is used."""
 
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def test_a_release_has_every_cell_of_the_public_domain_and_is_paid_for(root):
     assert [(s.what, s.epsilon, s.delta) for s in Ledger(root).read().spends] == [
         ("rows of visits by date, tract_geoid, at most 12 of a device", 1.0, 0.0)
     ]
-    assert Ledger(root).read().left() == (1.0, 1e-5)
+    assert Ledger(root).read().left() == (Decimal(1), Decimal("1e-5"))
 
 
 def test_asked_again_it_is_the_same_release_and_costs_nothing(root):
@@ -92,7 +93,7 @@ def test_flows_below_the_threshold_are_left_out(root):
     assert shown.facts["threshold"] > 2
     assert (shown.rows["noisy_count"] >= shown.facts["threshold"]).all()
     assert len(shown.rows) < 25
-    assert Ledger(root).read().left() == (1.0, 9e-6)
+    assert Ledger(root).read().left() == (Decimal(1), Decimal("9e-6"))
 
 
 def test_sums_are_in_the_columns_unit(root):

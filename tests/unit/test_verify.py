@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import pipeline.verification.verify
 from pipeline.cli import app
 from pipeline.reference import Ask
-from pipeline.verification.measures import SharedMeasure
+from pipeline.verification.measures import SHARED, SharedMeasure
 from pipeline.verification.verify import Agreement, Verified, agreement, verify
 from tests.stay_rows import make_stays, places_and_visits
 
@@ -74,6 +74,31 @@ def test_the_command_fails_where_a_difference_is_not_explained(monkeypatch, is_e
     assert done.exit_code == code
     assert "made_up" in done.stdout
     assert as_json == ('"max_absolute": null' in done.stdout)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_measure_of_nobody_is_not_verified_and_fails(monkeypatch, as_json):
+    nobody = Agreement(0, 0, float("nan"), float("nan"))
+    found = Verified("made_up", "m", "visits", nobody, "nobody drawn has a value", False)
+    monkeypatch.setattr(pipeline.verification.verify, "verify", lambda *_: [found])
+    done = CliRunner().invoke(app, ["verify", *(["--json"] if as_json else [])], env={"COLUMNS": "200"})
+    assert (done.exit_code, "not verified" in done.stdout) == (1, True)
+
+
+def test_no_pings_and_no_values_are_not_verified(monkeypatch, tmp_path):
+    """One visit: no jump. Pings of nobody: stays are named all the same."""
+    module = pipeline.verification.verify
+    _, visits = places_and_visits(make_stays([(0, 60, 0, False)]))
+    (jumps,) = [shared for shared in SHARED if shared.name == "jump_lengths"]
+    answer = pd.DataFrame({"device_id": pd.Series(dtype="int64"), "distance_m": pd.Series(dtype="float64")})
+    monkeypatch.setattr(module, "SHARED", (jumps,))
+    monkeypatch.setattr(module, "load", lambda *_, **__: visits)
+    monkeypatch.setattr(module, "ask_reference", lambda asks, rows: dict.fromkeys(asks, answer))
+    found = verify(tmp_path, 5, 0, 5, 7)
+    assert [(one.measure, one.state, one.is_explained) for one in found] == [
+        ("stay_locations", "not verified", False),
+        ("jump_lengths", "not verified", False),
+    ]
 
 
 def test_homes_of_the_root_are_ours():
