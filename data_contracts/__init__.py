@@ -48,7 +48,7 @@ from data_contracts.response import (
     VENUES,
 )
 from data_contracts.rhythm import COMMUTES, DAILY_MOTIFS, MOTIF_SHARES, REGULARITY
-from data_contracts.spec import Column, Release, Shard, Table
+from data_contracts.spec import SIGNIFICANT_DIGITS, Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -150,6 +150,7 @@ __all__ = [
     "REJECTED_PINGS",
     "ROUTINES",
     "SECTOR_ABSENCE",
+    "SIGNIFICANT_DIGITS",
     "STAYS",
     "TABLES",
     "TELEWORK",

@@ -25,7 +25,13 @@ OD_FLOWS = Table(
         replace(N_TRIPS, description="Trips that arrive in the window", minimum=1),
         replace(N_DEVICES, description="Devices that made them; one may be in several rows", minimum=1),
         Column(
-            "distance_mean_m", pa.float64(), "Mean great-circle distance of the trips", "m", 0, top_code=MAX_DISTANCE_M
+            "distance_mean_m",
+            pa.float64(),
+            "Mean great-circle distance of the trips",
+            "m",
+            0,
+            top_code=MAX_DISTANCE_M,
+            round_to=50.0,
         ),
     ),
     key=("origin_area", "destination_area", "window", "window_started", "day_hour"),
@@ -44,10 +50,10 @@ PLACE_VISITS = Table(
         AREA,
         c.WINDOW,
         c.WINDOW_STARTED,
-        replace(c.N_VISITS, description="Visits in the area that start in the window"),
+        replace(c.N_VISITS, description="Visits in the area that start in the window", round_to=c.STEP),
         replace(N_DEVICES, description="Devices that made them: visitors", minimum=1),
-        Column("dwell_hours", pa.float64(), "Time they spent there", "h", 0),
-        Column("visitor_entropy_bits", pa.float64(), "Entropy of the visits over visitors", "bit", 0),
+        Column("dwell_hours", pa.float64(), "Time they spent there", "h", 0, round_to=5.0),
+        Column("visitor_entropy_bits", pa.float64(), "Entropy of the visits over visitors", "bit", 0, round_to=0.1),
         Column(
             "home_entropy_bits",
             pa.float64(),
@@ -55,6 +61,7 @@ PLACE_VISITS = Table(
             "bit",
             0,
             is_nullable=True,
+            round_to=0.1,
         ),
         Column(
             "segregation",
@@ -65,6 +72,7 @@ PLACE_VISITS = Table(
             0,
             1,
             is_nullable=True,
+            round_to=0.05,
         ),
     ),
     key=("area", "window", "window_started"),
@@ -82,7 +90,7 @@ DISPLACEMENT = Table(
     columns=(
         Column("lag_hours", pa.int64(), "Time between the two positions", "h", 1),
         replace(N_DEVICES, description="Devices with a pair of positions so far apart in time", minimum=1),
-        Column("n_pairs", pa.int64(), "Pairs of positions", "pairs", 1),
+        Column("n_pairs", pa.int64(), "Pairs of positions", "pairs", 1, round_to=c.STEP),
         Column("mean_square_km2", pa.float64(), "Mean square displacement, each device weighing one", "km²", 0),
         Column("mean_square_low_km2", pa.float64(), "Lower end of its interval, devices drawn anew", "km²", 0),
         Column("mean_square_high_km2", pa.float64(), "Upper end of its interval", "km²", 0),
@@ -110,8 +118,10 @@ GRAVITY_FITS = Table(
             N_DEVICES, description="Devices whose most frequent flow is among those fitted: at least so many are behind"
         ),
         replace(N_TRIPS, description="Trips between different areas", minimum=1),
-        Column("n_areas", pa.int64(), "Areas with trips out and in", "areas", 1),
-        Column("n_pairs", pa.int64(), "Ordered pairs of areas, those without trips included", "pairs", 1),
+        Column("n_areas", pa.int64(), "Areas with trips out and in", "areas", 1, round_to=c.STEP),
+        Column(
+            "n_pairs", pa.int64(), "Ordered pairs of areas, those without trips included", "pairs", 1, round_to=c.STEP
+        ),
         *(
             Column(f"{name}{what}", pa.float64(), f"{description}{of}", unit, is_nullable=True)
             for name, description, unit in (
@@ -121,7 +131,15 @@ GRAVITY_FITS = Table(
             )
             for what, of in (("", "; null: not fitted"), ("_std_error", ": its standard error, clustered by origin"))
         ),
-        Column("cpc", pa.float64(), "Common part of commuters: share of trips that the model places right", "1", 0, 1),
+        Column(
+            "cpc",
+            pa.float64(),
+            "Common part of commuters: share of trips that the model places right",
+            "1",
+            0,
+            1,
+            round_to=c.SHARE_STEP,
+        ),
         Column(
             "left_out_cpc",
             pa.float64(),
@@ -129,6 +147,7 @@ GRAVITY_FITS = Table(
             "1",
             0,
             1,
+            round_to=c.SHARE_STEP,
         ),
         Column("is_baseline", pa.bool_(), "Nothing is fitted but margins: what a fit must beat"),
         Column("is_best", pa.bool_(), "Largest left_out_cpc; of equals a baseline"),
@@ -154,7 +173,7 @@ EPR_FITS = Table(
             values=("rho", "gamma", "jump_exponent", "jump_cutoff", "dwell_exponent", "dwell_cutoff"),
         ),
         replace(N_DEVICES, description="Devices with such moves, jumps or dwell", minimum=1),
-        Column("n_observations", pa.int64(), "Moves, jumps or dwell fitted to", "rows", 1),
+        Column("n_observations", pa.int64(), "Moves, jumps or dwell fitted to", "rows", 1, round_to=c.STEP),
         Column("estimate", pa.float64(), "Maximum of the likelihood", "measure's unit"),
         Column("estimate_low", pa.float64(), "Lower end of its interval, devices drawn anew", "measure's unit"),
         Column("estimate_high", pa.float64(), "Upper end of its interval", "measure's unit"),

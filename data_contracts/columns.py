@@ -8,6 +8,8 @@ TIME = pa.timestamp("us", tz="UTC")
 STEP = 5
 """Counts of releases are exported to the nearest multiple of this (ours: half of the smallest group of ten, so that a
 count moves by less than a quarter)."""
+SHARE_STEP = 0.005
+"""The same of shares and logarithms of ratios (ours: half a per cent, so that one does not give its counts away)."""
 MAX_DWELL_S = 20 * 366 * 86_400.0
 """Twenty years: longer than any study, so a larger dwell is an error of units."""
 

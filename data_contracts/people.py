@@ -268,10 +268,33 @@ UNEMPLOYMENT = Table(
         c.WINDOW_STARTED,
         Column("weighting", pa.string(), "How devices count", values=("none", "area", "raked")),
         replace(N_DEVICES, description="Devices with a known status and a weight"),
-        Column("n_effective", pa.float64(), "As many equal devices would be as certain (Kish)", "devices", 0),
-        Column("rate", pa.float64(), "Mean probability of job loss of those who had a workplace", "1", 0, 1),
-        Column("rate_low", pa.float64(), "Lower end of the interval, bootstrap over devices", "1", 0, 1),
-        Column("rate_high", pa.float64(), "Upper end of the interval", "1", 0, 1),
+        Column(
+            "n_effective",
+            pa.float64(),
+            "As many equal devices would be as certain (Kish)",
+            "devices",
+            0,
+            round_to=c.STEP,
+        ),
+        Column(
+            "rate",
+            pa.float64(),
+            "Mean probability of job loss of those who had a workplace",
+            "1",
+            0,
+            1,
+            round_to=c.SHARE_STEP,
+        ),
+        Column(
+            "rate_low",
+            pa.float64(),
+            "Lower end of the interval, bootstrap over devices",
+            "1",
+            0,
+            1,
+            round_to=c.SHARE_STEP,
+        ),
+        Column("rate_high", pa.float64(), "Upper end of the interval", "1", 0, 1, round_to=c.SHARE_STEP),
         Column(
             "is_provisional",
             pa.bool_(),
@@ -282,7 +305,6 @@ UNEMPLOYMENT = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
-    partitions=("region_geoid",),
     notes="A share of those with a baseline workplace: comparable over time with official rates, not equal to them. "
     "The interval covers the sample of devices, not errors of status, nor that weights are estimates. A weighting "
     "without known weights has no rows. A month is its devices' mean over the weeks that start in it. "

@@ -191,6 +191,7 @@ REGION_CHANGES = Table(
             pa.float64(),
             "Natural logarithm of mean by baseline; null where either is unknown or 0, or often 0",
             "log",
+            round_to=c.SHARE_STEP,
             is_nullable=True,
         ),
         Column(
@@ -198,6 +199,7 @@ REGION_CHANGES = Table(
             pa.float64(),
             "The same of the region's devices that are not in the group; null of the group of all",
             "log",
+            round_to=c.SHARE_STEP,
             is_nullable=True,
         ),
     ),
@@ -205,7 +207,6 @@ REGION_CHANGES = Table(
     shard=Shard.STUDY,
     release=Release.PUBLIC,
     min_devices=10,
-    partitions=("region_geoid",),
 )
 
 NPI_FITS = Table(
@@ -224,7 +225,7 @@ NPI_FITS = Table(
         ),
         N_REGIONS,
         N_DEVICES,
-        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1),
+        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1, round_to=c.STEP),
         Column(
             "n_left_out",
             pa.int64(),
@@ -282,7 +283,7 @@ NPI_RESPONSE = Table(
         Column("term", pa.string(), "stringency, severity, adaptation"),
         N_REGIONS,
         N_DEVICES,
-        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1),
+        Column("n_observations", pa.int64(), "Region × period rows fitted to", "rows", 1, round_to=c.STEP),
         Column("lag_days", pa.int16(), "Days between the driver and the answer", "days", 0),
         Column("log_effect", pa.float64(), "Log change from baseline for one unit of the term", "log"),
         Column(

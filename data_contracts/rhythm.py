@@ -44,10 +44,12 @@ MOTIF_SHARES = Table(
     columns=(
         replace(MOTIF, description="As in daily_motifs; rare: all motifs that are not told apart"),
         Column("n_devices", pa.int64(), "Devices behind the row", "devices", 0, round_to=c.STEP),
-        Column("n_days", pa.int64(), "Device-days with the motif", "days", 1),
-        Column("share", pa.float64(), "Share of all device-days", "1", 0, 1),
-        Column("share_low", pa.float64(), "Lower end of its interval, devices drawn anew", "1", 0, 1),
-        Column("share_high", pa.float64(), "Upper end of its interval", "1", 0, 1),
+        Column("n_days", pa.int64(), "Device-days with the motif", "days", 1, round_to=c.STEP),
+        Column("share", pa.float64(), "Share of all device-days", "1", 0, 1, round_to=c.SHARE_STEP),
+        Column(
+            "share_low", pa.float64(), "Lower end of its interval, devices drawn anew", "1", 0, 1, round_to=c.SHARE_STEP
+        ),
+        Column("share_high", pa.float64(), "Upper end of its interval", "1", 0, 1, round_to=c.SHARE_STEP),
     ),
     key=("motif",),
     shard=Shard.STUDY,

@@ -10,6 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+SIGNIFICANT_DIGITS = 3
+"""Digits that an export tells of decimals without a step of their own, whose size hangs on what is measured (ours: an
+exact mean over n devices is a fraction that gives n and the sum away)."""
+
 
 class Shard(StrEnum):
     """How a table is cut into files: one file per value of this."""
@@ -50,8 +54,8 @@ class Column:
     """Rising within a shard (ids, times): written as differences, which is smaller and faster."""
     clip: tuple[float, float] | None = None
     """Range that values are clipped to in a private sum, in the column's unit; None: it has no private sum."""
-    round_to: int | None = None
-    """Steps in which a count is told in an export; the table itself keeps it exact."""
+    round_to: float | None = None
+    """Steps in which a count or a value is told in an export; the table itself keeps it exact."""
     top_code: float | None = None
     """Highest value told in an export: larger ones become this. The table itself keeps them."""
 
@@ -59,8 +63,13 @@ class Column:
         """Refuse a range that contains no number."""
         if self.clip is not None and not -float("inf") < self.clip[0] < self.clip[1] < float("inf"):
             raise ValueError(f"{self.name}: clip {self.clip} is no range of finite numbers, the lower first")
-        if self.round_to is not None and (self.round_to < 2 or not pa.types.is_integer(self.dtype)):
-            raise ValueError(f"{self.name}: round_to {self.round_to} is no step of 2 or more for a count")
+        if self.round_to is not None and not self._is_step(self.round_to):
+            raise ValueError(f"{self.name}: round_to {self.round_to} is no step of 2 or more for a count, or above 0")
+
+    def _is_step(self, step: float) -> bool:
+        if pa.types.is_integer(self.dtype):
+            return step >= 2 and step == int(step)
+        return pa.types.is_floating(self.dtype) and 0 < step < float("inf")
 
     def to_field(self) -> pa.Field:
         """Return the arrow field, unit and description in its metadata."""
@@ -92,9 +101,6 @@ class Table:
     Only for tables in which each row is made from the data of its own device and of no other: a device that is taken
     out takes its own rows with it and changes no other row.
     """
-    partitions: tuple[str, ...] = ()
-    """Key columns of a release table under one value of which a device counts at most, beside "all" and those that the
-    value begins with: regions of homes. Their rows add up, so that exports look at what they leave."""
     schema: pa.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,8 +112,8 @@ class Table:
         if self.release is Release.PUBLIC and (self.min_devices is None or "n_devices" not in names):
             raise ValueError(f"{self.name}: a release table needs min_devices and a column n_devices")
         steps = self.column("n_devices").round_to if self.min_devices and "n_devices" in names else None
-        if not set(self.partitions) <= set(self.key) or (steps and (self.min_devices or 0) % steps):
-            raise ValueError(f"{self.name}: partitions are key columns, and min_devices is a multiple of round_to")
+        if steps and (self.min_devices or 0) % steps:
+            raise ValueError(f"{self.name}: min_devices is a multiple of round_to")
         if self.max_rows_per_device is not None:
             if self.max_rows_per_device < 1:
                 raise ValueError(f"{self.name}: max_rows_per_device is {self.max_rows_per_device}, not 1 or more")

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from data_contracts import TABLES, Column, Release, Shard, Table
+from data_contracts import SIGNIFICANT_DIGITS, TABLES, Column, Release, Shard, Table
 from pipeline.stage import STAGES, Stage
 from pipeline.study import dates_between, parse_date
 
@@ -337,10 +337,12 @@ def _bounds(table: Table) -> list[str]:
 
 
 def _exported(table: Table) -> list[str]:
-    """Return how an export tells counts and large values, where it does not tell them as they are."""
-    steps = [f"`{c.name}` in steps of {c.round_to}" for c in table.columns if c.round_to]
+    """Return how an export tells counts, decimals and large values of a release table."""
+    if table.release is not Release.PUBLIC:
+        return []
+    steps = [f"`{c.name}` in steps of {c.round_to:g}" for c in table.columns if c.round_to]
     tops = [f"`{c.name}` up to {_number(c.top_code)} {c.unit}" for c in table.columns if c.top_code is not None]
-    return [f"- Exported: {', '.join([*steps, *tops])}"] if table.release is Release.PUBLIC and steps + tops else []
+    return [f"- Exported: {', '.join([*steps, *tops])}; other decimals to {SIGNIFICANT_DIGITS} digits"]
 
 
 def _origin(table: Table) -> list[str]:

@@ -33,15 +33,6 @@ def export(
     ] = None,
     root: Root = Path("tables"),
     out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("export"),
-    min_devices: Annotated[
-        int | None, typer.Option(help="Devices that a row needs, if more than the contract's (10).")
-    ] = None,
-    rounded: Annotated[
-        bool, typer.Option("--round/--exact", help="Counts in the contract's steps (5), or as they are.")
-    ] = True,
-    final: Annotated[
-        bool, typer.Option("--final", help="Rows released before stay as they are, and none is added beside them.")
-    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV beside Parquet.")] = False,
     epsilon: Epsilon = None,
     by: By = None,
@@ -64,8 +55,8 @@ def export(
     """
     asked = Asked(epsilon, delta, by, devices, total, max_rows, clip_high, area_digits)
     if asked.is_private:
-        if tables is None or len(tables) != 1 or min_devices is not None or final or not rounded:
-            raise StudyError("--epsilon takes one table, and neither --min-devices nor --exact nor --final")
+        if tables is None or len(tables) != 1:
+            raise StudyError("--epsilon takes one table")
         told = export_privately(tables[0], asked, read_study(study, sets), root, out, csv)
         words = told.pop("words")
         if as_json:
@@ -73,16 +64,13 @@ def export(
         else:
             typer.echo(words)
         return
-    from pipeline.export import ExportParams, export_table
+    from pipeline.export import export_table
 
-    if min_devices is not None and min_devices < 2:
-        raise StudyError(f"--min-devices {min_devices}: a row of fewer than 2 devices is one person")
-    params = ExportParams(min_devices=min_devices, is_rounded=rounded, is_final=final)
     formats = ("parquet", "csv") if csv else ("parquet",)
     names = tables or _computed(root)
-    done = [export_table(name, root, out, params, formats) for name in names]
+    done = [export_table(name, root, out, formats) for name in names]
     if as_json:
-        print_json([{**one._asdict(), "counts": one.counts._asdict()} for one in done])
+        print_json([{**one._asdict(), "internal": one.internal._asdict()} for one in done])
     else:
         for one in done:
             typer.echo(_line(one))
@@ -100,10 +88,12 @@ def _computed(root: Path) -> list[str]:
 
 
 def _line(one: Exported) -> str:
-    n = one.counts
+    n = one.internal
     words = [
-        f"{n.n_primary + n.n_complementary:,} hidden",
+        f"{n.n_left_out:,} rows left out when the table was made",
         f"{n.n_kept:,} kept as released before",
         f"{n.n_held_back:,} held back",
+        f"{n.n_top_coded:,} values cut off at the top",
     ]
-    return f"{one.table}: {n.n_rows:,} rows ({', '.join(words)}), {one.paths[0]}, {one.paths[-1].name}"
+    told = f"{one.table}: {n.n_rows:,} rows, {one.paths[0]}, {one.paths[-1].name}"
+    return f"{told}\n  internal, not to be passed on: {', '.join(words)}"

@@ -1,78 +1,63 @@
-"""What an export does to the rows of a release table: smallest group, counts in steps, values cut off at the top."""
+"""What an export does to the rows of a release table: values in steps, and cut off at the top.
+
+Which rows there are at all is seen to by the stage and the store: they leave out those of few devices, and those that
+would tell of these.
+"""
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+import pyarrow as pa
 
-from data_contracts import Table
-from pipeline.params import Params
-from pipeline.study import StudyError
-from pipeline.suppression import COMPLEMENTARY, PRIMARY, SHOWN, Margin, hide
+from data_contracts import SIGNIFICANT_DIGITS, Column, Table
 
-EVERYTHING = "all"
+CLEAN_DECIMALS = 9
+"""Decimals that a multiple of a step is told with: 0.15 and not 0.15000000000000002."""
 
 
-class ExportParams(Params):
-    """How what leaves is protected. Steps and highest values are the contract's: `Column.round_to` and `top_code`."""
+def coarse(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return the rows as they may leave; nulls stay.
 
-    min_devices: int | None = Field(default=None, ge=2)
-    """Devices that a row needs. None: the contract's, below which nothing may go."""
-    is_rounded: bool = True
-    """Whether counts go to the nearest step of the contract (ours: 5)."""
-    is_final: bool = False
-    """Whether rows that were released stay as they are, and none is added beside them, whatever is known since. Else
-    they are renewed when enough devices changed (ours)."""
-
-
-def least_devices(table: Table, params: ExportParams) -> int:
-    """Return how many devices a row needs; StudyError below the contract's, or where more cannot be asked for."""
-    least = table.min_devices or 0
-    wanted = params.min_devices or least
-    if wanted < least:
-        raise StudyError(f"{table.name} may be released from {least} devices a row on, not from {wanted}")
-    if wanted > least and not table.partitions and _has_margins(table):
-        raise StudyError(
-            f"{table.name} is made for {least} devices a row: what {wanted} would hide is found from its margins, "
-            "in which devices count more than once"
-        )
-    return wanted
-
-
-def _has_margins(table: Table) -> bool:
-    return any(name in table.key for name in ("group", "origin_area", "destination_area", "area", "region_geoid"))
-
-
-def hidden_rows(rows: pd.DataFrame, table: Table, least: int) -> pd.Series:
-    """Return for each row whether it is "shown", "primary" (too few devices) or "complementary" (would tell of these).
-
-    At the contract's own minimum the table's stage has seen to the second already.
+    Values are cut off at the highest of the contract, then go to the nearest step, halves up; decimals without a step
+    to three significant digits. Keys stay as they are.
     """
-    is_small = rows["n_devices"] < least
-    state = pd.Series(np.where(is_small, PRIMARY, SHOWN), index=rows.index, dtype="str")
-    if least == table.min_devices or not table.partitions or rows.empty:
-        return state
-    name = table.partitions[0]
-    lengths = tuple(sorted(set(rows[name].str.len()) - {0}))
-    found = hide(rows, list(table.key), [Margin(name, EVERYTHING, lengths, is_partition=True)], [], least)
-    # Groups overlap: where a row of everybody is hidden, none of a group of the same place and day is shown.
-    others = [key for key in table.key if key not in ("axis", "group")]
-    if len(others) < len(table.key):
-        is_everybody = rows["group"] == EVERYTHING
-        of_hidden = (found != SHOWN).where(is_everybody, False).groupby([rows[key] for key in others]).transform("any")
-        found = found.where(~(of_hidden & (found == SHOWN)), COMPLEMENTARY)
-    return found
-
-
-def in_steps(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the rows with counts at the nearest step of the contract, halves up; nulls stay."""
-    steps = {c.name: c.round_to for c in table.columns if c.round_to}
-    return rows.assign(
-        **{name: (np.floor(rows[name] / step + 0.5) * step).astype(rows[name].dtype) for name, step in steps.items()}
-    )
-
-
-def topped(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, int]:
-    """Return the rows with values cut off at the highest that the contract lets go, and how many values were."""
     tops = {c.name: c.top_code for c in table.columns if c.top_code is not None}
-    n_cut = sum(int((rows[name] > top).sum()) for name, top in tops.items())
-    return rows.assign(**{name: rows[name].clip(upper=top) for name, top in tops.items()}), n_cut
+    told = rows.assign(**{name: rows[name].clip(upper=top) for name, top in tops.items()})
+    steps, digits = stepped(table), shortened(table)
+    told = told.assign(**{name: _to_step(told[name], step) for name, step in steps.items()})
+    return told.assign(**{name: _to_digits(told[name]) for name in digits})
+
+
+def n_cut(rows: pd.DataFrame, table: Table) -> int:
+    """Return how many values the highest of the contract cuts off."""
+    return sum(int((rows[c.name] > c.top_code).sum()) for c in table.columns if c.top_code is not None)
+
+
+def stepped(table: Table) -> dict[str, float]:
+    """Return the step of each column that leaves in steps."""
+    return {c.name: c.round_to for c in table.columns if c.round_to}
+
+
+def shortened(table: Table) -> list[str]:
+    """Return the columns of decimals without a step."""
+    return [c.name for c in _values(table) if pa.types.is_floating(c.dtype)]
+
+
+def exact(table: Table) -> list[str]:
+    """Return the columns of whole numbers that leave as they are."""
+    return [c.name for c in _values(table) if pa.types.is_integer(c.dtype)]
+
+
+def _values(table: Table) -> list[Column]:
+    return [c for c in table.columns if c.name not in table.key and not c.round_to]
+
+
+def _to_step(values: pd.Series, step: float) -> pd.Series:
+    return (np.floor(values / step + 0.5) * step).round(CLEAN_DECIMALS).astype(values.dtype)
+
+
+def _to_digits(values: pd.Series) -> pd.Series:
+    size = values.abs().where(lambda x: (x > 0) & np.isfinite(x))
+    decimals = SIGNIFICANT_DIGITS - 1 - np.floor(np.log10(size))
+    # Powers of ten are exact where they are whole: divide by them, never by a fraction.
+    up, down = 10.0 ** decimals.clip(lower=0), 10.0 ** (-decimals).clip(lower=0)
+    return ((values / down * up).round() / up * down).where(size.notna(), values)

@@ -1,10 +1,13 @@
-"""The register of exports under a root: every row that was ever released, exact, so that none is told twice unlike.
+"""The register of releases under a root: per table the rows as they left, and what they were made from.
 
-It stays inside: what leaves may be in steps. One file a table, written before what leaves is: a process killed between
-the two has registered rows that nobody saw, which hides more later, never less.
+It stays inside, for its note tells of rows that did not leave. One file a table, written before what leaves is: a
+process killed between the two has registered rows that nobody saw, and the next export tells just these.
 """
 
+import json
+from datetime import date
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -12,9 +15,23 @@ import pyarrow.parquet as pq
 
 from data_contracts import Table
 from pipeline.engine.store import StoreError, atomic_file
-from pipeline.export.vintages import FIRST, LAST
+from pipeline.study import StudyError
 
 FOLDER = "_exports"
+NOTE = b"sojourn_release"
+
+
+class Register(NamedTuple):
+    """What was released of a table."""
+
+    rows: pd.DataFrame
+    """In the order of the key, as they left."""
+    facts: dict[str, str]
+    """What they were made from, by name; empty: nothing was released."""
+    until: date | None = None
+    """Last local date that they cover; None: they have no dates, or nothing was released."""
+    study_end: date | None = None
+    """End of the study when the first of them were released: that of rows of the whole study."""
 
 
 def register_path(root: Path, table: Table) -> Path:
@@ -22,46 +39,39 @@ def register_path(root: Path, table: Table) -> Path:
     return root / FOLDER / f"{table.name}.parquet"
 
 
-def read_register(root: Path, table: Table) -> pd.DataFrame:
-    """Return the rows released so far with the first and the last vintage that had them; none: an empty frame."""
-    path = register_path(root, table)
-    schema = pa.schema([*table.schema.remove_metadata(), pa.field(FIRST, pa.int32()), pa.field(LAST, pa.int32())])
+def read_register(root: Path, table: Table) -> Register:
+    """Return what was released so far; StoreError where that was under another contract."""
+    path, schema = register_path(root, table), table.schema.remove_metadata()
     if not path.exists():
-        return schema.empty_table().to_pandas(date_as_object=False)
+        return Register(schema.empty_table().to_pandas(date_as_object=False), {})
     found = pq.read_table(path, partitioning=None, use_threads=False)
-    if found.schema.names != schema.names:
+    note = (found.schema.metadata or {}).get(NOTE)
+    if note is None or found.schema.remove_metadata() != schema:
         raise StoreError(
             f"{path} was written under another contract of {table.name}: what was released before cannot be compared; "
             "export from another root, or move the register away and answer for the difference"
         )
-    return found.to_pandas(date_as_object=False)
+    facts = json.loads(note)
+    until, study_end = (date.fromisoformat(facts[k]) if facts[k] else None for k in ("until", "study_end"))
+    return Register(found.to_pandas(date_as_object=False), facts["facts"], until, study_end)
 
 
-def registered(past: pd.DataFrame, rows: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the register with `rows` as its last vintage; unchanged where they already are."""
-    n_vintages = int(past[LAST].max()) + 1 if len(past) else 0
-    latest = past[past[LAST] == n_vintages - 1]
-    if n_vintages and len(latest) == len(rows) and _equal(latest, rows, table):
-        return past
-    new = rows.assign(**{FIRST: n_vintages, LAST: n_vintages})
-    # A row that goes on from the vintage before is one row of the register.
-    both = pd.concat([past, new.astype(past.dtypes.to_dict())], ignore_index=True) if n_vintages else new
-    number = both.groupby(table.names, dropna=False, sort=False).ngroup()
-    goes_on = both[LAST].isin([n_vintages - 1, n_vintages])
-    first = both[FIRST].where(~goes_on, both[FIRST].where(goes_on).groupby(number).transform("min"))
-    last = both[LAST].where(~goes_on, both[LAST].where(goes_on).groupby(number).transform("max"))
-    both = both.assign(**{FIRST: first.astype("int32"), LAST: last.astype("int32")}).drop_duplicates(ignore_index=True)
-    return both.sort_values([*table.key, FIRST], ignore_index=True)
+def check_facts(past: Register, facts: dict[str, str], table: Table) -> None:
+    """StudyError where rows are made from something else than those released, but for the study's end."""
+    differing = [name for name in sorted({*past.facts, *facts}) if past.facts.get(name) != facts.get(name)]
+    if len(past.rows) and differing:
+        raise StudyError(
+            f"{table.name} was released before with other {', '.join(differing)}: differences of the two would tell of "
+            "few devices; put these back, or export from another root and answer for the difference"
+        )
 
 
-def _equal(latest: pd.DataFrame, rows: pd.DataFrame, table: Table) -> bool:
-    key = list(table.key)
-    one, other = (frame[table.names].sort_values(key, ignore_index=True) for frame in (latest, rows))
-    return bool(one.equals(other.astype(one.dtypes.to_dict())))
-
-
-def write_register(root: Path, table: Table, released: pd.DataFrame) -> None:
-    """Write the register of a table, all or nothing."""
-    schema = pa.schema([*table.schema.remove_metadata(), pa.field(FIRST, pa.int32()), pa.field(LAST, pa.int32())])
+def write_register(root: Path, table: Table, released: Register, counts: dict[str, int]) -> None:
+    """Write the register of a table and the counts of its last export, all or nothing."""
+    note: dict[str, Any] = {**released._asdict(), "counts": counts}
+    del note["rows"]
+    text = json.dumps(note, sort_keys=True, default=str)
+    schema = table.schema.remove_metadata()
+    data = pa.Table.from_pandas(released.rows, schema, preserve_index=False)
     with atomic_file(register_path(root, table)) as file:
-        pq.write_table(pa.Table.from_pandas(released, schema=schema, preserve_index=False), file, compression="zstd")
+        pq.write_table(data.replace_schema_metadata({NOTE: text.encode()}), file, compression="zstd")

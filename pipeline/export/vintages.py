@@ -1,164 +1,65 @@
-"""Which rows of a new vintage may be released beside those released before.
+"""Which rows of a new vintage may be released beside those released before: those of windows that begin later.
 
-Two vintages of a row differ by the devices that came or went: at least as many as their counts differ by. A row is
-renewed only where its count is at least `min_devices` away from that of every vintage released of it; otherwise it
-stays as it was. Where each device counts in one region at most, a region that holds others is renewed only where all
-that is shown inside it is renewed or unchanged, and what is not shown there is nothing, or changed by as many devices.
-Rows that are new inside a region released before are held back: they may be what was hidden there.
-
-Not looked at: what rows of groups, places or windows that share devices tell of each other over two vintages. Where
-that matters, let released rows be final.
+Whatever was released stays as it left. A row told anew, or told beside rows of the same dates, could be subtracted from
+what is known: margins make sums of rows, devices are in several rows, windows lie inside others. Rows of dates that no
+released row covers share no visit, trip or day with any.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from data_contracts import Table
-from pipeline.margins import Margin, parents_of
+from pipeline.study import StudyError
 
-FIRST, LAST = "first_vintage", "last_vintage"
-EVERYTHING = "all"
-
-
-class Settled(NamedTuple):
-    """What is released of a vintage."""
-
-    rows: pd.DataFrame
-    n_kept: int
-    """Rows that stay as they were though newer are known."""
-    n_held_back: int
-    """Rows that are new and not released."""
+WEEK_TAIL = pd.Timedelta(days=6)
+ZONE_TAIL = pd.Timedelta(days=1)
+"""Local dates begin up to 14 hours before the UTC dates of a study's span: its last may be the one after its end."""
 
 
-def settle(rows: pd.DataFrame, past: pd.DataFrame, table: Table, min_devices: int, is_final: bool = False) -> Settled:
-    """Return the rows of a new vintage to release, in the order of the key.
+def settle(rows: pd.DataFrame, past: pd.DataFrame, table: Table, until: date | None) -> pd.DataFrame:
+    """Return the rows to release in the order of the key: all of `past`, and those of windows that begin after `until`.
 
-    `past` has every row ever released, with the first and the last vintage (0, 1, ...) that had it. A row of before
-    that the new vintage lacks is not released.
+    Both are as they may leave. `until` is the last local date that what was released covers; None: it has no dates, and
+    is final. Where nothing was released, all are.
     """
     if past.empty:
-        return Settled(rows, 0, 0)
-    key = list(table.key)
-    latest = past.sort_values(LAST, kind="stable").drop_duplicates(key, keep="last")
-    rows = rows.reset_index(drop=True)
-    is_old = _is_among(rows, past, key)
-    is_same = _is_among(rows, past, table.names)
-    is_kept = is_old & ~is_same & (is_final | _is_near(rows, past, key, min_devices))
-    is_held = ~is_old & is_final & _is_beside(rows, past, table)
-    for name in () if is_final else table.partitions:
-        while True:
-            now = _released(rows, latest, key, is_kept)
-            keep, hold = _told_by_lines(now[~is_held], past, table, name, min_devices)
-            is_free = ~is_same & ~is_kept & ~is_held
-            keep, hold = keep & is_old & is_free, hold & is_free
-            if not (keep | hold).any():
-                break
-            is_kept, is_held = is_kept | keep, is_held | hold
-    found = _released(rows, latest, key, is_kept)[~is_held]
-    found = found[table.names].sort_values(key, ignore_index=True)
-    return Settled(found, int((is_kept & ~is_held).sum()), int(is_held.sum()))
+        return rows
+    if until is None or rows.empty:
+        return past
+    new = rows[_first_date(rows, table) > pd.Timestamp(until)]
+    both = pd.concat([past, new.astype(past.dtypes.to_dict())], ignore_index=True)
+    return both.sort_values(list(table.key), ignore_index=True)
 
 
-def _is_among(rows: pd.DataFrame, past: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Return which rows are the same as one released, null like null."""
-    both = pd.concat([past[columns], rows[columns]], ignore_index=True)
+def last_date(rows: pd.DataFrame, table: Table, study_end: date) -> date | None:
+    """Return the last local date of the windows of rows, of the whole study that of its end; None without dates."""
+    if rows.empty or not has_dates(table):
+        return None
+    first = _first_date(rows, table)
+    if "window" not in table.key:
+        return first.max().date()
+    kind = rows["window"]
+    if not kind.isin(["study", "month", "week", "day"]).all():
+        raise StudyError(f"{table.name} has windows that slide: they overlap, so they may not leave")
+    last = first.where(kind != "week", first + WEEK_TAIL)
+    last = last.where(kind != "month", first + pd.offsets.MonthEnd(0))
+    last = last.where(kind != "study", pd.Timestamp(study_end) + ZONE_TAIL)
+    return last.max().date()
+
+
+def has_dates(table: Table) -> bool:
+    """Return whether rows of a table are of windows of local dates."""
+    return "date" in table.key or "window_started" in table.key
+
+
+def is_among(rows: pd.DataFrame, others: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Return which rows are the same as one of `others` in the columns, null like null."""
+    both = pd.concat([others[columns], rows[columns].astype(others[columns].dtypes.to_dict())], ignore_index=True)
     number = both.groupby(columns, dropna=False, sort=False).ngroup().to_numpy()
-    return np.isin(number[len(past) :], number[: len(past)])
+    return np.isin(number[len(others) :], number[: len(others)])
 
 
-def _is_near(rows: pd.DataFrame, past: pd.DataFrame, key: list[str], min_devices: int) -> np.ndarray:
-    """Return which rows have nearly as many devices as a vintage released of them."""
-    both = rows[[*key, "n_devices"]].assign(at=np.arange(len(rows)))
-    both = both.merge(past[[*key, "n_devices"]], on=key, suffixes=("", "_past"))
-    near = both.loc[(both["n_devices"] - both["n_devices_past"]).abs() < min_devices, "at"]
-    return np.isin(np.arange(len(rows)), near)
-
-
-def _is_beside(rows: pd.DataFrame, past: pd.DataFrame, table: Table) -> np.ndarray:
-    """Return which rows are of a time and measure of which rows were released."""
-    apart = [name for name in table.key if name in ("date", "window", "window_started", "measure", "months_since_loss")]
-    return _is_among(rows, past, apart) if apart else np.ones(len(rows), bool)
-
-
-def _released(rows: pd.DataFrame, latest: pd.DataFrame, key: list[str], is_kept: np.ndarray) -> pd.DataFrame:
-    """Return the rows with those kept as they were last released; the order stays."""
-    kept = rows.loc[is_kept, key].reset_index().merge(latest.drop(columns=[FIRST, LAST]), on=key).set_index("index")
-    return pd.concat([rows[~is_kept], kept[rows.columns]]).sort_index().assign(is_kept=is_kept)
-
-
-def _told_by_lines(
-    now: pd.DataFrame, past: pd.DataFrame, table: Table, name: str, min_devices: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows tell of few devices beside a vintage before: margins to keep, parts to hold back.
-
-    By the places of rows before any was held back (the index of `now`).
-    """
-    size = int(now.index.max()) + 1 if len(now) else 0
-    keep, hold = np.zeros(size, bool), np.zeros(size, bool)
-    key = list(table.key)
-    for vintage in range(int(past[LAST].max()) + 1):
-        then = past[(past[FIRST] <= vintage) & (vintage <= past[LAST])]
-        both = now.reset_index().merge(then, on=key, how="outer", suffixes=("", "_then"), indicator="side")
-        others = [column for column in table.names if column not in key]
-        differs = ~_equal(both, others) & (both["side"] == "both")
-        both = both.assign(
-            differs=differs, is_kept=both["is_kept"].eq(True), n=both["n_devices"], n_then=both["n_devices_then"]
-        )
-        both = both[[*key, "index", "n", "n_then", "differs", "is_kept"]].sort_values(key, ignore_index=True)
-        for at, is_margin in _told(both, [k for k in key if k != name], name, min_devices):
-            (keep if is_margin else hold)[at] = True
-    return keep, hold
-
-
-def _equal(both: pd.DataFrame, columns: list[str]) -> pd.Series:
-    found = pd.Series(True, index=both.index)
-    for column in columns:
-        one, other = both[column], both[f"{column}_then"]
-        found &= (one == other) | (one.isna() & other.isna())
-    return found
-
-
-def _told(both: pd.DataFrame, others: list[str], name: str, min_devices: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield places in the new vintage of margins that may tell of few devices, and of parts that may.
-
-    `both` has the devices of each row now and then, null where it is not released, and whether it `differs` or
-    `is_kept` though newer is known.
-    """
-    n, n_then = both["n"].to_numpy(np.float64), both["n_then"].to_numpy(np.float64)
-    is_now, is_then, is_renewed = ~np.isnan(n), ~np.isnan(n_then), both["differs"].to_numpy()
-    now, then = (_margins(both, others, name, is_there) for is_there in (is_now, is_then))
-    is_other = (is_now != is_then) | both["is_kept"].to_numpy() | (now != then)
-    told = np.zeros(len(both), bool)
-    for margin, is_there in ((now, is_now), (then, is_then)):
-        told[margin[(margin >= 0) & is_there & is_other]] = True
-    left, left_then = (
-        of - np.bincount(margin[is_there & (margin >= 0)], of[is_there & (margin >= 0)], len(both))
-        for of, margin, is_there in ((n, now, is_now), (n_then, then, is_then))
-    )
-    told |= (
-        (np.abs(left - left_then) < min_devices) & ((left != 0) | (left_then != 0)) & (np.isin(range(len(both)), now))
-    )
-    index = both["index"].to_numpy()
-    yield index[told & is_renewed].astype(np.int64), True
-    yield index[is_now & ~is_then & (then >= 0)].astype(np.int64), False
-
-
-def _margins(both: pd.DataFrame, others: list[str], name: str, is_there: np.ndarray) -> np.ndarray:
-    """Return for each row the nearest row above it that is there, -1 for none."""
-    values = sorted(both[name].unique())
-    above = parents_of(values, Margin(name, EVERYTHING, tuple(sorted({len(value) for value in values}))))
-    line = both.groupby(others, sort=False).ngroup().to_numpy() * len(values)
-    code = pd.Index(values).get_indexer(both[name])
-    there = np.flatnonzero(is_there)
-    order = there[np.argsort((line + code)[there])]
-    numbers = (line + code)[order]
-    found, over = np.full(len(both), -1), above[code]
-    while (over >= 0).any() and order.size:
-        at = np.minimum(np.searchsorted(numbers, line + over), order.size - 1)
-        is_found = (over >= 0) & (numbers[at] == line + over)
-        found[is_found] = order[at[is_found]]
-        over = np.where(is_found | (over < 0), -1, above[np.maximum(over, 0)])
-    return found
+def _first_date(rows: pd.DataFrame, table: Table) -> pd.Series:
+    return rows["date" if "date" in table.key else "window_started"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,18 +11,35 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from data_contracts import Release, Shard, Table
+from data_contracts import TRACTS, Release, Shard, Table
 from pipeline.catalog import CatalogError, find_table
+from pipeline.engine.lineage import STUDY_FACTS
 from pipeline.engine.records import read_runs, root_lock
-from pipeline.engine.store import ALL, Store, atomic_file, write_json
-from pipeline.export.protection import ExportParams, hidden_rows, in_steps, least_devices, topped
-from pipeline.export.register import read_register, registered, write_register
-from pipeline.export.statement import Counts, make_statement, to_markdown
-from pipeline.export.vintages import settle
+from pipeline.engine.store import ALL, Footer, Store, atomic_file, write_json
+from pipeline.export.protection import coarse, n_cut
+from pipeline.export.register import Register, check_facts, read_register, write_register
+from pipeline.export.statement import make_statement, to_markdown
+from pipeline.export.vintages import is_among, last_date, settle
+from pipeline.params import digest
 from pipeline.study import StudyError
-from pipeline.suppression import COMPLEMENTARY, PRIMARY, SHOWN
 
 FORMATS = ("parquet", "csv")
+FROM_FOOTER = {"params": "parameters", "contracts": "contracts"}
+FROM_STUDY = {"start": "start of the study", "zone": "zone", "zone_from_coordinates": "way to find zones"}
+
+
+class Counts(NamedTuple):
+    """Rows of an export and of what did not leave. Internal: one device may change them where it changes no row."""
+
+    n_rows: int
+    n_left_out: int
+    """Left out when the table was written, too few devices being behind them."""
+    n_kept: int
+    """Of those told, rows that the table now has otherwise, or no more."""
+    n_held_back: int
+    """Rows of the table that are not told, as rows of their dates were released without them."""
+    n_top_coded: int
+    """Values of the table, not rows."""
 
 
 class Exported(NamedTuple):
@@ -30,35 +48,66 @@ class Exported(NamedTuple):
     table: str
     paths: list[Path]
     """Data, then the statement as JSON and as Markdown."""
-    counts: Counts
+    internal: Counts
+    """Not to be passed on."""
 
 
-def export_table(
-    name: str, root: Path, folder: Path, params: ExportParams, formats: tuple[str, ...] = FORMATS[:1]
-) -> Exported:
+def export_table(name: str, root: Path, folder: Path, formats: tuple[str, ...] = FORMATS[:1]) -> Exported:
     """Write a release table of `root` to `folder` with a statement of protection; the same again: the same bytes.
 
     The register of the root is written first, then the data, then the statement, each all or nothing. StudyError where
-    the table may not leave, is not there, or no finished run on the root says of which study it is.
+    the table may not leave, is not there, is made from something else than what was released of it, or no finished run
+    on the root says of which study it is.
     """
     table = _releasable(name)
-    least = least_devices(table, params)
-    span = _study_of(root)
+    study = _study_of(root)
     with root_lock(root):
-        rows, n_left_out = _read(root, table)
-        state = hidden_rows(rows, table, least)
+        rows, footer = _read(root, table)
         past = read_register(root, table)
-        settled = settle(rows[state == SHOWN].reset_index(drop=True), past, table, least, params.is_final)
-        write_register(root, table, registered(past, settled.rows, table))
-        told, n_cut = topped(settled.rows, table)
-        told = in_steps(told, table) if params.is_rounded else told
-        hidden = [int((state == kind).sum()) for kind in (PRIMARY, COMPLEMENTARY)]
-        counts = Counts(len(told), n_left_out, *hidden, settled.n_kept, settled.n_held_back, n_cut)
-        paths, digests = _write_data(
-            pa.Table.from_pandas(told, table.schema, preserve_index=False), table, folder, formats
-        )
-        statement = make_statement(table, params, least, counts, span, digests)
+        facts = _facts(root, table, footer, study)
+        check_facts(past, facts, table)
+        released = _release(coarse(rows, table), past, table, facts, date.fromisoformat(study["end"]))
+        counts = _count(rows, released.rows, table, footer.n_suppressed)
+        write_register(root, table, released, counts._asdict())
+        data = pa.Table.from_pandas(released.rows, table.schema, preserve_index=False)
+        paths, digests = _write_data(data, table, folder, formats)
+        span = {key: str(study[key]) for key in ("name", "start", "end", "zone")}
+        span["whole_study_end"] = str(released.study_end or study["end"])
+        statement = make_statement(table, counts.n_rows, span, digests)
         return Exported(table.name, [*paths, *_write_statement(statement, table, folder)], counts)
+
+
+def _release(told: pd.DataFrame, past: Register, table: Table, facts: dict[str, str], study_end: date) -> Register:
+    """Return the register with what may be added to it."""
+    rows = settle(told, past.rows, table, past.until)
+    if rows.empty:
+        return Register(rows, facts)
+    new = rows[~is_among(rows, past.rows, list(table.key))]
+    ends = [end for end in (past.until, last_date(new, table, study_end)) if end]
+    return Register(rows, facts, max(ends, default=None), past.study_end or study_end)
+
+
+def _count(rows: pd.DataFrame, released: pd.DataFrame, table: Table, n_left_out: int) -> Counts:
+    n_kept = int((~is_among(released, coarse(rows, table), table.names)).sum())
+    n_held_back = int((~is_among(rows, released, list(table.key))).sum())
+    return Counts(len(released), n_left_out, n_kept, n_held_back, n_cut(rows, table))
+
+
+def _facts(root: Path, table: Table, footer: Footer, study: dict[str, Any]) -> dict[str, str]:
+    """Return what the table is made from, but for the end of the study: digests and dates by name.
+
+    StudyError where the table is not of the study that ran last: its start would not be known.
+    """
+    made_from = footer.made_from
+    known = {key: study[key] for key in STUDY_FACTS if key in study}
+    if "study" in made_from and made_from["study"] != digest(known):
+        raise StudyError(f"{table.name} was made for another span or zone than the last run had: run the study first")
+    areas = Store(root).footer(TRACTS, ALL)
+    return {
+        **{said: str(made_from.get(part, "")) for part, said in FROM_FOOTER.items()},
+        **{said: str(study.get(key, "")) for key, said in FROM_STUDY.items()},
+        "areas": areas.content if areas else "",
+    }
 
 
 def _releasable(name: str) -> Table:
@@ -71,21 +120,21 @@ def _releasable(name: str) -> Table:
     return table
 
 
-def _study_of(root: Path) -> dict[str, str]:
-    """Return name and span of the study that ran last on the root."""
+def _study_of(root: Path) -> dict[str, Any]:
+    """Return the study that ran last on the root, as its record has it."""
     studies = [run["study"] for run in read_runs(root) if run["state"] == "finished"]
     if not studies:
         raise StudyError(f"no finished run on {root}: nothing to export")
-    return {name: str(studies[-1][name]) for name in ("name", "start", "end", "zone")}
+    return dict(studies[-1])
 
 
-def _read(root: Path, table: Table) -> tuple[pd.DataFrame, int]:
-    """Return the table and how many rows were left out when it was written."""
+def _read(root: Path, table: Table) -> tuple[pd.DataFrame, Footer]:
+    """Return the table and what its shard says of itself."""
     store = Store(root)
     footer = store.footer(table, ALL)
     if footer is None:
         raise StudyError(f"{table.name} is not computed under {root}: run the study first")
-    return store.read(table, ALL).to_pandas(date_as_object=False), footer.n_suppressed
+    return store.read(table, ALL).to_pandas(date_as_object=False), footer
 
 
 def _write_data(
