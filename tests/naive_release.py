@@ -39,17 +39,3 @@ def naive_told(published, cells, hidden, min_devices):
             if n_devices < min_devices and is_made(basis, vector(some)):
                 told.append(some)
     return told
-
-
-def naive_few(sets, min_devices):
-    """Return the sums and differences (-1, 0 or 1 of each set) that one to `min_devices` - 1 devices are left of.
-
-    Of a combination and its negative the first; devices count with the same values in all sets.
-    """
-    devices = sorted(set().union(*sets.values()))
-    vectors = np.array([[device in of for device in devices] for of in sets.values()], int)
-    factors = np.stack(np.meshgrid(*[[0, 1, -1]] * len(vectors), indexing="ij"), -1).reshape(-1, len(vectors))
-    first = np.take_along_axis(factors, (factors != 0).argmax(axis=1)[:, None], axis=1)[:, 0]
-    factors = factors[first == 1]
-    n_left = np.count_nonzero(factors @ vectors, axis=1)
-    return [tuple(map(int, row)) for row in factors[(n_left > 0) & (n_left < min_devices)]]

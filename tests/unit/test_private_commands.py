@@ -65,7 +65,7 @@ def test_flows_and_sums_through_the_same_door(root, tmp_path):
         (["visits", "--by", "date"], "go with --epsilon"),
         (["visits", "--epsilon", 1], "name at least one column"),
         (["visits", "trips", "--epsilon", 1, "--by", "date"], "takes one table"),
-        (["visits", "--epsilon", 1, "--by", "date", "--final"], "takes one table, and neither"),
+        (["visits", "trips", "--epsilon", 1, "--by", "date"], "takes one table"),
         (["visits", "--epsilon", 1, "--by", "date", "--devices", "--sum", "dwell_s"], "give one of them"),
     ],
 )
