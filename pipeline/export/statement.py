@@ -16,6 +16,8 @@ NOT_PROTECTED = (
     "Values are not negative, so what a margin leaves bounds each row hidden inside it from above.",
     "Who knows all but a few of the devices behind a row can subtract them. Nothing here is noise: for a guarantee "
     "against any knowledge use `sojourn export --epsilon`.",
+    "In a large table with margins, sums of several hidden rows that follow from many shown ones are looked for with "
+    "bounded effort: some that stand for few devices may be left.",
     "Rows that are added later may rest on dates before them (baselines, homes, weights), which may be known better by "
     "then: such values are told coarsely, twice.",
     "Other tables of the same devices, and exports from other roots, are not looked at.",
