@@ -76,21 +76,29 @@ def _finish(parts: pd.DataFrame, params: GravityParams) -> pd.DataFrame:
 
 
 def _flows(sums: pd.DataFrame, params: GravityParams) -> tuple[Flows, pd.Index]:
-    """Return the flows between the areas of most trips that have trips out and in among each other, and these areas."""
+    """Return the flows between the areas of most trips that have trips out and in among each other, and these areas.
+
+    A matrix is made of the areas kept alone: that of all areas of a country would not fit into memory.
+    """
     centre = _centres(sums)
-    between = sums[sums["origin_area"] != sums["destination_area"]]
-    n_trips = between.pivot_table(index="origin_area", columns="destination_area", values="n_rows", aggfunc="sum")
-    areas = n_trips.index.union(n_trips.columns)
-    n_trips = n_trips.reindex(index=areas, columns=areas).fillna(0.0).to_numpy(np.float64)
-    busiest = np.lexsort((np.arange(len(areas)), -(n_trips.sum(axis=0) + n_trips.sum(axis=1))))[: params.max_areas]
-    kept = np.sort(busiest)
+    between = _in_circulation(sums.loc[sums["origin_area"] != sums["destination_area"], [*ENDS, "n_rows"]])
+    n_trips = pd.concat([between.set_index(end)["n_rows"].rename_axis("area") for end in ENDS]).groupby("area").sum()
+    busiest = n_trips.sort_values(ascending=False, kind="stable").index[: params.max_areas]
+    kept = _in_circulation(between[between[ENDS].isin(set(busiest)).all(axis=1)])
+    areas = pd.Index(np.unique(kept["origin_area"]), dtype="str")
+    inside = np.zeros((len(areas), len(areas)))
+    inside[tuple(areas.get_indexer(kept[end]) for end in ENDS)] = kept["n_rows"]
+    return flows_of(inside, _distances_km(centre.reindex(areas), params.min_distance_m)), areas
+
+
+def _in_circulation(flows: pd.DataFrame) -> pd.DataFrame:
+    """Return the flows between areas that are both left and reached, of the flows that remain."""
     while True:
-        inside = n_trips[np.ix_(kept, kept)]
-        is_used = (inside.sum(axis=0) > 0) & (inside.sum(axis=1) > 0)
+        used = set(flows["origin_area"]) & set(flows["destination_area"])
+        is_used = flows[ENDS].isin(used).all(axis=1)
         if is_used.all():
-            break
-        kept = kept[is_used]
-    return flows_of(inside, _distances_km(centre.reindex(areas[kept]), params.min_distance_m)), areas[kept]
+            return flows
+        flows = flows[is_used]
 
 
 def _centres(sums: pd.DataFrame) -> pd.DataFrame:

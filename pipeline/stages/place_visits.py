@@ -19,6 +19,8 @@ POOLED = "other"
 """Home areas of too few visitors of a place, together."""
 SUMS = ["n_visits", "n_devices", "dwell", "n_log2_n"]
 HOUR_S = 3600.0
+UNIT = 1000.0
+"""Hours, and n log2 n, in a unit of sums: those of ten million devices for a year fit fixed point."""
 MIN_DEVICES = PLACE_VISITS.min_devices or 0
 
 
@@ -46,8 +48,8 @@ def _finish(
         demographics, panel_weights, params.segregation_axis, params.segregation_group, params.n_groups
     )
     table = places.assign(
-        dwell_hours=from_fixed(places["dwell"]),
-        visitor_entropy_bits=np.maximum(np.log2(n) - from_fixed(places["n_log2_n"]) / n, 0.0),
+        dwell_hours=from_fixed(places["dwell"]) * UNIT,
+        visitor_entropy_bits=np.maximum(np.log2(n) - from_fixed(places["n_log2_n"]) * UNIT / n, 0.0),
         home_entropy_bits=_home_entropy(known),
         segregation=_segregation(known.assign(group=known[HOME].map(group)).dropna(subset="group"), params.n_groups),
     )
@@ -113,7 +115,9 @@ def place_visits(
     is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
     homes = home_work[is_home].set_index("device_id")["tract_geoid"]
     area = areas_of(visits["lon"], visits["lat"], visits["tract_geoid"], params)
-    rows = visits[["device_id", "date"]].assign(area=area, dwell=to_fixed(visits["dwell_s"] / HOUR_S), n_visits=1)
+    rows = visits[["device_id", "date"]].assign(
+        area=area, dwell=to_fixed(visits["dwell_s"] / HOUR_S / UNIT), n_visits=1
+    )
     rows[HOME] = rows["device_id"].map(homes).astype("str").fillna("")
     rows = rows.dropna(subset="area")
     everywhere = rows.assign(area=EVERYWHERE).astype({"area": "str"})
@@ -126,5 +130,5 @@ def _of_window(rows: pd.DataFrame, kind: CalendarKind, study: Study) -> pd.DataF
     rows = rows.assign(window=kind, window_started=window_starts(rows["date"], kind, study.start))
     visitors = group_sums(rows.astype({"window": "str"}), [*KEY, HOME, "device_id"], ["n_visits", "dwell"])
     n = visitors["n_visits"]
-    visitors = visitors.assign(n_devices=1, n_log2_n=to_fixed(n * np.log2(n)))
+    visitors = visitors.assign(n_devices=1, n_log2_n=to_fixed(n * np.log2(n) / UNIT))
     return group_sums(visitors, [*KEY, HOME], SUMS)
