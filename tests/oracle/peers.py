@@ -1,7 +1,7 @@
 """All measures and all peers: for each cell ours, theirs, and what is known to set them apart.
 
-What scikit-mobility has per device stands in `pipeline.verification.measures`, which `sojourn verify` uses too; here are
-the other peers, the measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes a page of it.
+What scikit-mobility has per device stands in `pipeline.verification.measures`, which `sojourn verify` uses too; here
+are the other peers, the measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes a page.
 """
 
 import fastmob
