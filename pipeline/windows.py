@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from data_contracts import VISITS
 from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.place_counts import PlaceCounts, count_places
 from pipeline.kernels.weekdays import EPOCH_WEEKDAY, WEEK_DAYS
 from pipeline.params import Params
 from pipeline.study import Study
@@ -97,26 +98,21 @@ def to_dates(days: np.ndarray) -> np.ndarray:
 
 
 class VisitWindows(NamedTuple):
-    """Visits in order of device, window and place, and what tables of measures say of each device × window."""
+    """Visits in order of device, window and time, and what tables of measures say of each device × window."""
 
     visits: pd.DataFrame
     start: np.ndarray
     """Where each device × window begins, and the number of visits last."""
     place: np.ndarray
     """Location of each visit, int64."""
-    place_start: np.ndarray
-    """Where each device × window × location begins, and the number of visits last; its visits are in order of time."""
+    places: PlaceCounts
+    """Locations of each device × window, in order of their first visit."""
     columns: dict[str, Any]
     """device_id, window, window_started, n_visits, n_locations."""
 
     def groups(self) -> np.ndarray:
         """Return which device × window each visit is of, numbered from 0."""
         return np.repeat(np.arange(self.start.size - 1), np.diff(self.start))
-
-    def in_time(self) -> np.ndarray:
-        """Return the visits of each device × window in order of time, as positions in `visits`."""
-        # Whole numbers, since instants with a time zone are an array of objects, twenty times as slow to sort.
-        return np.lexsort((self.visits["started_at"].astype("int64").to_numpy(), self.groups()))
 
     def groups_of_places(self) -> np.ndarray:
         """Return which device × window each device × window × location is of."""
@@ -126,22 +122,29 @@ class VisitWindows(NamedTuple):
 def visits_by_window(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> VisitWindows:
     """Return the visits by device and window of one kind; a visit belongs whole to the window in which it starts.
 
-    Of the columns of VISITS only MEASURED are kept, and all that are not of VISITS.
+    `visits` are in order of device and time, as the table is. Of its columns only MEASURED are kept, and all that are
+    not of VISITS.
     """
     # Lists of places of interest and ids of areas would cost more to repeat and to order than all the rest.
     kept = [name for name in visits if name in MEASURED or name not in VISITS.names]
-    visits = in_windows(visits[kept], kind, study, params)
+    visits = by_device_and_date(in_windows(visits[kept], kind, study, params), "window_started").reset_index(drop=True)
     place = visits["location_id"].to_numpy().astype(np.int64)
-    order = np.lexsort((place, to_days(visits["window_started"]), visits["device_id"].to_numpy()))
-    visits, place = visits.take(order).reset_index(drop=True), place[order]
     device, window = visits["device_id"].to_numpy(), visits["window_started"].to_numpy()
     start = group_starts(device, window)
-    place_start = group_starts(device, window, place)
+    places = count_places(start, place)
     columns = {
         "device_id": device[start[:-1]],
         "window": pd.Series([kind] * (start.size - 1), dtype="str"),
         "window_started": window[start[:-1]],
         "n_visits": np.diff(start),
-        "n_locations": np.diff(np.searchsorted(place_start, start)),
+        "n_locations": np.diff(places.start),
     }
-    return VisitWindows(visits, start, place, place_start, columns)
+    return VisitWindows(visits, start, place, places, columns)
+
+
+def by_device_and_date(rows: pd.DataFrame, date_name: str) -> pd.DataFrame:
+    """Return the rows in order of device and a date, those alike in both in the order they have."""
+    device, day = rows["device_id"].to_numpy(), to_days(rows[date_name])
+    is_later = (device[1:] > device[:-1]) | ((device[1:] == device[:-1]) & (day[1:] >= day[:-1]))
+    # Mostly they are: the local date of a traveller may step back, and sliding windows overlap.
+    return rows if is_later.all() else rows.take(np.lexsort((day, device)))

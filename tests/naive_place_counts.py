@@ -17,3 +17,12 @@ def naive_moves(rows):
     """{(origin, destination): moves} of one group, in order of appearance."""
     moves = [pair for pair in pairwise(rows) if pair[0] != pair[1]]
     return {pair: moves.count(pair) for pair in dict.fromkeys(moves)}
+
+
+def naive_rows_before(names):
+    """The row before each at the same place, -1 for none, and the last row of each place in order of appearance."""
+    before, last = [], {}
+    for row, name in enumerate(names):
+        before.append(last.get(name, -1))
+        last[name] = row
+    return before, list(last.values())

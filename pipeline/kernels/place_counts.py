@@ -105,13 +105,50 @@ def _most_first(start, n_rows):
     return order
 
 
+def frequency_ranks(places: PlaceCounts) -> NDArray[np.int64]:
+    """Return the rank of each place in its group by its rows, 1 for the most; of equals, the first visited is first."""
+    order = most_first(places)
+    rank = np.empty(order.size, np.int64)
+    rank[order] = np.arange(1, order.size + 1) - np.repeat(places.start[:-1], np.diff(places.start))
+    return rank
+
+
 def main_places(places: PlaceCounts, k: int) -> NDArray[np.bool_]:
     """Return which places are among the k of their group with most rows; of equals, the first visited."""
-    order = most_first(places)
-    rank = np.arange(order.size) - np.repeat(places.start[:-1], np.diff(places.start))
-    is_main = np.empty(order.size, np.bool_)
-    is_main[order] = rank < k
-    return is_main
+    return frequency_ranks(places) <= k
+
+
+class PlaceRows(NamedTuple):
+    """Rows by place: places are numbered over all groups, as in `PlaceCounts`."""
+
+    at: NDArray[np.int64]
+    """Place of each row."""
+    before: NDArray[np.int64]
+    """The row before each row at the same place; -1 for the first."""
+    last: NDArray[np.int64]
+    """Last row at each place."""
+
+
+def rows_of_places(group_start: NDArray[np.int64], place: NDArray[np.int64], places: PlaceCounts) -> PlaceRows:
+    """Return at which of `places`, those that `count_places` finds in the same rows, each row is, and when before."""
+    check_groups(group_start, place)
+    return PlaceRows(*_follow(group_start, place, places.start))
+
+
+@kernel
+def _follow(group_start, place, start):
+    longest = longest_group(group_start)
+    names, table = numbering_room(longest)
+    number = np.empty(longest, np.int32)
+    at, before, last = np.empty(place.size, np.int64), np.empty(place.size, np.int64), np.full(start[-1], -1)
+    for g in range(group_start.size - 1):
+        a, b = group_start[g], group_start[g + 1]
+        number_places(place[a:b], names, table, number)
+        for row in range(a, b):
+            here = start[g] + number[row - a]
+            at[row], before[row] = here, last[here]
+            last[here] = row
+    return at, before, last
 
 
 class MoveCounts(NamedTuple):

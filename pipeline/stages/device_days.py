@@ -6,7 +6,8 @@ import pandas as pd
 from data_contracts import COVERAGE, DEVICE_DAYS, VISITS
 from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.gyration import radius_of_gyration
-from pipeline.kernels.presence import DayPieces, distances_m
+from pipeline.kernels.moves import jump_lengths
+from pipeline.kernels.presence import DayPieces
 from pipeline.params import NoParams
 from pipeline.stage import stage
 from pipeline.visit_days import SECOND_US, day_pieces
@@ -39,9 +40,9 @@ def device_days(coverage: pd.DataFrame, visits: pd.DataFrame, params: NoParams) 
 def _legs(visits: pd.DataFrame, pieces: DayPieces) -> pd.DataFrame:
     """Return visits that start and metres of legs that end, by device and day."""
     device = visits["device_id"].to_numpy()
-    lon, lat = (visits[name].to_numpy() for name in ("lon", "lat"))
-    leg_m = np.zeros(len(visits))
-    leg_m[1:] = np.where(device[1:] == device[:-1], distances_m(lon[:-1], lat[:-1], lon[1:], lat[1:]), 0.0)
+    start = group_starts(device)
+    leg_m = jump_lengths(start, *(visits[name].to_numpy() for name in ("lon", "lat")))
+    leg_m[start[:-1]] = 0.0
     first = pieces.day[np.diff(pieces.row, prepend=-1) > 0]
     rows = pd.DataFrame({"device_id": device, "date": to_dates(first), "distance_m": leg_m, "n_visits": 1})
     return rows.groupby(KEY, sort=True).sum()

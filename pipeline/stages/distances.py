@@ -36,9 +36,14 @@ def distances(
 
 def _jumps(visits: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
     """Return the length of the trip that led to each visit; NaN for a device's first."""
-    arrivals = trips[["device_id", "finished_at", "distance_m"]].rename(columns={"finished_at": "started_at"})
-    led = visits[["device_id", "started_at"]].merge(arrivals, "left", ["device_id", "started_at"], validate="1:1")
-    return led["distance_m"].to_numpy()
+    device = visits["device_id"].to_numpy()
+    is_led = np.append(False, device[1:] == device[:-1])[: device.size]
+    arrived_us, led_us = (at.astype("int64").to_numpy() for at in (trips["finished_at"], visits["started_at"][is_led]))
+    if not np.array_equal(arrived_us, led_us):
+        raise ValueError("the trips are not those between the visits")
+    jump_m = np.full(device.size, np.nan)
+    jump_m[is_led] = trips["distance_m"].to_numpy()
+    return jump_m
 
 
 def _waits(visits: pd.DataFrame) -> np.ndarray:
@@ -94,9 +99,8 @@ def _sum_and_mean(found: VisitWindows, name: str) -> tuple[np.ndarray, np.ndarra
 
 def _largest(found: VisitWindows) -> np.ndarray:
     """Return the largest distance between two locations of each window."""
-    places = found.visits.iloc[found.place_start[:-1]]
-    start = np.append(0, np.cumsum(found.columns["n_locations"]))
-    return largest_distances(start, *(places[name].to_numpy() for name in POSITION))
+    places = found.visits.iloc[found.places.first]
+    return largest_distances(found.places.start, *(places[name].to_numpy() for name in POSITION))
 
 
 def _mean_by_dwell(found: VisitWindows) -> np.ndarray:

@@ -59,7 +59,7 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: En
 
 def _of_order(found: VisitWindows, params: EntropyParams) -> dict[str, np.ndarray]:
     """Return entropy rate and predictability of each device × window; NaN of sequences that are too short."""
-    sequences = place_sequences(found.start, found.place[found.in_time()], params.merges_repeats)
+    sequences = place_sequences(found.start, found.place, params.merges_repeats)
     is_long = np.diff(sequences.start) >= params.min_sequence
     entropy_bits = np.where(is_long, entropy_rate(sequences.start, sequences.symbol, params.variant), np.nan)
     n_options = found.columns["n_locations"] - params.merges_repeats

@@ -5,11 +5,12 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import EXPLORATION, VISITS
-from pipeline.kernels.exploration import explore, growth_exponents
+from pipeline.kernels.exploration import growth_exponents
 from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.place_counts import PlaceCounts, count_places
 from pipeline.stage import stage
 from pipeline.study import Study
-from pipeline.windows import VisitWindows, WindowKind, WindowParams, to_days, visits_by_window
+from pipeline.windows import VisitWindows, WindowKind, WindowParams, by_device_and_date, to_days, visits_by_window
 
 MANY_DAYS = 2**20
 """More days than any study has."""
@@ -35,13 +36,19 @@ def exploration(visits: pd.DataFrame, study: Study, params: ExplorationParams) -
     while nothing is observed (ours).
     """
     # A traveller's local date may step back: to tell what is new, dates are kept in order, time within them.
-    dated = visits.sort_values(["device_id", "date", "started_at"], kind="stable")
+    dated = by_device_and_date(visits, "date")
     start, place = group_starts(dated["device_id"].to_numpy()), dated["location_id"].to_numpy().astype(np.int64)
-    is_new = pd.Series(explore(start, place, to_days(dated["date"])).is_new, index=dated.index)
-    visits = visits.assign(is_new=is_new)
+    visits = visits.assign(is_new=pd.Series(_are_first(count_places(start, place), len(dated)), dated.index))
     return pd.concat([_of_windows(visits, kind, study, params) for kind in params.windows]).sort_values(
         list(EXPLORATION.key), ignore_index=True
     )
+
+
+def _are_first(places: PlaceCounts, n_visits: int) -> np.ndarray:
+    """Return which visits are the first of their group to their place."""
+    is_first = np.zeros(n_visits, bool)
+    is_first[places.first] = True
+    return is_first
 
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: ExplorationParams) -> pd.DataFrame:
@@ -55,10 +62,9 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: Ex
 
 def _growth(found: VisitWindows, counts: pd.DataFrame, params: ExplorationParams) -> np.ndarray:
     """Return the growth exponent of each window; NaN of those with few visits or locations."""
-    is_first = np.zeros(len(found.visits), bool)
-    is_first[found.place_start[:-1]] = True
+    is_first = _are_first(found.places, len(found.visits))
     is_told = (counts["n_visits"] >= params.growth_min_visits) & (counts["n_locations"] >= params.growth_min_locations)
-    return np.where(is_told, growth_exponents(found.start, is_first[found.in_time()]), np.nan)
+    return np.where(is_told, growth_exponents(found.start, is_first), np.nan)
 
 
 def _so_far(visits: pd.DataFrame, counts: pd.DataFrame, kind: WindowKind, params: WindowParams) -> np.ndarray:

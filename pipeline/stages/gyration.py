@@ -8,6 +8,7 @@ from pydantic import Field
 
 from data_contracts import GYRATION, VISITS
 from pipeline.kernels.gyration import radius_of_gyration
+from pipeline.kernels.place_counts import PlaceRows, main_places, rows_of_places
 from pipeline.kernels.ranks import rank_in_groups
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -45,38 +46,36 @@ def gyration(visits: pd.DataFrame, study: Study, params: GyrationParams) -> pd.D
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: GyrationParams) -> pd.DataFrame:
     found = visits_by_window(visits, kind, study, params)
-    dwell_s = found.visits["dwell_s"].to_numpy()
-    every = np.ones(len(found.visits), bool)
-    gyration_m = _radius(found, None, every, params)
-    k_gyration_m = _radius(found, None, _is_main(found, np.ones(dwell_s.size), params.k), params)
+    rows = rows_of_places(found.start, found.place, found.places)
+    # Of no visits at all numpy's sums are whole numbers.
+    dwell_s = np.bincount(rows.at, found.visits["dwell_s"].to_numpy(), found.places.first.size).astype(np.float64)
+    n_visits = found.places.n_rows.astype(np.float64)
+    every = np.ones(dwell_s.size, bool)
+    gyration_m = _radius(found, n_visits, every, params)
+    k_gyration_m = _radius(found, n_visits, main_places(found.places, params.k), params)
     return pd.DataFrame(
         {
             **found.columns,
             "gyration_m": gyration_m,
             "gyration_dwell_m": _radius(found, dwell_s, every, params),
             "k_gyration_m": k_gyration_m,
-            "k_gyration_dwell_m": _radius(found, dwell_s, _is_main(found, dwell_s, params.k), params),
+            "k_gyration_dwell_m": _radius(found, dwell_s, _has_most_dwell(found, rows, params.k), params),
             "is_returner": pd.arrays.BooleanArray(k_gyration_m > gyration_m / 2, ~(gyration_m > 0)),
         }
     )
 
 
-def _radius(found: VisitWindows, weight: np.ndarray | None, is_taken: np.ndarray, params: GyrationParams) -> np.ndarray:
-    """Return the radius of each window over the visits taken."""
-    taken_before = np.append(0, np.cumsum(is_taken))
-    lon, lat = (found.visits[name].to_numpy()[is_taken] for name in ("lon", "lat"))
-    weight = None if weight is None else weight[is_taken]
-    start = taken_before[found.start]
-    return radius_of_gyration(
-        start, lon, lat, weight, params.centre_weights, params.centre_space, found.place[is_taken]
-    )
+def _radius(found: VisitWindows, weight: np.ndarray, is_taken: np.ndarray, params: GyrationParams) -> np.ndarray:
+    """Return the radius of each window over the locations taken, each once: its visits are all at its centre."""
+    taken_before, first = np.append(0, np.cumsum(is_taken)), found.places.first[is_taken]
+    lon, lat = (found.visits[name].to_numpy()[first] for name in ("lon", "lat"))
+    start, place = taken_before[found.places.start], found.place[first]
+    return radius_of_gyration(start, lon, lat, weight[is_taken], params.centre_weights, params.centre_space, place)
 
 
-def _is_main(found: VisitWindows, weight: np.ndarray, k: int) -> np.ndarray:
-    """Return which visits are to the k locations of their window that weigh most; of equals, the first visited."""
-    runs = found.place_start[:-1]
+def _has_most_dwell(found: VisitWindows, rows: PlaceRows, k: int) -> np.ndarray:
+    """Return which locations are the k of their window with most dwell; of equals, the first visited."""
     # In whole microseconds sums are exact, and equals are equal in any order of summing.
-    total = np.add.reduceat(np.round(weight * MICROSECONDS).astype(np.int64), runs) if runs.size else runs
-    first_at = found.visits["started_at"].astype("int64").to_numpy()[runs]
-    rank = rank_in_groups(found.groups_of_places(), -total, first_at)
-    return np.repeat(rank <= k, np.diff(found.place_start))
+    dwell_us = np.round(found.visits["dwell_s"].to_numpy() * MICROSECONDS)
+    total = np.bincount(rows.at, dwell_us, found.places.first.size)
+    return rank_in_groups(found.groups_of_places(), -total) <= k

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from data_contracts import TRIPS, VISITS
-from pipeline.kernels.presence import distances_m
+from pipeline.kernels.grouping import group_starts
+from pipeline.kernels.moves import jump_lengths
 from pipeline.params import NoParams
 from pipeline.stage import stage
 
@@ -19,6 +20,7 @@ def trips(visits: pd.DataFrame, params: NoParams) -> pd.DataFrame:
     pings are too rare on the way. A device with n visits has n - 1 trips.
     """
     device = visits["device_id"].to_numpy()
+    jump_m = jump_lengths(group_starts(device), visits["lon"].to_numpy(), visits["lat"].to_numpy())
     before = np.flatnonzero(device[1:] == device[:-1])
     left, arrived = visits.iloc[before].reset_index(drop=True), visits.iloc[before + 1].reset_index(drop=True)
     ends = {
@@ -28,7 +30,7 @@ def trips(visits: pd.DataFrame, params: NoParams) -> pd.DataFrame:
         started_at=left["finished_at"],
         finished_at=arrived["started_at"],
         duration_s=(arrived["started_at"] - left["finished_at"]).dt.total_seconds(),
-        distance_m=distances_m(*(rows[name].to_numpy() for rows in (left, arrived) for name in ("lon", "lat"))),
+        distance_m=jump_m[before + 1],
         **ends,
     )
     return found[TRIPS.names]

@@ -5,7 +5,8 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import VISIT_FREQUENCIES, VISITS
-from pipeline.kernels.moves import waiting_times
+from pipeline.kernels.moves import SECOND_US
+from pipeline.kernels.place_counts import PlaceRows, frequency_ranks, rows_of_places
 from pipeline.kernels.ranks import rank_in_groups
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -34,13 +35,10 @@ def visit_frequencies(visits: pd.DataFrame, study: Study, params: VisitFrequency
 
 def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: WindowParams) -> pd.DataFrame:
     found = visits_by_window(visits, kind, study, params)
-    group, first, last = found.groups_of_places(), found.place_start[:-1], found.place_start[1:] - 1
-    started_us = found.visits["started_at"].astype("int64").to_numpy()
-    n_visits = np.diff(found.place_start)
-    place = np.repeat(np.arange(first.size), n_visits)
-    dwell_s = np.bincount(place, found.visits["dwell_s"].to_numpy(), first.size)
+    group, (_, first, n_visits) = found.groups_of_places(), found.places
+    rows = rows_of_places(found.start, found.place, found.places)
+    dwell_s = np.bincount(rows.at, found.visits["dwell_s"].to_numpy(), first.size)
     owner = {name: found.columns[name][group] for name in ("device_id", "window_started", "n_visits")}
-    return_s = pd.Series(waiting_times(found.place_start, started_us)).groupby(place).median()
     return pd.DataFrame(
         {
             "device_id": owner["device_id"],
@@ -51,11 +49,18 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: Wi
             "dwell_s": dwell_s,
             "visit_share": n_visits / owner["n_visits"],
             "dwell_share": _shares(dwell_s, group),
-            "frequency_rank": rank_in_groups(group, -n_visits, started_us[first]).astype(np.int32),
-            "recency_rank": rank_in_groups(group, -started_us[last]).astype(np.int32),
-            "return_time_median_s": return_s.to_numpy(),
+            "frequency_rank": frequency_ranks(found.places).astype(np.int32),
+            "recency_rank": rank_in_groups(group, -rows.last).astype(np.int32),
+            "return_time_median_s": _return_times(found.visits["started_at"], rows),
         }
     )
+
+
+def _return_times(started_at: pd.Series, rows: PlaceRows) -> np.ndarray:
+    """Return the median time (s) from a visit to the next of each place; NaN of those visited once."""
+    started_us = started_at.astype("int64").to_numpy()
+    return_s = pd.Series((started_us - started_us[rows.before]) / SECOND_US).where(rows.before >= 0)
+    return return_s.groupby(rows.at).median().to_numpy()
 
 
 def _shares(dwell_s: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -1,12 +1,17 @@
 """Radius of gyration and exploration against their naive twins and their own invariances."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels.exploration import explore
 from pipeline.kernels.gyration import radius_of_gyration
+from pipeline.stage import STAGES
+from pipeline.study import Study
+from tests.day_rows import make_day_visits
+from tests.measure_rows import run_measure
 from tests.naive import naive_explore, naive_mean_position, naive_radius_of_gyration
 
 # Half widths of the box rows are strewn over: a street, a city, both sides of the series' reach, a continent.
@@ -100,44 +105,26 @@ def test_as_much_weight_again_at_the_centre_halves_the_mean_square(rows):
 
 @st.composite
 def visits(draw):
+    """Rows for make_day_visits: up to four devices, a visit every three hours, with days on which there is none."""
     rng = np.random.default_rng(draw(seeds))
-    sizes = draw(st.lists(st.integers(0, 25), min_size=1, max_size=4))
-    start = np.cumsum([0, *sizes])
-    location = rng.integers(-2, 8, start[-1]) * draw(st.sampled_from([1, 10**15]))
-    window = [np.sort(rng.integers(-3, 5, size)) for size in sizes]
-    return start, location, np.concatenate(window).astype(np.int64)
+    sizes = draw(st.lists(st.integers(1, 25), min_size=1, max_size=4))
+    hours = [np.sort(rng.choice(64, size, replace=False)) * 3 for size in sizes]
+    return [(d, 60 * int(h), 30, int(rng.integers(0, 8)), None, 0) for d, row in enumerate(hours) for h in row]
 
 
 @given(visits())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_exploration_equals_the_naive_twin(rows):
-    start, location, window = rows
-    result = explore(start, location, window)
-    counts, is_new = naive_explore(start.tolist(), location.tolist(), window.tolist())
-    assert list(zip(*(array.tolist() for array in result[:5]), strict=True)) == counts
-    assert result.is_new.tolist() == is_new
-
-
-@given(visits())
-@settings(max_examples=80, deadline=None)
-def test_new_locations_sum_to_distinct_locations(rows):
-    start, location, window = rows
-    result = explore(start, location, window)
-    for device in range(start.size - 1):
-        here = result.device == device
-        visited = location[start[device] : start[device + 1]]
-        assert result.n_new_locations[here].sum() == np.unique(visited).size
-        assert result.n_visits[here].sum() == visited.size
-    assert result.is_new.sum() == result.n_new_locations.sum()
-    assert (result.n_new_locations <= result.n_locations).all()
-    assert (result.n_locations <= result.n_visits).all()
-
-
-@given(visits(), st.integers(-(10**6), 10**6))
-@settings(max_examples=60, deadline=None)
-def test_renumbering_windows_and_locations_changes_no_count(rows, shift):
-    start, location, window = rows
-    result, moved = explore(start, location, window), explore(start, -location, window + shift)
-    assert (moved.window == result.window + shift).all()
-    for name in ("device", "n_visits", "n_locations", "n_new_locations", "is_new"):
-        assert (getattr(moved, name) == getattr(result, name)).all()
+    """By day; new locations then sum to the distinct ones."""
+    study = Study(name="s", start=date(2020, 1, 6), end=date(2020, 1, 13), zone="UTC", sources=())
+    found = run_measure(
+        STAGES["exploration"], make_day_visits(rows), study, STAGES["exploration"].params(windows=("day",))
+    )
+    start = np.searchsorted([row[0] for row in rows], range(rows[-1][0] + 2)).tolist()
+    counts, _ = naive_explore(start, [row[3] for row in rows], [row[1] // 1440 for row in rows])
+    days = (found["window_started"].to_numpy().astype("datetime64[D]") - np.datetime64(study.start)).astype(int)
+    ours = found.assign(day=days)[["device_id", "day", "n_visits", "n_locations", "n_new_locations"]]
+    assert list(ours.itertuples(index=False, name=None)) == counts
+    distinct = {device: len({row[3] for row in rows if row[0] == device}) for device, *_ in rows}
+    assert found.groupby("device_id")["n_new_locations"].sum().to_dict() == distinct
+    assert found.groupby("device_id")["n_locations_so_far"].last().to_dict() == distinct

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels.place_counts import count_moves, count_places, distinct_places, main_places, most_first
+from pipeline.kernels.place_counts import (
+    count_moves,
+    count_places,
+    distinct_places,
+    frequency_ranks,
+    main_places,
+    most_first,
+    rows_of_places,
+)
 from tests import naive_place_counts as naive
 
 sequences = st.lists(st.lists(st.integers(-3, 5).map(lambda name: name * 10**15), max_size=25), min_size=1, max_size=4)
@@ -26,6 +34,11 @@ def test_places_and_moves_by_hand():
     assert found.first.tolist() == [0, 1, 4, 6]
     assert found.n_rows.tolist() == [3, 2, 1, 1]
     assert main_places(found, 1).tolist() == [True, False, False, True]
+    assert frequency_ranks(found).tolist() == [1, 2, 3, 1]
+    rows = rows_of_places(start, place, found)
+    assert rows.at.tolist() == [0, 1, 0, 0, 2, 1, 3]
+    assert rows.before.tolist() == [-1, -1, 0, 2, -1, 1, -1]
+    assert rows.last.tolist() == [3, 5, 4, 6]
     night = count_places(start, place, np.array([0, 0, 0, 0, 1, 0, 0], bool))
     assert night.n_rows.tolist() == [0, 0, 1, 0]
     assert place[night.first[main_places(night, 1)]].tolist() == [9, 8]
@@ -41,6 +54,10 @@ def test_places_are_those_of_the_naive_twin(groups, k):
     start, place = together(groups)
     found = count_places(start, place)
     assert distinct_places(start, place).tolist() == np.diff(found.start).tolist()
+    at = rows_of_places(start, place, found)
+    names = [(g, name) for g, rows in enumerate(groups) for name in rows]
+    assert at.at.tolist() == [list(dict.fromkeys(names)).index(name) for name in names]
+    assert (at.before.tolist(), at.last.tolist()) == naive.naive_rows_before(names)
     order, is_main = place[found.first[most_first(found)]], main_places(found, k)
     for g, rows in enumerate(groups):
         here = slice(found.start[g], found.start[g + 1])
