@@ -35,7 +35,7 @@ def cut_at_hours(started_us: NDArray[np.int64], finished_us: NDArray[np.int64]) 
     return HourPieces(row, hour, np.minimum(finished_us[row], (hour + 1) * HOUR_US) - begin)
 
 
-class MainPlaces(NamedTuple):
+class HourPlaces(NamedTuple):
     """The place of each hour of a device: the one with most time in it."""
 
     device: NDArray[np.int64]
@@ -43,9 +43,9 @@ class MainPlaces(NamedTuple):
     place: NDArray[np.int64]
 
 
-def main_places(
+def places_of_hours(
     device: NDArray[np.int64], hour: NDArray[np.int64], place: NDArray[np.int64], spent_us: NDArray[np.int64]
-) -> MainPlaces:
+) -> HourPlaces:
     """Return the place with most time in each device × hour, in that order; of equal times the place first numbered."""
     order = np.lexsort((place, hour, device))
     device, hour, place, spent_us = (values[order] for values in (device, hour, place, spent_us))
@@ -57,4 +57,4 @@ def main_places(
     is_most = np.flatnonzero(total == np.repeat(most, np.diff(hour_start)))
     # The first of those in each hour.
     first = is_most[np.searchsorted(is_most, hour_start[:-1])]
-    return MainPlaces(device[first], hour[first], place[first])
+    return HourPlaces(device[first], hour[first], place[first])

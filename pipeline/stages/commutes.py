@@ -4,6 +4,7 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import COMMUTES, HOME_WORK, TRIPS
+from pipeline.homes import baseline_homes, baseline_workplaces
 from pipeline.kernels.presence import distances_m
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -42,9 +43,9 @@ def commutes(trips: pd.DataFrame, home_work: pd.DataFrame, study: Study, params:
 
 def _ends(trips: pd.DataFrame, home_work: pd.DataFrame) -> pd.DataFrame:
     """Return location of home and workplace, and their distance, of each device that has both and a trip."""
-    main = home_work[(home_work["span"] == "baseline") & (home_work["rank"] == 1)]
-    of_role = [main.loc[main["role"] == role, ["device_id", "location_id"]] for role in ENDS]
-    ends = of_role[0].merge(of_role[1], on="device_id").set_axis(["device_id", *ENDS], axis=1)
+    names = ["device_id", "location_id"]
+    homes, workplaces = baseline_homes(home_work)[names], baseline_workplaces(home_work)[names]
+    ends = homes.merge(workplaces, on="device_id").set_axis(["device_id", *ENDS], axis=1)
     ends = ends[ends["device_id"].isin(trips["device_id"])].reset_index(drop=True)
     places = _places(trips[trips["device_id"].isin(ends["device_id"])])
     position = [ends[["device_id", role]].merge(places, "left", ["device_id", role])[POSITION] for role in ENDS]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from data_contracts import CONTACTS, HOME_WORK, PANEL_WEIGHTS, TRACTS, VISITS
 from pipeline.h3_cells import CELL_BITS, MAX_REACH_M, cells_in_reach
+from pipeline.homes import baseline_homes
 from pipeline.kernels.contacts import BEFORE, GUEST, OWN, Presences, meet_people
 from pipeline.params import Params
 from pipeline.place_kinds import HOME, OTHER, VENUE, WORK, place_kinds
@@ -160,8 +161,7 @@ def _worth(device: pd.Series, home_work: pd.DataFrame, tracts: pd.DataFrame, pan
     n_devices = panel_weights["n_devices"].sum()
     if not population > 0 or not panel_weights["area_weight"].notna().any():
         return np.full(len(device), UNKNOWN, np.int64)
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-    area = home_work[is_home].set_index("device_id")["tract_geoid"]
+    area = baseline_homes(home_work).set_index("device_id")["tract_geoid"]
     weight = device.map(area).map(panel_weights.set_index("home_tract_geoid")["area_weight"]).astype(float)
     return to_fixed(weight.fillna(0.0).to_numpy() * (population / n_devices))
 

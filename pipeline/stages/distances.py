@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts import DISTANCES, HOME_WORK, TRIPS, VISITS
+from pipeline.homes import baseline_homes
 from pipeline.kernels.extent import largest_distances
 from pipeline.kernels.grouping import group_starts
 from pipeline.kernels.moves import distances_from, waiting_times
@@ -53,9 +54,8 @@ def _waits(visits: pd.DataFrame) -> np.ndarray:
 
 def _from_home(visits: pd.DataFrame, home_work: pd.DataFrame) -> np.ndarray:
     """Return the distance of each visit to the device's home; NaN without one."""
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
     places = visits[["device_id", "location_id", *POSITION]].drop_duplicates(["device_id", "location_id"])
-    homes = home_work.loc[is_home, ["device_id", "location_id"]].merge(places, on=["device_id", "location_id"])
+    homes = baseline_homes(home_work)[["device_id", "location_id"]].merge(places)
     device_start = group_starts(visits["device_id"].to_numpy())
     devices = visits["device_id"].to_numpy()[device_start[:-1]]
     points = homes.set_index("device_id")[POSITION].reindex(devices)

@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import DEMOGRAPHICS, HOME_WORK, PANEL_WEIGHTS, TRACTS
+from pipeline.homes import baseline_homes
 from pipeline.kernels.raking import bounded, rake, weighted_excess
 from pipeline.params import Params
 from pipeline.shares import shares_of_areas, shares_of_population
@@ -77,9 +78,8 @@ def panel_weights(
     home_work: pd.DataFrame, tracts: pd.DataFrame, demographics: pd.DataFrame, params: PanelWeightParams
 ) -> pd.DataFrame:
     """Return the number of devices by area of the baseline home, of one bucket; `_finish` makes the weights."""
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-    homes = home_work.loc[is_home & home_work["tract_geoid"].notna()]
-    n_devices = homes.groupby("tract_geoid", sort=True)["device_id"].nunique()
+    homes = baseline_homes(home_work)
+    n_devices = homes.dropna(subset="tract_geoid").groupby("tract_geoid", sort=True)["device_id"].nunique()
     return n_devices.rename_axis("home_tract_geoid").rename("n_devices").reset_index()
 
 

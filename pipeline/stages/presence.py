@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import COVERAGE, HOME_WORK, PRESENCE, VISITS
+from pipeline.homes import baseline_homes, baseline_workplaces
 from pipeline.kernels.job_loss import ABSENT, BACK, LASTING, UNDECIDED, UNSEEN, Absences, follow_absence
 from pipeline.kernels.presence import (
     HOUR_US,
@@ -140,7 +141,8 @@ def presence(
     the baseline. No date of the study could have had the table as it is: places, workplaces and what a week usually
     holds are known from all of it.
     """
-    homes, baseline = _main_places(home_work)
+    homes = baseline_homes(home_work).set_index("device_id")
+    baseline = baseline_workplaces(home_work).sort_values("device_id", ignore_index=True)
     grid = _grid_of(baseline, study)
     seen = visits.assign(row=grid.row_of(visits["device_id"].to_numpy()))
     seen = seen[seen["row"] >= 0].reset_index(drop=True)
@@ -158,13 +160,6 @@ def presence(
     limits = params.persistence_weeks, params.min_missed_visits, params.max_unobserved_weeks
     absences = follow_absence(start, state.ravel(), missed.ravel(), *limits)
     return _rows(grid, homes, baseline, week, is_absent, has_new_work, absences)
-
-
-def _main_places(home_work: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the main baseline homes, and workplaces, one row a device in the order of devices."""
-    main = home_work[(home_work["span"] == "baseline") & (home_work["rank"] == 1)]
-    work = main[main["role"] == "work"].sort_values("device_id", ignore_index=True)
-    return main[main["role"] == "home"].set_index("device_id"), work
 
 
 def _grid_of(baseline: pd.DataFrame, study: Study) -> _Grid:

@@ -19,6 +19,7 @@ from data_contracts import (
     VENUES,
 )
 from pipeline.day_measures import UNKNOWN_OF_SOME, day_values, is_of_category, is_of_others, unit_of
+from pipeline.homes import baseline_homes
 from pipeline.params import Params
 from pipeline.shares import high_areas
 from pipeline.stage import stage
@@ -159,8 +160,7 @@ class _Sums(NamedTuple):
 
 def _by_area(days: pd.DataFrame, home_work: pd.DataFrame, values: Iterator[tuple[str, np.ndarray]]) -> _Sums:
     """Return the sums of values of device-days by the area of the baseline home and day."""
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-    homes = home_work[is_home].set_index("device_id")["tract_geoid"]
+    homes = baseline_homes(home_work).set_index("device_id")["tract_geoid"]
     keys = pd.DataFrame({"area": days["device_id"].map(homes).astype("str"), "date": days["date"]})
     cell = keys.groupby(["area", "date"], dropna=False, sort=True).ngroup().to_numpy()
     keys = keys.drop_duplicates().sort_values(["area", "date"], ignore_index=True)

@@ -5,7 +5,8 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts import HOME_WORK, REGULARITY, VISITS
-from pipeline.kernels.local_hours import HourPieces, cut_at_hours, main_places
+from pipeline.homes import baseline_homes
+from pipeline.kernels.local_hours import HourPieces, cut_at_hours, places_of_hours
 from pipeline.kernels.weekdays import EPOCH_WEEKDAY, WEEK_DAYS
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -52,7 +53,7 @@ def regularity(visits: pd.DataFrame, home_work: pd.DataFrame, study: Study, para
 def _hours(visits: pd.DataFrame, pieces: HourPieces) -> pd.DataFrame:
     """Return the location of each observed hour of each device."""
     device, place = (visits[name].to_numpy().astype(np.int64)[pieces.row] for name in ("device_id", "location_id"))
-    main = main_places(device, pieces.hour, place, pieces.spent_us)
+    main = places_of_hours(device, pieces.hour, place, pieces.spent_us)
     return pd.DataFrame(
         {
             "device_id": main.device,
@@ -65,8 +66,7 @@ def _hours(visits: pd.DataFrame, pieces: HourPieces) -> pd.DataFrame:
 
 def _days(visits: pd.DataFrame, pieces: HourPieces, home_work: pd.DataFrame) -> pd.DataFrame:
     """Return the time at locations and at home, in µs, of each device and local date, and whether it has a home."""
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-    homes = home_work[is_home].set_index("device_id")["location_id"]
+    homes = baseline_homes(home_work).set_index("device_id")["location_id"]
     home = visits["device_id"].map(homes).fillna(NO_PLACE).to_numpy(np.int64)
     is_at_home = home == visits["location_id"].to_numpy()
     rows = pd.DataFrame(
