@@ -151,6 +151,14 @@ def _follow(group_start, place, start):
     return at, before, last
 
 
+def recency_ranks(places: PlaceCounts, rows: PlaceRows) -> NDArray[np.int64]:
+    """Return the rank of each place in its group by its last row, 1 for the latest."""
+    is_last = np.zeros(rows.at.size, np.int64)
+    is_last[rows.last] = 1
+    n_until = np.cumsum(is_last)[rows.last]
+    return np.repeat(places.start[1:], np.diff(places.start)) - n_until + 1
+
+
 class MoveCounts(NamedTuple):
     """Moves between places of all groups, in the order of groups and there of the first such move."""
 

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from data_contracts import VISIT_FREQUENCIES, VISITS
 from pipeline.kernels.moves import SECOND_US
-from pipeline.kernels.place_counts import PlaceRows, frequency_ranks, rows_of_places
-from pipeline.kernels.ranks import rank_in_groups
+from pipeline.kernels.place_counts import PlaceRows, frequency_ranks, recency_ranks, rows_of_places
 from pipeline.stage import stage
 from pipeline.study import Study
 from pipeline.windows import WindowKind, WindowParams, visits_by_window
@@ -50,7 +49,7 @@ def _of_windows(visits: pd.DataFrame, kind: WindowKind, study: Study, params: Wi
             "visit_share": n_visits / owner["n_visits"],
             "dwell_share": _shares(dwell_s, group),
             "frequency_rank": frequency_ranks(found.places).astype(np.int32),
-            "recency_rank": rank_in_groups(group, -rows.last).astype(np.int32),
+            "recency_rank": recency_ranks(found.places, rows).astype(np.int32),
             "return_time_median_s": _return_times(found.visits["started_at"], rows),
         }
     )

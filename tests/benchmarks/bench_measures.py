@@ -1,4 +1,4 @@
-"""Every measure shared with fastmob and scikit-mobility, side by side: `python -m tests.benchmarks.bench_measures`.
+"""Measures shared with fastmob and scikit-mobility, side by side: `python -m tests.benchmarks.bench_measures`.
 
 All start from the same rows in memory, sorted by device and time: pings of people who move between places, snapped to
 a grid (`--pings`), and visits (`--visits`). Ours has them as arrays, fastmob 0.3.2 as an Arrow table, scikit-mobility
@@ -7,9 +7,15 @@ places; fastmob's is its public function, which detects that rows are sorted. A 
 exact position to the peers (to fastmob's real_entropy `location_id` too); there are as many of each.
 
 One process for one thread and one for two: fastmob's pool is as large, and ours are that many equal parts of the
-devices at once. Rounds alternate and the best counts. Results are compared before anything is timed. scikit-mobility
+devices at once, of measures of places not added up. Rounds alternate and the best counts. Results are compared before anything is timed. scikit-mobility
 runs once on the devices of the first rows (`--sample`), its time scaled to all; its real_entropy is at least quadratic
 and runs on the first 200 rows of 50 devices, so that its time scaled is far too short.
+
+These are kernels, timed over arrays. A run calls stages: they take tables of pandas, cut them into windows and make
+rows of more columns than the peer has. A second, shorter table has whole stages (`--stages` visits, one thread, one
+window, in memory) beside the peer's functions with most of their numbers. Some kernels here no stage calls: moves
+between places, and a home that is the place of most rows at night, which are the peers' own definitions. Not here:
+predictability, visits per unit of time, matrices of origin and destination, and motifs.
 """
 
 import argparse
@@ -30,12 +36,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.reference.environment import is_installed, location, python_of
+from tests.benchmarks.measure_stages import PEERS, stage_calls
 from tests.benchmarks.measures import MEASURES, REAL_ENTROPY, Rows, check
 
 PINGS_PER_DEVICE, VISITS_PER_DEVICE = 20_000, 250
 START_US = 1_704_067_200_000_000
 GRID_DEGREES = 1e-3
 GRID_WIDTH = 5000
+STAGE = "stage"
 TOO_SLOW_S = 8.0
 """What takes longer than this is timed once."""
 
@@ -120,12 +128,16 @@ def time_here(arguments: argparse.Namespace) -> None:
                 continue
             calls = {"ours": partial(in_parts, pool, measure.ours, parts), "fastmob": partial(measure.fastmob, table)}
             print(json.dumps({"data": data, "measure": name, **best_of(calls, arguments.rounds)}), flush=True)
+    if arguments.stages and arguments.threads == 1 and not arguments.only:
+        rows = both_data(PINGS_PER_DEVICE, arguments.stages)["visits"]
+        for name, calls in stage_calls(rows, as_table(rows)).items():
+            print(json.dumps({"data": STAGE, "measure": name, **best_of(calls, arguments.rounds)}), flush=True)
 
 
 def timed(arguments: argparse.Namespace, n_threads: int) -> dict[tuple[str, str], dict]:
     """Return what a process with so many threads measures, by data and measure."""
     asked = ["--threads", str(n_threads)]
-    for name in ("pings", "visits", "rounds"):
+    for name in ("pings", "visits", "stages", "rounds"):
         asked += [f"--{name}", str(getattr(arguments, name))]
     only = ["--only", *arguments.only] if arguments.only else []
     environment = os.environ | {"RAYON_NUM_THREADS": str(n_threads), "POLARS_MAX_THREADS": str(n_threads)}
@@ -163,6 +175,7 @@ def main() -> None:
     parser.add_argument("--pings", type=int, default=20_000_000)
     parser.add_argument("--visits", type=int, default=10_000_000)
     parser.add_argument("--sample", type=int, default=200_000, help="rows for scikit-mobility; 0: leave it out")
+    parser.add_argument("--stages", type=int, default=1_000_000, help="visits for whole stages; 0: leave them out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=sorted(MEASURES))
     parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
@@ -176,14 +189,19 @@ def main() -> None:
     skmob = time_skmob(arguments) if arguments.sample else {}
     print("seconds of the clock, and of the processor (cpu); ratio: fastmob's by ours; *: scaled from a sample")
     head = ("measure", "data", "ours", "fastmob", "skmob*", "ratio", "cpu ratio", "ours 2", "fastmob 2", "ratio 2")
-    print("{:28}{:8}{:>9}{:>10}{:>10}{:>8}{:>11}{:>9}{:>11}{:>9}".format(*head))
+    print("{:30}{:8}{:>9}{:>10}{:>10}{:>8}{:>11}{:>9}{:>11}{:>9}".format(*head))
+    whole = {name: one.pop((data, name)) for data, name in list(one) if data == STAGE}
     for (data, name), first in one.items():
         second = two[data, name]
         print(
-            f"{name:28}{data:8}{first['ours']:9.3f}{first['fastmob']:10.3f}{skmob.get((data, name), np.nan):10.0f}"
+            f"{name:30}{data:8}{first['ours']:9.3f}{first['fastmob']:10.3f}{skmob.get((data, name), np.nan):10.0f}"
             f"{first['fastmob'] / first['ours']:8.1f}{first['fastmob cpu'] / first['ours cpu']:11.1f}"
             f"{second['ours']:9.3f}{second['fastmob']:11.3f}{second['fastmob'] / second['ours']:9.1f}"
         )
+    if whole:
+        print(f"whole stages, tables in and out, {arguments.stages:,} visits, one thread: seconds of the clock")
+        for name, found in whole.items():
+            print(f"{name:30}{found['ours']:9.3f}{found['fastmob']:10.3f}  fastmob: {', '.join(PEERS[name])}")
     print(f"load after: {os.getloadavg()[0]:.1f}")
     print(f"{REAL_ENTROPY} of scikit-mobility is scaled from sequences of 200")
 

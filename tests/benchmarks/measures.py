@@ -17,8 +17,11 @@ from pipeline.kernels.place_counts import (
     count_moves,
     count_places,
     distinct_places,
+    frequency_ranks,
     main_places,
     most_first,
+    recency_ranks,
+    rows_of_places,
 )
 from pipeline.kernels.sequence_entropy import entropy_rate
 
@@ -130,11 +133,27 @@ def frequencies(rows: Rows) -> np.ndarray:
     return share[most_first(places)]
 
 
-def frequency_ranks(rows: Rows) -> np.ndarray:
+def ranks_of_places(rows: Rows) -> np.ndarray:
+    return frequency_ranks(count_places(starts(rows), rows.place))
+
+
+def latest_ranks(rows: Rows) -> np.ndarray:
     places = count_places(starts(rows), rows.place)
-    rank = np.empty_like(places.n_rows)
-    rank[most_first(places)] = np.arange(1, rank.size + 1) - places.start[owners(places)]
-    return rank
+    return recency_ranks(places, rows_of_places(starts(rows), rows.place, places))
+
+
+def by_place(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each place of all devices begins, and the devices that are there, by place."""
+    order = np.argsort(rows.place, kind="stable")
+    return group_starts(rows.place[order]), rows.device_id[order]
+
+
+def random_entropy_of_places_bits(rows: Rows) -> np.ndarray:
+    return np.log2(distinct_places(*by_place(rows)))
+
+
+def entropy_of_places_bits(rows: Rows) -> np.ndarray:
+    return location_entropy(*by_place(rows))
 
 
 def visits_of_places(rows: Rows) -> np.ndarray:
@@ -171,7 +190,14 @@ MEASURES = {
     "number_of_visits": Measure(n_visits, fastmob.number_of_visits, "number_of_visits"),
     "number_of_locations": Measure(n_locations, fastmob.number_of_locations, "number_of_locations"),
     "location_frequency": Measure(frequencies, fastmob.location_frequency, "location_frequency"),
-    "frequency_rank": Measure(frequency_ranks, fastmob.frequency_rank, "frequency_rank"),
+    "frequency_rank": Measure(ranks_of_places, fastmob.frequency_rank, "frequency_rank"),
+    "recency_rank": Measure(latest_ranks, fastmob.recency_rank, "recency_rank"),
+    "random_location_entropy": Measure(
+        random_entropy_of_places_bits, fastmob.random_location_entropy, "random_entropy"
+    ),
+    "uncorrelated_location_entropy": Measure(
+        entropy_of_places_bits, fastmob.uncorrelated_location_entropy, "uncorrelated_entropy"
+    ),
     "visits_per_location": Measure(visits_of_places, fastmob.visits_per_location, "n_visits"),
     "mean_square_displacement": Measure(square_displacement_m2, fastmob.mean_square_displacement, "", 1e6),
     "individual_mobility_network": Measure(moves, fastmob.individual_mobility_network, "n_trips"),

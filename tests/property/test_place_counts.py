@@ -12,6 +12,7 @@ from pipeline.kernels.place_counts import (
     frequency_ranks,
     main_places,
     most_first,
+    recency_ranks,
     rows_of_places,
 )
 from tests import naive_place_counts as naive
@@ -36,6 +37,7 @@ def test_places_and_moves_by_hand():
     assert main_places(found, 1).tolist() == [True, False, False, True]
     assert frequency_ranks(found).tolist() == [1, 2, 3, 1]
     rows = rows_of_places(start, place, found)
+    assert recency_ranks(found, rows).tolist() == [3, 1, 2, 1]
     assert rows.at.tolist() == [0, 1, 0, 0, 2, 1, 3]
     assert rows.before.tolist() == [-1, -1, 0, 2, -1, 1, -1]
     assert rows.last.tolist() == [3, 5, 4, 6]
