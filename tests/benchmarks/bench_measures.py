@@ -7,9 +7,10 @@ places; fastmob's is its public function, which detects that rows are sorted. A 
 exact position to the peers (to fastmob's real_entropy `location_id` too); there are as many of each.
 
 One process for one thread and one for two: fastmob's pool is as large, and ours are that many equal parts of the
-devices at once, of measures of places not added up. Rounds alternate and the best counts. Results are compared before anything is timed. scikit-mobility
-runs once on the devices of the first rows (`--sample`), its time scaled to all; its real_entropy is at least quadratic
-and runs on the first 200 rows of 50 devices, so that its time scaled is far too short.
+devices at once, whose answers about places are not added up. Rounds alternate and the best counts. Results are compared
+before anything is timed. scikit-mobility runs once on the devices of the first rows (`--sample`), its time scaled to
+all; its real_entropy is at least quadratic and runs on the first 200 rows of 50 devices, so that its time scaled is far
+too short.
 
 These are kernels, timed over arrays. A run calls stages: they take tables of pandas, cut them into windows and make
 rows of more columns than the peer has. A second, shorter table has whole stages (`--stages` visits, one thread, one
