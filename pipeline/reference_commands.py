@@ -147,9 +147,10 @@ def _told(one: Verified) -> dict[str, Any]:
 
 def _print(found: list[Verified]) -> None:
     from rich.console import Console
+    from rich.table import Column
     from rich.table import Table as Grid
 
-    grid = Grid("measure", "ours from", "people", "equal", "largest difference", "relative", "", title_justify="left")
+    grid = Grid(Column("measure", no_wrap=True), "ours from", "people", "equal", "differ by", "relative", "")
     for one in found:
         n, n_equal, absolute, relative = one.found
         largest = f"{absolute:.3g}" if one.unit == "1" else f"{absolute:.3g} {one.unit}"
