@@ -150,11 +150,11 @@ def _print(found: list[Verified]) -> None:
     from rich.table import Column
     from rich.table import Table as Grid
 
-    grid = Grid(Column("measure", no_wrap=True), "ours from", "people", "equal", "differ by", "relative", "")
+    grid = Grid(*(Column(name, no_wrap=True) for name in ("measure", "people", "equal", "differ by", "")))
     for one in found:
-        n, n_equal, absolute, relative = one.found
+        n, n_equal, absolute, _ = one.found
         largest = f"{absolute:.3g}" if one.unit == "1" else f"{absolute:.3g} {one.unit}"
-        grid.add_row(one.measure, one.source, f"{n:,}", f"{n_equal:,}", largest, f"{relative:.2g}", one.state)
+        grid.add_row(one.measure, f"{n:,}", f"{n_equal:,}", largest, one.state)
     console = Console()
     console.print(grid)
     for one in found:
