@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.kernels.moves import jump_lengths, waiting_times
+from pipeline.kernels.moves import waiting_times
 from pipeline.reference import Ask
-from pipeline.verification.visits import Visits, falling, in_turn
+from pipeline.verification.visits import Visits, in_turn
 
 Answers = Mapping[str, pd.DataFrame]
 Ours = Callable[[Visits, Answers], pd.Series]
@@ -53,8 +53,10 @@ def column(table: str, name: str, **params: object) -> Ours:
 
 
 def jumps(visits: Visits, _: Answers) -> pd.Series:
-    """Return the length of each way from visit to visit, in turn."""
-    return in_turn(visits, jump_lengths(visits.start, visits.lon, visits.lat))
+    """Return the distance of each trip, in turn."""
+    trips = visits.trips().sort_values(["device_id", "finished_at"])
+    turn = trips.groupby("device_id").cumcount().rename("turn")
+    return pd.Series(trips["distance_m"].to_numpy(), index=pd.MultiIndex.from_arrays([trips["device_id"], turn]))
 
 
 def waits(visits: Visits, _: Answers) -> pd.Series:
@@ -127,8 +129,11 @@ def _network(visits: Visits, answer: pd.DataFrame) -> pd.Series:
     return found.set_index(["device_id", "origin_location_id", "destination_location_id"])["n_trips"].astype(float)
 
 
-def _by_rank(_: Visits, answer: pd.DataFrame) -> pd.Series:
-    return falling(answer.set_index("device_id").iloc[:, -1])
+def _by_rank(visits: Visits, answer: pd.DataFrame) -> pd.Series:
+    n_visits = visits.of_places("n_visits").rename("n_visits").reset_index()
+    found = visits.with_location(answer).rename(columns={"frequency_rank": "turn"})
+    found = found.merge(n_visits, on=["device_id", "location_id"], how="left")
+    return found.set_index(["device_id", "turn"])["n_visits"].astype(float)
 
 
 MEAN_OF_DEGREES = "their centre is the plain mean of degrees, ours the mean direction on the sphere"
@@ -275,9 +280,10 @@ SHARED: tuple[SharedMeasure, ...] = (
     SharedMeasure(
         "frequency_rank",
         "visits",
-        Ask("location_frequency", {"normalize": 0}),
+        Ask("frequency_rank"),
         counts_by_rank,
         _by_rank,
+        reason="compared by the visits to the location of each rank, since equal numbers stand in no stated order",
         where="visit_frequencies.frequency_rank",
     ),
     SharedMeasure(

@@ -95,11 +95,3 @@ def in_turn(visits: Visits, values: np.ndarray) -> pd.Series:
     turn = (device.groupby(device).cumcount() - 1).rename("turn")
     found = pd.Series(values, index=pd.MultiIndex.from_arrays([device, turn]))
     return found[turn.to_numpy() >= 0]
-
-
-def falling(values: pd.Series) -> pd.Series:
-    """Return values by device and rank, the largest first, whatever stands behind equal ones."""
-    ordered = values.rename("value").reset_index().sort_values(["device_id", "value"], ascending=[True, False])
-    turn = (ordered.groupby("device_id").cumcount() + 1).rename("turn")
-    index = pd.MultiIndex.from_arrays([ordered["device_id"], turn])
-    return pd.Series(ordered["value"].to_numpy(dtype=float), index=index)

@@ -1,14 +1,13 @@
 """What a cell of the table of measures and peers is, and how fastmob and trackintel are asked."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import fastmob
 import pandas as pd
 import trackintel.analysis
 
 from pipeline.exchange import to_skmob, to_staypoints
-from pipeline.reference import Ask
 from pipeline.verification.measures import AS_THEY_ARE, SEQUENCES, Answers, Ours, SharedMeasure, rate
 from pipeline.verification.visits import Visits
 
@@ -38,7 +37,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Row:
-    """A measure with its cells; a peer without one does not define it."""
+    """A measure with its cells; a peer without one has no such function."""
 
     measure: str
     unit: str
@@ -46,7 +45,10 @@ class Row:
     ours: Ours | None
     cells: Mapping[str, Cell | Elsewhere]
     tolerance: float = 1e-9
-    asks: Mapping[str, Ask] = field(default_factory=dict)
+    is_release: bool = False
+    """Ours tells of ten devices or more: of fewer people there is nothing to compare."""
+    is_one: bool = False
+    """One value for all people together."""
 
 
 # --- fastmob ------------------------------------------------------------------------------------

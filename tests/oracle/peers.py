@@ -1,12 +1,13 @@
 """All measures and all peers: for each cell ours, theirs, and what is known to set them apart.
 
-What scikit-mobility has per device stands in `pipeline.verification.measures`, which `sojourn verify` uses too; here
-are the other peers, the measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes a page.
+What scikit-mobility has per device stands in `pipeline.verification.measures`, which `sojourn verify` uses too. Here
+are the other peers, measures of places, and those that scikit-mobility lacks. `tests.oracle.table` makes the page.
 """
 
 import fastmob
 import pandas as pd
 
+from pipeline.gravity import common_part
 from pipeline.reference import Ask
 from pipeline.verification.measures import (
     AS_THEY_ARE,
@@ -18,6 +19,7 @@ from pipeline.verification.measures import (
     Ours,
     SharedMeasure,
     column,
+    rate,
 )
 from pipeline.verification.visits import Visits
 from tests.oracle.peer_cells import (
@@ -36,16 +38,22 @@ from tests.oracle.peer_cells import (
     trackintels_jumps,
     trackintels_radius,
 )
+from tests.oracle.peer_elsewhere import ELSEWHERE
 from tests.oracle.peer_places import (
     LAG_HOURS,
     as_one,
+    by_day,
     by_position,
     displacement,
+    ends_of,
+    flows,
+    of_days,
     of_positions,
     place_visits_column,
     position_of,
     random_visitor_entropy,
     shown,
+    visits_by_day,
 )
 
 MILLIMETRE = 1e-3
@@ -87,6 +95,12 @@ def _fastmobs(name: str, value: str) -> Theirs:
     return lambda visits, _: ask_fastmob(visits, name).set_index("device_id")[value].astype(float)
 
 
+def fastmobs_trajectory_entropy(visits: Visits, _: Answers) -> pd.Series:
+    """Return fastmob's entropy of trajectories in bits."""
+    found = ask_fastmob(visits, "trajectory_entropy", normalized=False)
+    return found.set_index("device_id")["entropy"].astype(float)
+
+
 OTHERS: tuple[Row, ...] = (
     Row(
         "radius_of_gyration by dwell",
@@ -120,6 +134,20 @@ OTHERS: tuple[Row, ...] = (
         },
     ),
     Row(
+        "trajectory_entropy",
+        "bit",
+        "entropy.entropy_rate_bits",
+        column("entropy", "entropy_rate_bits"),
+        {
+            FASTMOB: Cell(
+                fastmobs_trajectory_entropy,
+                rate("fastmob"),
+                AS_THEY_ARE.format("fastmob"),
+                "real_entropy by another name, here not divided by its most",
+            )
+        },
+    ),
+    Row(
         "regularity",
         "1",
         "regularity.regularity",
@@ -139,6 +167,8 @@ OTHERS: tuple[Row, ...] = (
 # --- measures of places -------------------------------------------------------------------------
 
 HIDDEN = "positions of fewer than ten devices are hidden in ours and not compared"
+HIDDEN_DAYS = "days of fewer than ten devices are hidden in ours and not compared"
+HIDDEN_FLOWS = "pairs of positions of fewer than ten devices are hidden in ours and not compared"
 IN_NATS = "theirs is in nats, although documented in bits; turned into bits here"
 
 
@@ -154,6 +184,49 @@ def fastmobs_visits(visits: Visits, _: Answers) -> pd.Series:
     return shown(visits, found.set_index("location_id")["n_visits"])
 
 
+def skmobs_days(visits: Visits, answers: Answers) -> pd.Series:
+    """Return scikit-mobility's visits by day, of those that our release shows."""
+    found = answers["visits_per_time_unit"]
+    return of_days(visits, by_day(found["started_at"], found["n_visits"]))
+
+
+def fastmobs_days(visits: Visits, _: Answers) -> pd.Series:
+    """Return the same of fastmob."""
+    found = fastmob.visits_per_time_unit(fastmob_frame(visits), freq="1D")
+    return of_days(visits, by_day(found["datetime"], found["n_visits"]))
+
+
+def fastmobs_flows(visits: Visits, answers: Answers) -> pd.Series:
+    """Return fastmob's matrix of our trips' ends, of the pairs that our release shows."""
+    names = {"origin_col": "origin_area", "destination_col": "destination_area"}
+    found = fastmob.od_matrix(ends_of(visits.trips()), **names).set_index(list(names.values()))
+    counted = found.iloc[:, -1].astype(float).rename_axis(["place", "to"])
+    return counted[counted.index.isin(flows(visits, answers).index)]
+
+
+def halves(visits: Visits) -> pd.DataFrame:
+    """Return the trips from one position to another of the first and of the second half of all trips."""
+    ends = ends_of(visits.trips())
+    is_late = (visits.trips()["finished_at"].rank() > len(ends) / 2).map({False: "early", True: "late"})
+    is_move = ends["origin_area"] != ends["destination_area"]
+    counted = ends[is_move].groupby([*ends.columns, is_late[is_move].rename("half")]).size()
+    return counted.unstack(fill_value=0).astype(float)
+
+
+def ours_in_common(visits: Visits, _: Answers) -> pd.Series:
+    """Return the common part of both halves by `gravity_fits`' function."""
+    found = halves(visits)
+    return as_one(common_part(found["early"].to_numpy(), found["late"].to_numpy()))
+
+
+def fastmobs_in_common(visits: Visits, _: Answers) -> pd.Series:
+    """Return fastmob's common part of both halves."""
+    found = halves(visits).rename_axis(["origin", "destination"]).reset_index()
+    early, late = (found[["origin", "destination", half]].set_axis(FLOW, axis=1) for half in ("early", "late"))
+    return as_one(fastmob.common_part_of_commuters(fastmob.FlowDataFrame(early), fastmob.FlowDataFrame(late)))
+
+
+FLOW = ["origin", "destination", "flow"]
 PLACES: tuple[Row, ...] = (
     Row(
         "visits_per_location",
@@ -164,6 +237,26 @@ PLACES: tuple[Row, ...] = (
             SKMOB: Cell(of_positions("visits_per_location"), reason=HIDDEN),
             FASTMOB: Cell(fastmobs_visits, reason=HIDDEN),
         },
+        is_release=True,
+    ),
+    Row(
+        "visits_per_time_unit",
+        "visits",
+        "place_visits.n_visits, area all, window day",
+        visits_by_day,
+        {SKMOB: Cell(skmobs_days, reason=HIDDEN_DAYS), FASTMOB: Cell(fastmobs_days, reason=HIDDEN_DAYS)},
+        is_release=True,
+    ),
+    Row(
+        "od_matrix",
+        "trips",
+        "od_flows.n_trips",
+        flows,
+        {
+            SKMOB: Elsewhere("not compared: `TrajDataFrame.to_flowdataframe` counts points that follow each other"),
+            FASTMOB: Cell(fastmobs_flows, reason=f"asked of the ends of our trips; {HIDDEN_FLOWS}"),
+        },
+        is_release=True,
     ),
     Row(
         "random_location_entropy",
@@ -174,6 +267,7 @@ PLACES: tuple[Row, ...] = (
             SKMOB: Cell(of_positions("random_location_entropy"), reason=HIDDEN),
             FASTMOB: Cell(_fastmobs_places("random_location_entropy", "random_entropy"), reason=HIDDEN),
         },
+        is_release=True,
     ),
     Row(
         "uncorrelated_location_entropy",
@@ -184,8 +278,23 @@ PLACES: tuple[Row, ...] = (
             SKMOB: Cell(of_positions("uncorrelated_location_entropy"), reason=f"{HIDDEN}; {IN_NATS}"),
             FASTMOB: Cell(_fastmobs_places("uncorrelated_location_entropy", "uncorrelated_entropy"), reason=HIDDEN),
         },
-        1e-8,
+        1e-6,
+        is_release=True,
     ),
+)
+IN_COMMON = Row(
+    "common_part_of_commuters",
+    "1",
+    "gravity_fits.cpc",
+    ours_in_common,
+    {
+        SKMOB: Elsewhere("not compared: a formula of two arrays"),
+        FASTMOB: Cell(
+            fastmobs_in_common,
+            reason="asked of the first and of the second half of all trips between two positions",
+        ),
+    },
+    is_one=True,
 )
 
 FIRST_PAIR = (
@@ -218,70 +327,14 @@ DISPLACEMENT = Row(
         ),
     },
     1e-6,
+    is_one=True,
 )
 
 
-# --- what other tests compare, and what cannot be compared --------------------------------------
-
-OTHER_RULE = "other definition: theirs is the most frequent position at night, ours a logit over windows or HoWDe"
-
-
-def _elsewhere(measure: str, unit: str, where: str, **words: str) -> Row:
-    names = {"skmob": SKMOB, "fastmob": FASTMOB, "trackintel": TRACKINTEL}
-    return Row(measure, unit, where, None, {names[peer]: Elsewhere(text) for peer, text in words.items()})
-
-
-ELSEWHERE: tuple[Row, ...] = (
-    _elsewhere(
-        "stay_locations",
-        "stays",
-        "stays",
-        skmob='equal under `criterion = "anchor"` and its other params: `test_stays_skmob.py`',
-        fastmob="as scikit-mobility: `test_stays_skmob.py`",
-        trackintel="as fastmob but for stays of exactly the dwell and radius: `test_stay_accuracy.py`",
-    ),
-    _elsewhere(
-        "cluster",
-        "locations",
-        "locations",
-        skmob="equal but for the radius of the Earth: `test_clustering_peers.py`",
-        trackintel="equal once its axes are exchanged: `test_clustering_peers.py`",
-    ),
-    _elsewhere(
-        "home_location", "", "home_work", skmob=OTHER_RULE, fastmob=OTHER_RULE, trackintel="other definition: OSNA"
-    ),
-    _elsewhere(
-        "homes_per_location", "homes", "panel_weights counts homes by area", skmob=OTHER_RULE, fastmob=OTHER_RULE
-    ),
-    _elsewhere(
-        "od_matrix",
-        "trips",
-        "od_flows.n_trips",
-        fastmob="other definition: theirs counts pairs as they are given; ours hides flows of few devices",
-    ),
-    _elsewhere(
-        "gravity and radiation",
-        "",
-        "gravity_fits",
-        skmob="equal where as many leave an area as reach it (theirs has one relevance): `test_gravity_skmob.py`",
-    ),
-    _elsewhere(
-        "daily_motifs",
-        "",
-        "daily_motifs.motif",
-        fastmob="other definition: theirs is anchored at a home that is given with the visits",
-    ),
-    _elsewhere(
-        "privacy attacks",
-        "1",
-        "sojourn audit",
-        skmob="location and unique location attack equal where each place is known once: `test_audit_skmob.py`",
-    ),
-)
-
-ROWS: tuple[Row, ...] = (*map(_row, SHARED), *OTHERS, *PLACES, DISPLACEMENT, *ELSEWHERE)
+ROWS: tuple[Row, ...] = (*map(_row, SHARED), *OTHERS, *PLACES, IN_COMMON, DISPLACEMENT, *ELSEWHERE)
 PLACE_ASKS = {
     **{name: Ask(name) for name in ("visits_per_location", "random_location_entropy", "uncorrelated_location_entropy")},
+    "visits_per_time_unit": Ask("visits_per_time_unit", {"unit_s": 86_400.0}),
     "mean_square_displacement": Ask("mean_square_displacement", {"lag_s": LAG_HOURS * 3600.0}),
 }
 """Questions besides those of the shared measures."""
