@@ -20,8 +20,6 @@ from pipeline.kernels.place_counts import (
     frequency_ranks,
     main_places,
     most_first,
-    recency_ranks,
-    rows_of_places,
 )
 from pipeline.kernels.sequence_entropy import entropy_rate
 
@@ -138,22 +136,30 @@ def ranks_of_places(rows: Rows) -> np.ndarray:
 
 
 def latest_ranks(rows: Rows) -> np.ndarray:
+    """Return the ranks of places by their last row: rows walked backwards, they come in this order."""
+    backwards = rows.place.size - starts(rows)[::-1]
+    start = count_places(backwards, np.ascontiguousarray(rows.place[::-1])).start
+    return np.arange(1, start[-1] + 1) - np.repeat(start[:-1], np.diff(start))
+
+
+def visitors(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each place of all devices begins among the devices that are there, and how many rows each has.
+
+    As in `place_visits`: rows are counted by device and place first, and only these counts are put in order of places.
+    """
     places = count_places(starts(rows), rows.place)
-    return recency_ranks(places, rows_of_places(starts(rows), rows.place, places))
-
-
-def by_place(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each place of all devices begins, and the devices that are there, by place."""
-    order = np.argsort(rows.place, kind="stable")
-    return group_starts(rows.place[order]), rows.device_id[order]
+    place = rows.place[places.first]
+    order = np.argsort(place, kind="stable")
+    return group_starts(place[order]), places.n_rows[order]
 
 
 def random_entropy_of_places_bits(rows: Rows) -> np.ndarray:
-    return np.log2(distinct_places(*by_place(rows)))
+    return np.log2(np.diff(visitors(rows)[0]))
 
 
 def entropy_of_places_bits(rows: Rows) -> np.ndarray:
-    return location_entropy(*by_place(rows))
+    start, n_rows = visitors(rows)
+    return location_entropy(start, np.arange(n_rows.size), n_rows.astype(np.float64))
 
 
 def visits_of_places(rows: Rows) -> np.ndarray:
