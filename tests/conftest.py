@@ -1,4 +1,4 @@
-"""Fixtures that several kinds of test share: a key, real data when it is there, a small simulated city."""
+"""Fixtures of several kinds of test: a key, the reference environment, real data when it is there, a simulated city."""
 
 import os
 from hashlib import blake2b
@@ -9,17 +9,30 @@ import pytest
 from data_contracts import TABLES
 from pipeline.engine.run import open_run
 from pipeline.engine.store import Store
+from pipeline.reference import is_installed
 from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.simulation import CityParams, raw_dates, write_city, write_tracts
 from pipeline.study import Study
 
 KEY = "a key for tests that is long enough"
+REQUIRE_VARIABLE = "SOJOURN_REQUIRE_REFERENCE"
 CITY = CityParams(n_devices=30, n_days=4, pings_per_day=250.0, faults=0.02)
 
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Skip the test where the reference environment is absent; fail it where CI demands one."""
+    if is_installed():
+        return
+    message = "no reference environment: run pipeline.reference.install() or set SOJOURN_REFERENCE"
+    if os.environ.get(REQUIRE_VARIABLE):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

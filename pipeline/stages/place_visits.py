@@ -7,6 +7,7 @@ from pydantic import Field
 from data_contracts import DEMOGRAPHICS, HOME_WORK, PANEL_WEIGHTS, PLACE_VISITS, VISITS
 from pipeline.area_cells import EVERYWHERE, AreaWindowParams, areas_of
 from pipeline.cell_suppression import hide_differences
+from pipeline.homes import baseline_homes
 from pipeline.shares import area_quantiles
 from pipeline.stage import stage
 from pipeline.study import Study
@@ -112,8 +113,7 @@ def place_visits(
     in bits (theirs is in nats, although its documentation says log2), both of single coordinates. The home area is the
     tract of the baseline home; a visitor without one counts in all but home_entropy_bits and segregation.
     """
-    is_home = (home_work["span"] == "baseline") & (home_work["role"] == "home") & (home_work["rank"] == 1)
-    homes = home_work[is_home].set_index("device_id")["tract_geoid"]
+    homes = baseline_homes(home_work).set_index("device_id")["tract_geoid"]
     area = areas_of(visits["lon"], visits["lat"], visits["tract_geoid"], params)
     rows = visits[["device_id", "date"]].assign(
         area=area, dwell=to_fixed(visits["dwell_s"] / HOUR_S / UNIT), n_visits=1

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from pipeline.catalog import load
-from pipeline.reference import is_installed
 from tests.conftest import KEY, run_all
 
 
@@ -150,8 +149,7 @@ def test_the_demo_leaves_a_report(tmp_path):
 
 
 @pytest.mark.oracle
-@pytest.mark.skipif(not is_installed(), reason="no reference environment")
-def test_verify_finds_no_difference_it_cannot_explain_and_tells_no_device(root):
+def test_verify_finds_no_difference_it_cannot_explain_and_tells_no_device(root, reference):
     done = sojourn("verify", "--root", root, "--people", 8, "--stay-people", 2, "--stay-days", 2, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {one["measure"]: one for one in json.loads(done.stdout)}
@@ -175,8 +173,7 @@ def test_what_the_reference_can_be_asked_is_listed():
 
 
 @pytest.mark.oracle
-@pytest.mark.skipif(not is_installed(), reason="no reference environment")
-def test_an_attack_on_visits_through_parquet(root, tmp_path):
+def test_an_attack_on_visits_through_parquet(root, reference, tmp_path):
     visits = load("visits", root=root, columns=["device_id", "started_at", "lon", "lat"])
     visits[visits["device_id"] == visits["device_id"].iloc[0]].to_parquet(tmp_path / "visits.parquet")
     out = tmp_path / "risk.parquet"

@@ -1,4 +1,4 @@
-"""What the oracle tests share: the reference environment, real pings and an artificial city."""
+"""What the oracle tests share: real pings and an artificial city."""
 
 import io
 import os
@@ -10,9 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.reference import is_installed
-
-REQUIRE_VARIABLE = "SOJOURN_REQUIRE_REFERENCE"
 SHARED = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared"))
 PLT_HEADER_LINES = 6
 PLT_COLUMNS = ["lat", "lon", "zero", "altitude_ft", "days", "date", "time"]
@@ -20,17 +17,6 @@ PLT_COLUMNS = ["lat", "lon", "zero", "altitude_ft", "days", "date", "time"]
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "oracle: compares with another program's answer")
-
-
-@pytest.fixture(scope="session")
-def reference():
-    """Skip the test where the reference environment is absent; fail it where CI demands one."""
-    if is_installed():
-        return
-    message = "no reference environment: run pipeline.reference.install() or set SOJOURN_REFERENCE"
-    if os.environ.get(REQUIRE_VARIABLE):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

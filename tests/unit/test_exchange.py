@@ -30,7 +30,7 @@ from pipeline.exchange import (
     to_trips,
 )
 from pipeline.params import NoParams
-from pipeline.reference.environment import is_installed, location, python_of
+from pipeline.reference.environment import location, python_of
 from pipeline.stages.trips import trips
 from tests.stay_rows import MONDAY_S, as_times, make_stays, places_and_visits, through_contract
 
@@ -119,8 +119,7 @@ assert found._is_flowdataframe() and found.get_flow("01", "02") == 12
 
 
 @pytest.mark.oracle
-@pytest.mark.skipif(not is_installed(), reason="no reference environment")
-def test_scikit_mobility_takes_both(tmp_path, day):
+def test_scikit_mobility_takes_both(tmp_path, reference, day):
     flows, tessellation = _flows()
     to_skmob(day[1]).select_dtypes(["number", "datetime"]).to_parquet(tmp_path / "rows.parquet", index=False)
     flows.to_parquet(tmp_path / "flows.parquet", index=False)
