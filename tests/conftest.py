@@ -14,6 +14,8 @@ from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.simulation import CityParams, raw_dates, write_city, write_tracts
 from pipeline.study import Study
 
+pytest_plugins = ["tests.s3_server"]
+
 KEY = "a key for tests that is long enough"
 REQUIRE_VARIABLE = "SOJOURN_REQUIRE_REFERENCE"
 CITY = CityParams(n_devices=30, n_days=4, pings_per_day=250.0, faults=0.02)
