@@ -22,7 +22,21 @@ from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
-from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
+from pipeline.options import (
+    DEFAULT_BUCKETS,
+    AsJson,
+    Buckets,
+    MemoryGB,
+    Root,
+    Scheduler,
+    Sets,
+    StudyFile,
+    Threads,
+    Workers,
+    make_settings,
+    print_json,
+    read_study,
+)
 from pipeline.private_commands import budget
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
@@ -42,9 +56,6 @@ progress_console = Console(stderr=True)
 
 From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
 To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
-Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
-Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler (tcp://...); default: threads of this process.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the in-process cluster; default: all cores.")]
 Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
 
 
@@ -67,15 +78,17 @@ def run(
     first: From = None,
     last: To = None,
     sets: Sets = None,
-    buckets: Buckets = 8,
+    buckets: Buckets = DEFAULT_BUCKETS,
     scheduler: Scheduler = None,
+    workers: Workers = 0,
     threads: Threads = None,
+    memory_gb: MemoryGB = None,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
     study = read_study(study_file, sets)
-    settings = make_settings(root, buckets, scheduler, threads)
+    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb)
     summaries = run_stages(study, settings, "run", span(study, first, last), None)
     if report:
         _write_report(study, settings, report)
@@ -93,14 +106,16 @@ def backfill(
         bool, typer.Option("--dry-run", help="Say what would be computed and why; compute nothing.")
     ] = False,
     sets: Sets = None,
-    buckets: Buckets = 8,
+    buckets: Buckets = DEFAULT_BUCKETS,
     scheduler: Scheduler = None,
+    workers: Workers = 0,
     threads: Threads = None,
+    memory_gb: MemoryGB = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute what is stale or missing on a range of dates, for all stages or some."""
     study = read_study(study_file, sets)
-    settings = make_settings(root, buckets, scheduler, threads)
+    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb)
     dates = span(study, first, last)
     if dry_run:
         from pipeline.engine.plan import stages_in_order
@@ -121,7 +136,7 @@ def status(
     study_file: StudyFile = None,
     root: Root = Path("tables"),
     sets: Sets = None,
-    buckets: Buckets = 8,
+    buckets: Buckets = DEFAULT_BUCKETS,
     as_json: AsJson = False,
 ) -> None:
     """Say which shards are current, stale or missing and why, and how the runs on this root ended."""
@@ -130,7 +145,7 @@ def status(
     from pipeline.engine.run import status as find_status
     from pipeline.engine.store import Store
 
-    study, settings = read_study(study_file, sets), make_settings(root, buckets, None, None)
+    study, settings = read_study(study_file, sets), make_settings(root, buckets)
     reports, runs = find_status(study, settings), read_runs(root)
     joins = static_joins(study, Store(root))
     if as_json:
@@ -200,6 +215,7 @@ def demo(
     ] = Scenario.CITY,
     devices: Annotated[int | None, typer.Option(min=10, help="People in the simulated city, if others.")] = None,
     days: Annotated[int | None, typer.Option(min=2, max=366, help="Days simulated, if others.")] = None,
+    workers: Workers = 0,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a city, run the whole pipeline on it and write the report."""
@@ -213,7 +229,7 @@ def demo(
             study = make_employment_study(folder, devices or 1_000, days or 273)
         else:
             study = make_npi_study(folder, devices or 2_000, days or 120)
-        settings = make_settings(folder / "tables", 8, None, None)
+        settings = make_settings(folder / "tables", workers=workers)
         summaries = run_stages(study, settings, "demo", study.dates(), None)
     report = folder / "report.html"
     _write_report(study, settings, report)
@@ -229,12 +245,6 @@ app.command("budget")(budget)
 app.command("export")(export)
 app.command("audit")(audit_tables)
 app.command("verify")(verify_root)
-
-
-def make_settings(root: Path, buckets: int, scheduler: str | None, threads: int | None) -> Settings:
-    """Return the settings of a command line."""
-    given = {"scheduler": scheduler, "n_threads": threads}
-    return Settings(root=root, n_buckets=buckets, **{k: v for k, v in given.items() if v is not None})
 
 
 def span(study: Study, first: str | None, last: str | None) -> list[date]:

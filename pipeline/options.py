@@ -10,7 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.settings import Settings
 from pipeline.study import Study, StudyError
+
+DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
+BYTES_PER_GB = 1_000_000_000
 
 StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
 Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
@@ -23,6 +27,21 @@ Sets = Annotated[
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
+]
+
+Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Existing Dask scheduler (tcp://..., tls://...); default: one on this machine.")
+]
+Workers = Annotated[
+    int, typer.Option(min=0, max=1024, help="Worker processes on this machine; default: threads of this process.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads of a worker on this machine; default: 1 a process, or all cores.")
+]
+MemoryGB = Annotated[
+    float | None,
+    typer.Option("--memory-gb", min=0.3, help="Memory of a worker on this machine; default: 70 % shared out."),
 ]
 
 
@@ -53,6 +72,28 @@ def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
     for name in path[:-1]:
         values = values.setdefault(name, {})
     values[path[-1]] = value
+
+
+def make_settings(
+    root: Path,
+    buckets: int = DEFAULT_BUCKETS,
+    scheduler: str | None = None,
+    workers: int = 0,
+    threads: int | None = None,
+    memory_gb: float | None = None,
+) -> Settings:
+    """Return the settings of a command line; StudyError where options contradict each other."""
+    memory = int(memory_gb * BYTES_PER_GB) if memory_gb else None
+    if scheduler and (workers or threads or memory):
+        raise StudyError("--scheduler names workers that are there: leave out --workers, --threads and --memory-gb")
+    return Settings(
+        root=root,
+        n_buckets=buckets,
+        scheduler=scheduler,
+        n_workers=workers,
+        n_threads=threads,
+        memory_limit_bytes=memory,
+    )
 
 
 def print_json(value: Any) -> None:

@@ -5,10 +5,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-import psutil
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 KEY_VARIABLE = "SOJOURN_KEY"
 MIN_KEY_BYTES = 16
@@ -31,8 +30,25 @@ class Settings(BaseModel):
     """Files per date. More buckets need less memory per task and cost more files."""
     scheduler: str | None = None
     """Address of a Dask scheduler; None starts one in this process."""
-    n_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    memory_limit_bytes: int = Field(default_factory=lambda: int(psutil.virtual_memory().total * 0.7), ge=2**28)
+    n_workers: int = Field(default=0, ge=0, le=1024)
+    """Worker processes started on this machine; 0 computes in threads of this process. Not for a `scheduler`.
+
+    pandas holds the interpreter's lock, so threads of one process share little more than a core; processes take some
+    seconds to start.
+    """
+    n_threads: int | None = Field(default=None, ge=1)
+    """Threads of each worker started here; None: one in a worker process, all cores in this process."""
+    memory_limit_bytes: int | None = Field(default=None, ge=2**28)
+    """Memory of each worker started here; None: 70 % of the machine's, shared out. A worker process that needs more is
+    ended and its shards are tried on another; threads of this process begin to keep results on the disk."""
+    scratch: Annotated[Path, AfterValidator(Path.resolve)] | None = None
+    """Folder on a local disk for what workers started here cannot hold in memory; None: `_scratch` under the root."""
+
+    @model_validator(mode="after")
+    def _one_cluster(self) -> Self:
+        if self.scheduler and self.n_workers:
+            raise ValueError("scheduler and n_workers are two clusters: the workers of a scheduler are its own")
+        return self
 
 
 def read_key() -> bytes:

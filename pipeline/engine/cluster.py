@@ -10,9 +10,15 @@ from typing import Any, NamedTuple
 import dask
 import dask.dataframe as dd
 import pandas as pd
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, as_completed, futures_of
+from distributed.security import Security
+from distributed.system import MEMORY_LIMIT
 
 from pipeline.settings import Settings
+
+MEMORY_SHARE = 0.7
+"""Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
 
 
 class Step(NamedTuple):
@@ -62,28 +68,40 @@ class Cluster:
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Cluster]:
-    """Yield the cluster at `settings.scheduler`, or one of threads in this process when it is None."""
+    """Yield the cluster at `settings.scheduler`; without one, worker processes or threads started here."""
     # Errors reach the caller; the cluster's own log of them would repeat their text.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    quiet = {
-        "temporary-directory": str(settings.root / "_scratch"),
-        "dataframe.convert-string": False,
-        "distributed.scheduler.active-memory-manager.start": False,
-        "distributed.admin.large-graph-warning-threshold": "100MB",
-    }
-    with dask.config.set(quiet):
+    with dask.config.set(_config(settings)):
         if settings.scheduler:
             with Client(settings.scheduler) as client:
                 yield Cluster(client)
             return
-        with (
-            LocalCluster(
-                processes=False,
-                n_workers=1,
-                threads_per_worker=settings.n_threads,
-                memory_limit=settings.memory_limit_bytes,
-                dashboard_address="127.0.0.1:0",
-            ) as local,
-            Client(local) as client,
-        ):
+        with _start(settings) as local, Client(local) as client:
             yield Cluster(client)
+
+
+def _config(settings: Settings) -> dict[str, Any]:
+    """Return what Dask has to know of a run."""
+    return {
+        "temporary-directory": str(settings.scratch or settings.root / "_scratch"),
+        "dataframe.convert-string": False,
+        "distributed.scheduler.active-memory-manager.start": False,
+        "distributed.admin.large-graph-warning-threshold": "100MB",
+    }
+
+
+def _start(settings: Settings) -> LocalCluster:
+    """Return a cluster of worker processes, or of threads in this process, that ends with its context."""
+    n_workers = settings.n_workers or 1
+    n_threads = settings.n_threads or (1 if settings.n_workers else CPU_COUNT)
+    return LocalCluster(
+        processes=settings.n_workers > 0,
+        n_workers=n_workers,
+        threads_per_worker=n_threads,
+        memory_limit=settings.memory_limit_bytes or int(MEMORY_LIMIT * MEMORY_SHARE) // n_workers,
+        host="127.0.0.1" if settings.n_workers else None,
+        # Whoever can talk to a scheduler can run code as its owner: on a shared machine that would be everybody.
+        security=Security.temporary() if settings.n_workers else None,
+        silence_logs=logging.CRITICAL,
+        dashboard_address="127.0.0.1:0",
+    )
