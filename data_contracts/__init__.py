@@ -48,6 +48,7 @@ from data_contracts.response import (
     VENUES,
 )
 from data_contracts.rhythm import COMMUTES, DAILY_MOTIFS, MOTIF_SHARES, REGULARITY
+from data_contracts.runs import RUN_SHARDS
 from data_contracts.spec import SIGNIFICANT_DIGITS, Column, Release, Shard, Table
 
 TABLES: dict[str, Table] = {
@@ -103,6 +104,7 @@ TABLES: dict[str, Table] = {
         MOTIF_SHARES,
         REGULARITY,
         COMMUTES,
+        RUN_SHARDS,
     )
 }
 
@@ -149,6 +151,7 @@ __all__ = [
     "REGULARITY",
     "REJECTED_PINGS",
     "ROUTINES",
+    "RUN_SHARDS",
     "SECTOR_ABSENCE",
     "SIGNIFICANT_DIGITS",
     "STAYS",

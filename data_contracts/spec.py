@@ -24,6 +24,8 @@ class Shard(StrEnum):
     STATIC = "static"
     STUDY = "whole study"
     """One shard, gathered from all device buckets."""
+    RUN = "run"
+    """About a run on the root, written by the engine."""
 
     @property
     def is_single(self) -> bool:

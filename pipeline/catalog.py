@@ -117,6 +117,7 @@ _PATTERNS = {
     Shard.BUCKET: "bucket=*.parquet",
     Shard.STATIC: "all.parquet",
     Shard.STUDY: "all.parquet",
+    Shard.RUN: "*.parquet",
 }
 
 
@@ -239,7 +240,7 @@ Generated from the declarations in `data_contracts/` and `pipeline/stages/`; do 
 
 **Words.** A *ping* is what trackintel calls a positionfix, a *stay* what it calls a staypoint; a *device*
 is whatever a source gives one id. Times (`…_at`) are UTC; `date` and `window_started` are local dates.
-Suffixes are units: `_m` metres, `_s` seconds, `_us` microseconds, `_e7` 1e-7 degree; `n_` counts.
+Suffixes are units: `_m` metres, `_s` seconds, `_us` microseconds, `_e7` 1e-7 degree, `_bytes` bytes; `n_` counts.
 
 **Reading.** `from pipeline.catalog import load`, then `load("stays", dates=("2024-03-01", "2024-03-07"),
 columns=["device_id", "dwell_s"], geometry=True)`. `dates` means the local `date` column where a table has

@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 
 from pipeline.engine.meeting import Exchange, visit_meeting
+from pipeline.engine.metering import metered, note_part
 from pipeline.engine.plan import (
+    PART,
     Input,
     RunMap,
     ShardReport,
@@ -39,7 +41,9 @@ def visit_table(work: Work, run_map: RunMap, exchange: Exchange | None = None) -
     `exchange` is a cluster's; a dry run needs none.
     """
     if work.stage.is_gather:
-        yield from visit_whole(work, ALL, partial(_gather, run_map))
+        parts: list[ShardReport] = []
+        yield from visit_whole(work, ALL, partial(_gather, run_map, parts))
+        yield from parts
         return
     if work.stage.is_whole:
         yield from visit_whole(work, ALL)
@@ -53,29 +57,39 @@ def visit_table(work: Work, run_map: RunMap, exchange: Exchange | None = None) -
 
 def _gather(
     run_map: RunMap,
+    reports: list[ShardReport],
     work: Work,
     key: ShardKey,
     inputs: Sequence[Input],
     before: ShardKey | None,
     made_from: dict[str, Any],
 ) -> Footer:
-    """Make the parts of all buckets that have input, finish them and write the table; return its footer."""
+    """Make the parts of all buckets that have input, finish them and write the table; return its footer.
+
+    `reports` takes what each part cost.
+    """
     stage = work.stage
     buckets = sorted({found.bucket for _, found in inputs if found.bucket is not None})
-    parts = dict(run_map(partial(_part, work), buckets))
+    parts = {}
+    for bucket, part, report in run_map(partial(_part, work), buckets):
+        parts[bucket] = part
+        reports.append(report)
+        note_part(report.cost)
     single = read_frames(work, [table for table in stage.reads if table.shard.is_single], inputs)
     together = _together(stage.name, [parts[bucket] for bucket in buckets])
     result = stage.finish(together, *single, *facts(work, key), work.params)  # type: ignore[misc]
     return work.store.write(stage.writes, key, to_arrow(result), made_from)
 
 
-def _part(work: Work, bucket: int) -> tuple[int, pd.DataFrame]:
-    """Return the number of a bucket and what the stage makes of its rows."""
+def _part(work: Work, bucket: int) -> tuple[int, pd.DataFrame, ShardReport]:
+    """Return the number of a bucket, what the stage makes of its rows, and what that cost."""
     check_code(work)
     key = ShardKey(bucket=bucket)
-    with named(f"{work.stage.name}, part of {key.path}"):
+    with metered() as meter, named(f"{work.stage.name}, part of {key.path}"):
         tables = read_frames(work, work.stage.reads, inputs_of(work, key))
-        return bucket, work.stage(*tables, *facts(work, key), work.params)
+        part = work.stage(*tables, *facts(work, key), work.params)
+    name = work.stage.writes.name
+    return bucket, part, ShardReport(name, key.path, "computed", (), len(part), cost=meter.cost(), step=PART)
 
 
 def _together(stage: str, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

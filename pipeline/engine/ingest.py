@@ -18,7 +18,8 @@ import pyarrow.feather as feather
 from data_contracts import PINGS, REJECTED_PINGS
 from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rows_brought
 from pipeline.engine.cluster import Cluster, Step
-from pipeline.engine.plan import ShardReport, Work, check_code
+from pipeline.engine.metering import Cost, metered, note_written
+from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
@@ -45,6 +46,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     outcomes, trouble = _read_batches(work, todo.batches, key, scratch, cluster)
     if todo.spoilt and trouble:
         raise RunError(_say(trouble, "Nothing was loaded, because shards have to be built anew"))
+    yield from _read_reports(todo.batches, outcomes)
     records = [_record(batch, outcomes[k]) for k, batch in enumerate(todo.batches) if k not in trouble]
     reached = Counter[str]()
     for record in records:
@@ -100,6 +102,22 @@ class Outcome(NamedTuple):
     blocks: list[Block]
     trouble: str = ""
     """Why the piece could not be read to its end; then nothing of its file is loaded."""
+    cost: Cost | None = None
+
+
+def _read_reports(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) -> Iterator[ShardReport]:
+    """Yield what reading each piece cost, by its batch's identity: a file's name may tell of a person."""
+    for k, batch in enumerate(batches):
+        for o in outcomes[k]:
+            yield ShardReport(
+                PINGS.name,
+                f"{batch.batch_id}-{o.piece_index:06d}",
+                "computed",
+                (),
+                o.shards.total(),
+                cost=o.cost,
+                step=READ,
+            )
 
 
 def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Piece]) -> Outcome:
@@ -109,7 +127,7 @@ def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Pie
     reasons, shards = Counter[str](), Counter[str]()
     blocks: list[Block] = []
     n_read, trouble = 0, ""
-    with named(file_name(work, piece.path)):
+    with metered() as meter, named(file_name(work, piece.path)):
         try:
             for number, raw in enumerate(read_blocks(piece, key)):
                 accepted, refused = work.stage(raw, work.study, work.params)
@@ -123,7 +141,8 @@ def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Pie
                     blocks.append(Block(path, batch_index))
         except SourceError as error:
             trouble = str(error)
-    return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, trouble)
+        meter.add_rows(n_read, piece.path.stat().st_size // piece.n_pieces)
+    return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, trouble, meter.cost())
 
 
 def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
@@ -136,6 +155,7 @@ def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
     shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(np.int32)
     path.parent.mkdir(parents=True, exist_ok=True)
     feather.write_feather(accepted.append_column("shard", pa.array(shard)), path, compression="uncompressed")
+    note_written(path.stat().st_size)
     numbers, counts = np.unique(shard, return_counts=True)
     return Counter({_key_of(work, int(n)).path: int(c) for n, c in zip(numbers, counts, strict=True)})
 
@@ -189,7 +209,7 @@ def _exchange(
     for reports in cluster.exchange(_read_block, blocks, meta, [Step("shard", n_parts, write, _reports([]))]):
         for row in reports.itertuples(index=False):
             why = (row.why,) if row.why else ()
-            yield ShardReport(row.table, row.path, row.state, why, row.n_rows, row.seconds)
+            yield ShardReport(row.table, row.path, row.state, why, row.n_rows, cost=row.cost)
 
 
 def _read_block(block: Block | None) -> pd.DataFrame:
@@ -204,7 +224,7 @@ def _read_block(block: Block | None) -> pd.DataFrame:
 def _reports(reports: list[ShardReport]) -> pd.DataFrame:
     frame = pd.DataFrame(reports, columns=ShardReport._fields)
     return frame.assign(why=["; ".join(r.why) for r in reports]).astype(
-        {"n_rows": "int64", "seconds": "float64", "n_suppressed": "int64"}
+        {"n_rows": "int64", "n_suppressed": "int64", "cost": "object"}
     )
 
 
@@ -221,7 +241,6 @@ def _write_shards(work: Work, batch_ids: list[str], spoilt: frozenset[str], rows
 
 def _merge(work: Work, batch_ids: list[str], spoilt: frozenset[str], key: ShardKey, rows: pd.DataFrame) -> ShardReport:
     """Merge rows of some batches into one shard, those it holds already left out."""
-    started = pd.Timestamp.now()
     store = work.store
     is_kept = key.path not in spoilt
     brought = rows_brought(store, key) if is_kept else {}
@@ -230,14 +249,15 @@ def _merge(work: Work, batch_ids: list[str], spoilt: frozenset[str], key: ShardK
     if rows.empty:
         return ShardReport(PINGS.name, key.path, "current", (), store.footer(PINGS, key).n_rows)  # type: ignore[union-attr]
     added = {batch_ids[int(k)]: int(n) for k, n in rows["batch"].value_counts().items()}
-    data = _to_rows(rows)
-    if brought:
-        data = pa.concat_tables([store.read(PINGS, key).drop_columns("is_jump"), data.cast(PINGS.schema.remove(6))])
-    with named(f"{PINGS.name}/{key.path}"):
+    with metered() as meter, named(f"{PINGS.name}/{key.path}"):
+        meter.add_rows(len(rows), int(rows.memory_usage(index=False).sum()))
+        data = _to_rows(rows)
+        if brought:
+            data = pa.concat_tables([store.read(PINGS, key).drop_columns("is_jump"), data.cast(PINGS.schema.remove(6))])
         merged = work.stage.finish(data, work.params)  # type: ignore[misc]
         footer = store.write(PINGS, key, merged, {"batches": {**brought, **added}})
-    seconds = (pd.Timestamp.now() - started).total_seconds()
-    return ShardReport(PINGS.name, key.path, "computed", (f"{len(added)} source files",), footer.n_rows, seconds)
+    why = (f"{len(added)} source files",)
+    return ShardReport(PINGS.name, key.path, "computed", why, footer.n_rows, cost=meter.cost())
 
 
 def _to_rows(rows: pd.DataFrame) -> pa.Table:

@@ -8,7 +8,6 @@ that are current all the same (the run was killed between two of them) are left 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.engine.cluster import Step
+from pipeline.engine.metering import Cost, metered
 from pipeline.engine.plan import (
     Input,
     ShardReport,
@@ -81,11 +81,11 @@ def _meet(
     for reports in exchange(partial(_rows_of, work, rows), buckets, rows, steps):
         for made in reports.itertuples(index=False):
             report = waiting.pop(made.bucket)
-            yield report._replace(state="computed", n_rows=made.n_rows, seconds=made.seconds)
+            yield report._replace(state="computed", n_rows=made.n_rows, cost=made.cost)
     # Nobody of these met anybody: a shard without rows says so.
     for bucket, report in waiting.items():
-        n_rows, seconds = _write_bucket(work, made_from, bucket, met)
-        yield report._replace(state="computed", n_rows=n_rows, seconds=seconds)
+        n_rows, cost = _write_bucket(work, made_from, bucket, met)
+        yield report._replace(state="computed", n_rows=n_rows, cost=cost)
 
 
 def _rows_of(work: Work, like: pd.DataFrame | None, bucket: int | None) -> pd.DataFrame:
@@ -119,14 +119,15 @@ def _write(work: Work, made_from: dict[str, Any], stale: frozenset[int], rows: p
     check_code(work)
     mine = rows[rows[BUCKET].isin(stale)].groupby(BUCKET, sort=True)
     written = [(bucket, *_write_bucket(work, made_from, int(bucket), part)) for bucket, part in mine]
-    types = {BUCKET: "int64", "n_rows": "int64", "seconds": "float64"}
+    types = {BUCKET: "int64", "n_rows": "int64", "cost": "object"}
     return pd.DataFrame(written, columns=list(types)).astype(types)
 
 
-def _write_bucket(work: Work, made_from: dict[str, Any], bucket: int, rows: pd.DataFrame) -> tuple[int, float]:
-    """Finish and write a shard; return its rows and the seconds it took."""
-    started, key = time.perf_counter(), ShardKey(bucket=bucket)
-    with named(f"{work.stage.name}/{key.path}"):
+def _write_bucket(work: Work, made_from: dict[str, Any], bucket: int, rows: pd.DataFrame) -> tuple[int, Cost]:
+    """Finish and write a shard; return its rows and what that cost, the meeting before it not counted."""
+    key = ShardKey(bucket=bucket)
+    with metered() as meter, named(f"{work.stage.name}/{key.path}"):
+        meter.add_rows(len(rows), int(rows.memory_usage(index=False).sum()))
         result = work.stage.finish(rows.drop(columns=BUCKET), work.params)  # type: ignore[misc]
         footer = work.store.write(work.stage.writes, key, to_arrow(result), made_from)
-    return footer.n_rows, time.perf_counter() - started
+    return footer.n_rows, meter.cost()

@@ -7,7 +7,6 @@ cannot disagree.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import Shard, Table
 from pipeline.engine.lineage import code_digest, differences, stage_parts
+from pipeline.engine.metering import Cost, metered
 from pipeline.engine.store import ALL, Footer, ShardKey, Store, is_dated
 from pipeline.engine.trouble import RunError, named
 from pipeline.params import Params, digest
@@ -29,6 +29,8 @@ from pipeline.stage import STAGES, Stage
 from pipeline.study import Study, StudyError
 
 Input = tuple[Table, ShardKey]
+SHARD, PART, READ = "shard", "part", "read"
+"""Steps of the work on a table: see `run_shards`."""
 RunMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or a cluster's."""
 
@@ -42,8 +44,11 @@ class ShardReport(NamedTuple):
     """current, computed, removed; in a dry run also stale or missing."""
     why: tuple[str, ...] = ()
     n_rows: int = 0
-    seconds: float = 0.0
     n_suppressed: int = 0
+    cost: Cost | None = None
+    """What computing it took; None where nothing was computed."""
+    step: str = SHARD
+    """What was done: a shard, or a part of the work on one, which counts as no shard."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,6 @@ def _visit(
     compute: Compute | None = None,
 ) -> ShardReport:
     """Return the state of one shard, after computing it if it is not current and the run is not dry."""
-    started = time.perf_counter()
     store, table = work.store, work.stage.writes
     expected = expected_parts(work, key, inputs, before)
     footer = store.footer(table, key)
@@ -195,10 +199,9 @@ def _visit(
     if work.is_dry:
         return ShardReport(table.name, key.path, "stale" if footer else "missing", tuple(why))
     check_code(work)
-    with named(f"{table.name}/{key.path}"):
+    with metered() as meter, named(f"{table.name}/{key.path}"):
         made = (compute or _compute)(work, key, inputs, before, expected)
-    seconds = time.perf_counter() - started
-    return ShardReport(table.name, key.path, "computed", tuple(why), made.n_rows, seconds, made.n_suppressed)
+    return ShardReport(table.name, key.path, "computed", tuple(why), made.n_rows, made.n_suppressed, cost=meter.cost())
 
 
 def _not_current(work: Work, key: ShardKey) -> list[str]:

@@ -16,8 +16,9 @@ from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
 from pipeline.engine.gather import visit_table
 from pipeline.engine.ingest import load
-from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, work_for
+from pipeline.engine.plan import SHARD, ShardReport, find_stage, params_of, stages_in_order, work_for
 from pipeline.engine.records import RunRecord, root_lock
+from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
 from pipeline.engine.store import Store, write_json
 from pipeline.engine.trouble import RunError, named
@@ -66,6 +67,7 @@ class Run:
         """Hold what every step needs; `open_run` makes one."""
         self.study, self.settings, self.record = study, settings, record
         self._cluster, self._dates = cluster, dates
+        self._shards = ShardRecords(Store(settings.root), record.run_id)
         self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
     def execute(self, stage: str, on_shard: OnShard = lambda stage, report: None) -> StageSummary:
@@ -73,12 +75,17 @@ class Run:
         started = time.perf_counter()
         states, n_rows, n_suppressed = Counter[str](), 0, 0
         details: dict[str, Any] = {}
-        with named(stage):
-            for report in self._reports(stage, details):
-                states[report.state] += 1
-                n_rows += report.n_rows
-                n_suppressed += report.n_suppressed
-                on_shard(stage, report)
+        try:
+            with named(stage):
+                for report in self._reports(stage, details):
+                    self._shards.add(stage, report)
+                    on_shard(stage, report)
+                    if report.step == SHARD:
+                        states[report.state] += 1
+                        n_rows += report.n_rows
+                        n_suppressed += report.n_suppressed
+        finally:
+            self._shards.write()
         if TABLES[stage].release is Release.PUBLIC:
             details["n_suppressed"] = n_suppressed
         summary = StageSummary(stage, round(time.perf_counter() - started, 3), n_rows, dict(states), details)

@@ -8,7 +8,6 @@ even if an earlier study left it in the root.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from data_contracts import (
 )
 from pipeline.engine.joins import describe_statics
 from pipeline.engine.lineage import code_digest, differences
+from pipeline.engine.metering import metered
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.store import ALL, Footer, Store
 from pipeline.params import digest
@@ -93,16 +93,16 @@ def load_static(name: str, study: Study, store: Store, details: dict[str, Any]) 
 
     `details` takes what its loader counted, and how it joins the tables loaded before it.
     """
-    started = time.perf_counter()
     static = STATICS[name]
     parts, footer, why = _compare(static, study, store)
     if footer and not why:
         report = ShardReport(name, ALL.path, "current", (), footer.n_rows)
     else:
-        rows = static.read(getattr(study, name), study.folder)
+        with metered() as meter:
+            rows = static.read(getattr(study, name), study.folder)
+            n_rows = store.write(static.table, ALL, rows, parts).n_rows
         details.update({key.decode(): note.decode() for key, note in (rows.schema.metadata or {}).items()})
-        n_rows = store.write(static.table, ALL, rows, parts).n_rows
-        report = ShardReport(name, ALL.path, "computed", tuple(why), n_rows, time.perf_counter() - started)
+        report = ShardReport(name, ALL.path, "computed", tuple(why), n_rows, cost=meter.cost())
     details.update(describe_statics(name, study, store))
     return report
 

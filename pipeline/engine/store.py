@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts import Release, Shard, Table, conform, suppress_small
+from pipeline.engine.metering import note_read, note_written
 
 FOOTER_KEY = b"sojourn"
 ROW_GROUP_ROWS = 1 << 20
@@ -110,6 +111,7 @@ class Store:
             data = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None, use_threads=False)
         except pa.ArrowInvalid as error:
             raise StoreError(f"{path} cannot be read: {type(error).__name__}; remove it and run again") from None
+        note_read(data.num_rows, path.stat().st_size, table.shard.is_single)
         return data.replace_schema_metadata(None) if columns else conform(data, table)
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
@@ -129,6 +131,7 @@ class Store:
                 if table.release is Release.PUBLIC:
                     note["n_suppressed"] = n_suppressed
                 writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(note, sort_keys=True)})
+            note_written(file.tell())
         return Footer(content, made_from, data.num_rows, n_suppressed)
 
     def remove(self, table: Table, key: ShardKey) -> None:

@@ -21,6 +21,7 @@ SUFFIX_UNITS = {
     "_s": {"s"},
     "_us": {"µs"},
     "_bits": {"bit"},
+    "_bytes": {"B"},
     "_e7": {"1e-7 degree"},
     "_at": {"UTC", "µs since 1970"},
 }

@@ -177,7 +177,7 @@ if sys.argv[2] == "meet":
 else:
     written = []
     note = pq.ParquetWriter.add_key_value_metadata
-    pq.ParquetWriter.add_key_value_metadata = lambda *a: (written.append(1), note(*a) if len(written) < 3 else die())
+    pq.ParquetWriter.add_key_value_metadata = lambda *a: (written.append(1), note(*a) if len(written) < 4 else die())
 test_meeting.run(Path(sys.argv[1]), n_threads=1)
 """
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts import TABLES, Shard, conform
+from pipeline.catalog import load
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import count_pings, status
 from pipeline.engine.store import ALL, Store
@@ -263,6 +264,38 @@ def test_a_broken_file_is_named_and_the_others_are_loaded(city, done, tmp_path):
     assert shard_bytes(root) == shard_bytes(done[0])
 
 
+def test_every_computed_shard_has_a_record_of_what_it_cost(done):
+    """Seconds, rows, bytes and memory, beside what the shards themselves say."""
+    root, summaries = done
+    records = load("run_shards", root=root)
+    shards = records[records["step"] == "shard"]
+    assert shards.groupby("stage").size().to_dict() == {
+        name: s.shards["computed"] for name, s in summaries.items() if s.shards.get("computed")
+    }
+    assert shards.groupby("stage")["n_rows_out"].sum().to_dict() == {
+        name: s.n_rows for name, s in summaries.items() if s.shards.get("computed")
+    }
+    stays = shards[shards["stage"] == "stays"].set_index("shard")
+    assert (stays["written_bytes"] >= stays.index.map(lambda s: (root / "stays" / s).stat().st_size)).all()
+    pings = Store(root)
+    rows_in = {key.path: pings.footer(TABLES["pings"], key).n_rows for key in pings.keys(TABLES["pings"])}
+    coverage = shards[shards["stage"] == "coverage"].set_index("shard")["n_rows_in"]
+    assert (coverage >= coverage.index.map(lambda s: rows_in.get(s, 0))).all()
+    pieces = records[records["step"] == "read"]
+    assert pieces["n_rows_in"].sum() == summaries["pings"].details["n_read"]
+    assert (records["peak_memory_bytes"] > 50e6).all() and (records["peak_memory_bytes"] < 50e9).all()
+    assert (records["duration_s"] >= records["cpu_s"] * 0.9 - 0.05).all()
+    seconds = shards.groupby("stage")["duration_s"].max()
+    assert all(seconds[name] <= summaries[name].seconds for name in seconds.index)
+
+
+def test_a_run_that_computes_nothing_leaves_no_records_of_shards(city, done, tmp_path):
+    root = copy_of(done[0], tmp_path)
+    before = load("run_shards", root=root)
+    run_all(city.study(), root)
+    pd.testing.assert_frame_equal(load("run_shards", root=root), before)
+
+
 def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(city, done):
     root, _ = done
     pings = all_rows(root, "pings")
@@ -272,7 +305,7 @@ def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(ci
             "device_id"
         ].to_pylist()
     )
-    written = "\n".join(p.read_text() for p in root.rglob("*.json"))
+    written = "\n".join(p.read_text() for p in root.rglob("*.json")) + load("run_shards", root=root).to_csv()
     footers = "\n".join(str(pq.read_metadata(p).metadata) for p in root.rglob("*.parquet"))
     for text in (written, footers):
         assert not [v for v in hashed if v in text]
