@@ -9,18 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prefect import flow
+from prefect import State, flow
 
-from flows.artifacts import publish
-from flows.command import DEFAULT_BUCKETS, make_parser, run_flow
-from flows.inputs import pick_dates, read_study, run_name
-from flows.tasks import open_flow_run, run_stages
-from pipeline.engine.plan import ShardReport, stages_in_order
+from flows.command import make_parser, run_flow
+from flows.inputs import StageName, pick_dates, pick_stages, read_study, run_name
+from flows.tasks import do_run
+from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary, status
-from pipeline.engine.statics import declared_statics
 from pipeline.engine.trouble import named
 from pipeline.settings import Settings
-from pipeline.study import Study, StudyError
 
 
 class StatusLine(NamedTuple):
@@ -36,46 +33,39 @@ class StatusLine(NamedTuple):
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False, log_prints=True)
 def backfill(
-    root: Path,
+    settings: Settings,
     study_file: Path | None = None,
     study: dict[str, Any] | None = None,
     start: date | None = None,
     end: date | None = None,
-    stages: list[str] | None = None,
+    stages: list[StageName] | None = None,
     dry_run: bool = False,
-    n_buckets: int = DEFAULT_BUCKETS,
-    scheduler: str | None = None,
-) -> list[StageSummary] | list[StatusLine]:
+    report: Path | None = None,
+) -> list[StageSummary] | list[StatusLine] | State:
     """Return what each of some stages did on some dates; in a dry run, the state their shards are in.
 
-    Parameters as of `daily`, and `stages`: names, all when left out; they run in the order of the
-    pipeline, and stages they read from that are not named are taken as they are. `start` and `end`
-    choose dates of the tables kept per date; the others are always of the whole study. Shards that
-    are current are skipped. A dry run computes and writes nothing, and prints a line per table and
-    state.
+    Stages run in the order of the pipeline, and those they read from that are not chosen are taken
+    as they are. Shards that are current are skipped. A dry run computes and writes nothing, and
+    prints a line per table and state.
+
+    Args:
+        settings: Where the tables are and how fast they are made. They never change a number.
+        study_file: Path of the study (TOML), as the worker sees it.
+        study: Fields of the study, which replace those of the file; without a file, the whole study.
+        start: First UTC date of the tables kept per date; empty: the study's. Others are always of the whole study.
+        end: Last UTC date of the tables kept per date, included; empty: the study's.
+        stages: Tables to bring up to date; empty: all.
+        dry_run: Only say what would be computed and why.
+        report: Write the HTML report to this path of the worker, and link it.
     """
     studied = read_study(study_file, study)
-    dates = pick_dates(studied, start, end)
-    chosen = pick_stages(studied, stages)
-    settings = Settings(root=root, n_buckets=n_buckets, scheduler=scheduler)
-    if dry_run:
-        with named("status"):
-            lines = count_states(status(studied, settings, dates), chosen)
-        print(format_status(lines))
-        return lines
-    with open_flow_run(studied, settings, "flow backfill", dates) as run:
-        summaries = run_stages(run, [name for name in run.stages if name in chosen])
-    publish(studied, dates, summaries)
-    return summaries
-
-
-def pick_stages(study: Study, names: Sequence[str] | None) -> list[str]:
-    """Return the stages of those names (None: all) in run order; StudyError on a name that is no stage's."""
-    known = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
-    unknown = sorted(set(names or ()) - set(known))
-    if unknown or names == []:
-        raise StudyError(f"stages: {', '.join(unknown) or 'none given'}; this study has {', '.join(known)}")
-    return [name for name in known if names is None or name in names]
+    dates, chosen = pick_dates(studied, start, end), pick_stages(studied, stages)
+    if not dry_run:
+        return do_run(studied, settings, "flow backfill", dates, chosen, report)
+    with named("status"):
+        lines = count_states(status(studied, settings, dates), chosen)
+    print(format_status(lines))
+    return lines
 
 
 def count_states(reports: Sequence[ShardReport], stages: Collection[str]) -> list[StatusLine]:

@@ -8,30 +8,42 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.engine.trouble import SAFE, RunError
 from pipeline.settings import Settings
 from pipeline.study import StudyError, parse_date
 
-DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
 EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
 
 
 def make_parser(description: str) -> ArgumentParser:
-    """Return a command line with the options that all flows share."""
+    """Return a command line with the options that all flows share; every field of `Settings` is one."""
     parser = ArgumentParser(description=description)
     parser.add_argument("--study", type=Path, required=True, help="study file (TOML)")
-    parser.add_argument("--root", type=Path, required=True, help="folder of all tables of the study")
     parser.add_argument("--start", help="first UTC date, YYYY-MM-DD; default: the study's")
     parser.add_argument("--end", help="last UTC date, included; default: the study's")
-    parser.add_argument("--buckets", type=int, default=DEFAULT_BUCKETS, help="files per date (default: %(default)s)")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler; default: one in this process")
+    parser.add_argument("--report", type=Path, help="write the HTML report of the run to this file")
+    for name, field in Settings.model_fields.items():
+        about = " ".join((field.description or name).split()).replace("%", "%%")
+        parser.add_argument(_option(name), required=field.is_required(), metavar="VALUE", help=about)
     return parser
+
+
+def read_settings(options: Namespace) -> Settings:
+    """Return the settings among the options of a command line; StudyError names one that is no good."""
+    given = {name: getattr(options, name) for name in Settings.model_fields}
+    try:
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StudyError(" ".join([*(f"{_option(str(name))}:" for name in first["loc"]), first["msg"]])) from None
 
 
 def run_flow(flow: Callable[..., object], options: Namespace, **more: object) -> None:
     """Run a flow with the shared options and `more` parameters, or leave with a line and an exit code.
 
-    1: failed, 2: a study or date that cannot be used, 130: cancelled by Ctrl-C or SIGTERM.
+    1: failed, 2: a study, date or setting that cannot be used, 130: cancelled by Ctrl-C or SIGTERM.
     """
     signal.signal(signal.SIGTERM, _leave)
     try:
@@ -50,12 +62,15 @@ def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(EXIT_CANCELLED)
 
 
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def _as_parameters(options: Namespace) -> dict[str, Any]:
     return {
         "study_file": options.study,
-        "root": options.root,
+        "settings": read_settings(options),
         "start": parse_date(options.start) if options.start else None,
         "end": parse_date(options.end) if options.end else None,
-        "n_buckets": options.buckets,
-        "scheduler": options.scheduler,
+        "report": options.report,
     }

@@ -8,45 +8,53 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import State, flow
 
-from flows.artifacts import publish
-from flows.command import DEFAULT_BUCKETS, make_parser, run_flow
-from flows.inputs import pick_dates, read_study, run_name
-from flows.tasks import open_flow_run, run_stages
+from flows.command import make_parser, run_flow
+from flows.inputs import dated_stages, pick_dates, pick_stages, read_study, run_name
+from flows.tasks import do_run
 from pipeline.engine.run import StageSummary
 from pipeline.settings import Settings
 
 
 @flow(name="daily", flow_run_name=run_name, persist_result=False)
 def daily(
-    root: Path,
+    settings: Settings,
     study_file: Path | None = None,
     study: dict[str, Any] | None = None,
     start: date | None = None,
     end: date | None = None,
-    n_buckets: int = DEFAULT_BUCKETS,
-    scheduler: str | None = None,
-) -> list[StageSummary]:
-    """Return what each stage did to the tables under `root`, one task a stage, in order.
+    only_dated: bool = False,
+    report: Path | None = None,
+) -> list[StageSummary] | State:
+    """Return what each stage did to the tables of a study, one task a stage, in order.
 
-    The study is a TOML file (`study_file`) or its fields (`study`); `start` and `end` are UTC
-    dates within it, both included, by default the whole span. Shards that are current are skipped,
-    so running it every day, or again after a kill, does only what is missing. A stage that fails
-    fails the flow with the engine's message.
+    Shards that are current are skipped, so running it every day, or again after a kill, does only
+    what is missing. A stage that fails fails the flow with the engine's message; a root on which
+    another run goes on for longer than this one may wait ends it in state "Refused".
+
+    Args:
+        settings: Where the tables are and how fast they are made. They never change a number.
+        study_file: Path of the study (TOML), as the worker sees it.
+        study: Fields of the study, which replace those of the file; without a file, the whole study.
+        start: First UTC date to compute; empty: the study's.
+        end: Last UTC date to compute, included; empty: the study's.
+        only_dated: Only tables that are kept per date (pings, coverage, stays). A new day costs them
+            that day; all other tables are made anew for the whole study.
+        report: Write the HTML report to this path of the worker, and link it.
     """
     studied = read_study(study_file, study)
     dates = pick_dates(studied, start, end)
-    settings = Settings(root=root, n_buckets=n_buckets, scheduler=scheduler)
-    with open_flow_run(studied, settings, "flow daily", dates) as run:
-        summaries = run_stages(run, run.stages)
-    publish(studied, dates, summaries)
-    return summaries
+    stages = pick_stages(studied, dated_stages() if only_dated else None)
+    return do_run(studied, settings, "flow daily", dates, stages, report)
 
 
 def main() -> None:
     """Run the flow from the command line."""
-    run_flow(daily, make_parser("Bring every table of a study up to date.").parse_args())
+    parser = make_parser("Bring every table of a study up to date.")
+    parser.add_argument("--only-dated", action="store_true", help="only tables that are kept per date")
+    options = parser.parse_args()
+    run_flow(daily, options, only_dated=options.only_dated)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,33 @@
 """What a flow is asked to do, read from its parameters."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
+from data_contracts import TABLES
+from data_contracts.spec import Shard
+from pipeline.engine.plan import stages_in_order
+from pipeline.engine.statics import STATICS, declared_statics
 from pipeline.study import Study, StudyError
+
+STAGE_NAMES = (*STATICS, *(stage.name for stage in stages_in_order()))
+StageName = Literal[STAGE_NAMES]  # type: ignore[valid-type]
+"""A stage's name: the form of a deployment offers these and no others."""
+DATED = (Shard.FILE, Shard.DATE_BUCKET)
 
 
 def read_study(study_file: Path | None, study: dict[str, Any] | None) -> Study:
-    """Return the study in a file, or the one given as plain values; StudyError unless it is exactly one.
+    """Return the study in a file, fields replaced by those of `study`; without a file, of those alone.
 
-    Relative paths in `study` start in the working directory of the process that runs the flow.
+    StudyError when it cannot be used, or neither is given. Without a file, relative paths in
+    `study` start in the working directory of the process that runs the flow.
     """
-    if (study_file is None) == (study is None):
-        given = "both" if study else "neither"
-        raise StudyError(f"give study_file (path of a TOML file) or study (its fields), not {given}")
-    if study is not None:
-        return Study.from_dict(study)
-    assert study_file is not None
-    return Study.from_toml(study_file)
+    if study_file is None and study is None:
+        raise StudyError("give study_file (path of a TOML file) or study (its fields)")
+    return Study.from_toml(study_file, study) if study_file else Study.from_dict(study or {})
 
 
 def pick_dates(study: Study, start: date | None, end: date | None) -> list[date]:
@@ -32,6 +39,20 @@ def pick_dates(study: Study, start: date | None, end: date | None) -> list[date]
     if first > last or first < study.start or last > study.end:
         raise StudyError(f"{first}..{last} is not a span of dates within {study.start}..{study.end}")
     return [day for day in study.dates() if first <= day <= last]
+
+
+def pick_stages(study: Study, names: Sequence[str] | None) -> list[str]:
+    """Return the stages of those names (None: all) in run order; StudyError on a name that this study lacks."""
+    known = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown or names == []:
+        raise StudyError(f"stages: {', '.join(unknown) or 'none given'}; this study has {', '.join(known)}")
+    return [name for name in known if names is None or name in names]
+
+
+def dated_stages() -> list[str]:
+    """Return the stages whose tables are kept per date (or source file): a day more costs them a day, and no more."""
+    return [stage.name for stage in stages_in_order() if TABLES[stage.name].shard in DATED]
 
 
 def run_name() -> str:

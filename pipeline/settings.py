@@ -22,7 +22,8 @@ class KeyMissingError(RuntimeError):
 class Settings(BaseModel):
     """Root folder, bucket count and cluster of a run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The docstring of a field is its help on command lines and in the forms of deployments.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     root: Annotated[Path, AfterValidator(Path.resolve)]
     """Folder of all tables of one study."""

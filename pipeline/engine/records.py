@@ -28,7 +28,7 @@ class RunRecord:
         now = datetime.now(UTC)
         process = psutil.Process()
         self.run_id = f"{now:%Y%m%dT%H%M%S.%f}-{process.pid}"
-        self._path = root / "_runs" / f"{self.run_id}.json"
+        self.path = root / "_runs" / f"{self.run_id}.json"
         self.facts: dict[str, Any] = {
             "run_id": self.run_id,
             "command": command,
@@ -55,7 +55,7 @@ class RunRecord:
         self._write()
 
     def _write(self) -> None:
-        write_json(self._path, self.facts)
+        write_json(self.path, self.facts)
 
 
 def read_runs(root: Path) -> list[dict[str, Any]]:
@@ -78,9 +78,13 @@ def _is_alive(run: dict[str, Any]) -> bool:
         return False
 
 
+class LockedError(RunError):
+    """Another run holds the root."""
+
+
 @contextmanager
 def root_lock(root: Path) -> Iterator[None]:
-    """Hold a root for one run; RunError at once when another run on this machine holds it.
+    """Hold a root for one run; LockedError at once when another run on this machine holds it.
 
     The lock is the operating system's and dies with the process, so a kill leaves none behind.
     """
@@ -90,7 +94,7 @@ def root_lock(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(f"another run is writing to {root}; wait for it or use another root") from None
+            raise LockedError(f"another run is writing to {root}; wait for it or use another root") from None
         yield
     finally:
         os.close(handle)

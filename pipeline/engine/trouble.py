@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,29 @@ SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError)
 """Our own errors: their messages carry names and counts only."""
 
 
+PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN",
+        "EBUSY",
+        "EIO",
+        "ENETDOWN",
+        "ENETRESET",
+        "ENETUNREACH",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ESTALE",
+    )
+)
+"""Error numbers of storage and networks that waiting may mend; a full disk or a missing permission is none."""
+
+
 class RunError(RuntimeError):
     """A run that cannot go on; the message may be shown to anyone."""
+
+
+class PassingError(RunError):
+    """A run that cannot go on for a reason that may pass by itself, so that trying again is worth it."""
 
 
 @contextmanager
@@ -37,4 +59,9 @@ def named(what: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "/pipeline/" in f.filename or "/data_contracts/" in f.filename] or frames
         place = f"{ours[-1].filename.rsplit('/pipeline/', 1)[-1]} line {ours[-1].lineno}"
-        raise RunError(f"{what}: {type(error).__name__} in {place} (message withheld: it may quote data)") from None
+        kind = PassingError if _may_pass(error) else RunError
+        raise kind(f"{what}: {type(error).__name__} in {place} (message withheld: it may quote data)") from None
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, ConnectionError | TimeoutError) or (isinstance(error, OSError) and error.errno in PASSING)

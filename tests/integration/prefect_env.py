@@ -4,6 +4,7 @@ Prefect is imported inside functions only: it reads its settings when it is firs
 test must have set them by then.
 """
 
+import json
 import os
 import signal
 import socket
@@ -17,12 +18,16 @@ from typing import Any
 
 import httpx
 
+from pipeline.engine.plan import stages_in_order
 from pipeline.engine.records import read_runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "tests-only-key-0123456789abcdef"
 DEVICES = ("walker-alpha-7731", "walker-beta-4412")
 LON, LAT = 116.3912345, 39.9067891
+N_PINGS = 96
+DATED = ["pings", "coverage", "stays"]
+STAGES = [stage.name for stage in stages_in_order()]
 SERVER_START_S, PROCESS_S = 240, 600  # for a machine with much else to do and kernels to compile
 
 STUDY = """
@@ -62,6 +67,24 @@ def make_environment(home: Path, api_url: str | None = None) -> dict[str, str]:
     kept |= {"PREFECT_HOME": str(home), "SOJOURN_KEY": KEY, "PYTHONPATH": str(REPOSITORY)}
     kept |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     return kept | ({"PREFECT_API_URL": api_url} if api_url else {})
+
+
+def assert_holds_counts(artifacts: dict[str, Any]) -> None:
+    """Check the tables that a whole run over the tiny study shows on its page."""
+    (reason,) = [row["rows"] for row in artifacts["sojourn-rows"] if row["rows"].startswith("rejected: ")]
+    assert {row["rows"]: row["count"] for row in artifacts["sojourn-rows"]} == {
+        "source files": 1,
+        "rows read": 98,
+        "accepted": N_PINGS,
+        "duplicates": 1,
+        "rejected": 1,
+        reason: 1,
+    }
+    assert [row["stage"] for row in artifacts["sojourn-stages"]] == STAGES
+    pings = artifacts["sojourn-stages"][STAGES.index("pings")]
+    assert (
+        pings["rows"] == N_PINGS and pings["shards computed"] > 0 == pings["shards current"] and pings["seconds"] >= 0
+    )
 
 
 @contextmanager
@@ -137,7 +160,7 @@ def stop_in_stays(study_file: Path, root: Path, environment: dict[str, str], sen
 
 def daily_options(study_file: Path, root: Path) -> list[str]:
     """Return the options of the daily flow's command line."""
-    return ["--study", str(study_file), "--root", str(root), "--buckets", "2"]
+    return ["--study", str(study_file), "--root", str(root), "--n-buckets", "2"]
 
 
 def _is_group_alive(group: int) -> bool:
@@ -173,11 +196,11 @@ def _is_healthy(api_url: str) -> bool:
 
 
 def find_flow_run(root: Path) -> Any:
-    """Return the one flow run on the server whose parameter `root` is this one."""
+    """Return the one flow run on the server whose settings name this root."""
     from prefect import get_client
 
     with get_client(sync_client=True) as client:
-        (run,) = [r for r in client.read_flow_runs(limit=200) if r.parameters.get("root") == str(root)]
+        (run,) = [r for r in client.read_flow_runs(limit=200) if r.parameters["settings"]["root"] == str(root)]
     return run
 
 
@@ -197,17 +220,20 @@ def find_task_runs(root: Path, names: Collection[str]) -> dict[str, Any]:
             time.sleep(0.2)
 
 
-def read_artifact(root: Path, key: str) -> str:
-    """Return the Markdown of the one artifact with that key of that flow run."""
+def read_artifacts(root: Path) -> dict[str, Any]:
+    """Return key → content of the artifacts of that flow run: a link, or the rows of a table."""
     from prefect import get_client
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-    wanted = ArtifactFilter(
-        flow_run_id=ArtifactFilterFlowRunId(any_=[find_flow_run(root).id]), key=ArtifactFilterKey(any_=[key])
-    )
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[find_flow_run(root).id]))
     with get_client(sync_client=True) as client:
-        (artifact,) = client.read_artifacts(artifact_filter=wanted)
-    return str(artifact.data)
+        found = {artifact.key: artifact.data for artifact in client.read_artifacts(artifact_filter=wanted)}
+    return {key: json.loads(data) if data.startswith("[{") else data for key, data in found.items()}
+
+
+def read_states(root: Path) -> list[str]:
+    """Return the states of all runs that a root knows of, oldest first."""
+    return [run["state"] for run in read_runs(root)]
 
 
 def read_logs(root: Path) -> str:
