@@ -83,6 +83,21 @@ def test_command_line_of_backfill(
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--n-buckets", "0"], "--n-buckets: Input should be greater than or equal to 1"),
+        (["--scheduler", "tcp://a:1", "--n-workers", "2"], "scheduler and n_workers are two clusters"),
+    ],
+)
+def test_every_setting_is_an_option(flows: ModuleType, given: list[str], message: str) -> None:
+    parser = flows.command.make_parser("")
+    options = ["--study", "s", "--root", "r"]
+    assert flows.command.read_settings(parser.parse_args([*options, "--n-workers", "2"])).n_workers == 2
+    with pytest.raises(StudyError, match=message):
+        flows.command.read_settings(parser.parse_args([*options, *given]))
+
+
+@pytest.mark.parametrize(
     ("error", "code", "said"),
     [
         (
