@@ -17,7 +17,7 @@ from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 
 from flows.artifacts import show_counts, show_links
-from pipeline.engine.records import LockedError
+from pipeline.engine.lock import LockedError
 from pipeline.engine.run import Run, StageSummary, open_run
 from pipeline.engine.trouble import PassingError, named
 from pipeline.settings import Settings

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from data_contracts import SIGNIFICANT_DIGITS, TABLES, Column, Release, Shard, Table
+from pipeline.paths import as_path, dataset_source
 from pipeline.stage import STAGES, Stage
 from pipeline.study import dates_between, parse_date
 
@@ -60,7 +61,7 @@ def load(
 
     Tables of state that one date hands to the next (``open_stays``) need exactly one date.
 
-    `root` is the folder of tables, by default the environment variable SOJOURN_ROOT. With `geometry`
+    `root` is the folder of tables or their URL, by default the environment variable SOJOURN_ROOT. With `geometry`
     the result is a GeoDataFrame in EPSG:4326: points from lon and lat (for ``pings``, whose degrees
     are added), polygons for ``tracts``. CatalogError where something asked for is not there.
     """
@@ -105,7 +106,7 @@ def _find_root(root: str | Path | None) -> Path:
             f'which root? Name the folder of tables: load("visits", root="demo/tables"), '
             f"or set the environment variable {ROOT_VARIABLE} to it"
         )
-    folder = Path(given)
+    folder = as_path(given)
     if not folder.is_dir():
         raise CatalogError(f"no folder of tables at {folder}")
     return folder
@@ -123,7 +124,7 @@ _PATTERNS = {
 
 def _shard_paths(table: Table, root: Path) -> list[Path]:
     found = (root / table.name).glob(_PATTERNS[table.shard])
-    return sorted(path for path in found if not path.name.startswith((".", "_")))
+    return sorted((path for path in found if not path.name.startswith((".", "_"))), key=str)
 
 
 def _select(table: Table, days: list[date] | None, root: Path) -> tuple[list[Path], ds.Expression | None]:
@@ -186,7 +187,8 @@ def _read(table: Table, paths: list[Path], columns: list[str], condition: ds.Exp
     shown = list(dict.fromkeys(columns))
     needed = shown if len(paths) == 1 else list(dict.fromkeys([*shown, *table.key]))
     schema = pa.schema([table.schema.field(name) for name in table.names])
-    found = ds.dataset([str(path) for path in paths], schema=schema, format="parquet", partitioning=None)
+    names, place = dataset_source(paths)
+    found = ds.dataset(names, schema=schema, format="parquet", partitioning=None, filesystem=place)
     _check_shards(table, found, needed)
     data = found.to_table(columns=needed, filter=condition)
     if len(paths) > 1:

@@ -32,6 +32,7 @@ from pipeline.options import (
     Sets,
     StudyFile,
     Threads,
+    Wait,
     Workers,
     make_settings,
     print_json,
@@ -83,12 +84,13 @@ def run(
     workers: Workers = 0,
     threads: Threads = None,
     memory_gb: MemoryGB = None,
+    wait: Wait = 0.0,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
     study = read_study(study_file, sets)
-    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb)
+    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
     summaries = run_stages(study, settings, "run", span(study, first, last), None)
     if report:
         _write_report(study, settings, report)
@@ -111,11 +113,12 @@ def backfill(
     workers: Workers = 0,
     threads: Threads = None,
     memory_gb: MemoryGB = None,
+    wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Recompute what is stale or missing on a range of dates, for all stages or some."""
     study = read_study(study_file, sets)
-    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb)
+    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
     dates = span(study, first, last)
     if dry_run:
         from pipeline.engine.plan import stages_in_order

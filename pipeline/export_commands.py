@@ -78,10 +78,9 @@ def export(
 
 def _computed(root: Path) -> list[str]:
     from data_contracts import TABLES, Release
+    from pipeline.engine.store import ALL, Store
 
-    found = [
-        t.name for t in TABLES.values() if t.release is Release.PUBLIC and (root / t.name / "all.parquet").exists()
-    ]
+    found = [t.name for t in TABLES.values() if t.release is Release.PUBLIC and Store(root).has(t, ALL)]
     if not found:
         raise StudyError(f"no release table is computed under {root}: run the study first")
     return found

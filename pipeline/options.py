@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.paths import as_path
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError
 
@@ -17,7 +18,15 @@ DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
 BYTES_PER_GB = 1_000_000_000
 
 StudyFile = Annotated[Path | None, typer.Argument(help="Study file (TOML). Its fields can be replaced with --set.")]
-Root = Annotated[Path, typer.Option(help="Folder of the study's tables.", envvar="SOJOURN_ROOT")]
+Root = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of the study's tables, or their URL (s3://bucket/folder).",
+        envvar="SOJOURN_ROOT",
+        parser=as_path,
+        metavar="PATH",
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,6 +51,9 @@ Threads = Annotated[
 MemoryGB = Annotated[
     float | None,
     typer.Option("--memory-gb", min=0.3, help="Memory of a worker on this machine; default: 70 % shared out."),
+]
+Wait = Annotated[
+    float, typer.Option(min=0, help="Seconds to wait for a root that another run holds; 0 refuses at once.")
 ]
 
 
@@ -81,6 +93,7 @@ def make_settings(
     workers: int = 0,
     threads: int | None = None,
     memory_gb: float | None = None,
+    wait: float = 0.0,
 ) -> Settings:
     """Return the settings of a command line; StudyError where options contradict each other."""
     memory = int(memory_gb * BYTES_PER_GB) if memory_gb else None
@@ -93,6 +106,7 @@ def make_settings(
         n_workers=workers,
         n_threads=threads,
         memory_limit_bytes=memory,
+        lock_wait_s=wait,
     )
 
 

@@ -84,7 +84,7 @@ def export_privately(table: str, asked: Asked, study: Study, root: Path, folder:
     The statement names besides what all releases of these tables have cost by then. Asked again of the same
     tables, the same release is written again and nothing is spent.
     """
-    from pipeline.engine.store import write_json
+    from pipeline.engine.files import write_json
     from pipeline.private import Ledger, PrivateQuery, release
 
     if asked.devices and asked.total:

@@ -2,12 +2,24 @@
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from pipeline.paths import is_remote, settled
 
 KEY_VARIABLE = "SOJOURN_KEY"
 MIN_KEY_BYTES = 16
@@ -25,8 +37,10 @@ class Settings(BaseModel):
     # The docstring of a field is its help on command lines and in the forms of deployments.
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    root: Annotated[Path, AfterValidator(Path.resolve)]
-    """Folder of all tables of one study."""
+    root: Annotated[
+        Path, PlainValidator(settled), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "path"})
+    ]
+    """Folder of all tables of one study, or its URL at an object store."""
     n_buckets: int = Field(default=8, ge=1, le=4096)
     """Files per date. More buckets need less memory per task and cost more files."""
     scheduler: str | None = None
@@ -43,13 +57,23 @@ class Settings(BaseModel):
     """Memory of each worker started here; None: 70 % of the machine's, shared out. A worker process that needs more is
     ended and its shards are tried on another; threads of this process begin to keep results on the disk."""
     scratch: Annotated[Path, AfterValidator(Path.resolve)] | None = None
-    """Folder on a local disk for what workers started here cannot hold in memory; None: `_scratch` under the root."""
+    """Folder on a local disk for what workers started here cannot hold in memory; None: `_scratch` under the root, or
+    `sojourn` in the folder for temporary files where the root is at an object store."""
+    lock_wait_s: float = Field(default=0.0, ge=0)
+    """Seconds to wait for a root that another run holds; 0 refuses at once."""
 
     @model_validator(mode="after")
     def _one_cluster(self) -> Self:
         if self.scheduler and self.n_workers:
             raise ValueError("scheduler and n_workers are two clusters: the workers of a scheduler are its own")
         return self
+
+    @property
+    def disk(self) -> Path:
+        """Folder on a worker's own disk for rows that wait between steps: in the root where that is on a disk."""
+        if self.scratch:
+            return self.scratch
+        return Path(tempfile.gettempdir()) / "sojourn" if is_remote(self.root) else self.root / "_scratch"
 
 
 def read_key() -> bytes:

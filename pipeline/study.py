@@ -48,7 +48,7 @@ class Source(Declared):
     """Raw files of one layout. Fields left out are filled from `preset`, then from the defaults here."""
 
     path: str
-    """File, folder or glob, relative to the study file; ``**`` descends."""
+    """File, folder or glob, relative to the study file, or a URL (``s3://...``); ``**`` descends."""
     format: Literal["delimited", "parquet", "geolife_plt"] = "delimited"
     preset: str | None = None
     columns: ColumnMap = ColumnMap()

@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from pipeline.engine.files import whole_source
 
 HOME_WORK_COLUMNS = ("device_id", "span", "role", "rank", "tract_geoid")
 
@@ -25,9 +28,15 @@ class FewDevices(NamedTuple):
     n_rows_below: int
 
 
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    return pq.read_table(whole_source(path), columns=columns, partitioning=None)
+
+
 def audit_n_devices(paths: Iterable[Path], min_devices: int) -> FewDevices:
     """Return how many rows stand for fewer than `min_devices`, by the column `n_devices`; null is too few."""
-    counts = [pq.read_table(path, columns=["n_devices"], partitioning=None)["n_devices"] for path in paths]
+    counts = [
+        pq.read_table(whole_source(path), columns=["n_devices"], partitioning=None)["n_devices"] for path in paths
+    ]
     smallest = [pc.min(column).as_py() for column in counts]
     known = [number for number in smallest if number is not None]
     n_below = [pc.sum(pc.fill_null(pc.less(column, min_devices), True)).as_py() or 0 for column in counts]
@@ -51,7 +60,10 @@ def audit_home_work(paths: Iterable[Path], min_devices: int) -> HomeWork:
 
     Devices without a main home or workplace in an area are left out.
     """
-    parts = [pq.read_table(path, columns=list(HOME_WORK_COLUMNS), partitioning=None).to_pandas() for path in paths]
+    parts = [
+        pq.read_table(whole_source(path), columns=list(HOME_WORK_COLUMNS), partitioning=None).to_pandas()
+        for path in paths
+    ]
     return pair_sizes(pd.concat(parts, ignore_index=True), min_devices)
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.audit.params import AuditParams
+from pipeline.engine.files import footer_source, whole_source
 from pipeline.study import StudyError
 
 DEVICE = "device_id"
@@ -45,7 +46,7 @@ def read_points(paths: Iterable[Path], params: AuditParams) -> pd.DataFrame:
 
 
 def _points_of(path: Path, params: AuditParams) -> pd.DataFrame:
-    names = set(pq.read_schema(path).names)
+    names = set(pq.read_schema(footer_source(path)).names)
     found = _when_and_where(names, params)
     if DEVICE not in names or not found:
         raise StudyError(f"{path.name} lacks a column: {DEVICE}, one of {', '.join(TIMES)}, and a {params.place}")
@@ -54,7 +55,7 @@ def _points_of(path: Path, params: AuditParams) -> pd.DataFrame:
 
 
 def _points_at(path: Path, time: str, place: tuple[str, ...], params: AuditParams) -> pd.DataFrame:
-    data = pq.read_table(path, columns=[DEVICE, time, *place], partitioning=None).drop_null()
+    data = pq.read_table(whole_source(path), columns=[DEVICE, time, *place], partitioning=None).drop_null()
     return pd.DataFrame(
         {
             "device": data[DEVICE].to_pandas(),

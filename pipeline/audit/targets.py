@@ -12,7 +12,9 @@ from pipeline.audit.groups import HOME_WORK_COLUMNS, FewDevices, HomeWork, audit
 from pipeline.audit.params import AuditParams
 from pipeline.audit.points import has_points, read_points
 from pipeline.audit.uniqueness import Unique, audit_uniqueness
+from pipeline.engine.files import footer_source
 from pipeline.engine.store import Store
+from pipeline.paths import as_path
 from pipeline.study import StudyError
 
 
@@ -38,7 +40,7 @@ def audit(target: str, root: Path, params: AuditParams) -> Audit:
     there is nothing of that name, or nothing in it that tells of devices.
     """
     paths = _find(target, root)
-    names = pq.read_schema(paths[0]).names
+    names = pq.read_schema(footer_source(paths[0])).names
     table = TABLES.get(target)
     least = (table.min_devices if table else None) or params.min_devices
     found = Audit(
@@ -61,8 +63,8 @@ def _find(target: str, root: Path) -> list[Path]:
         store = Store(root)
         paths = [store.path(TABLES[target], key) for key in store.keys(TABLES[target])]
     else:
-        given = Path(target)
-        found = sorted(given.rglob("*.parquet"))
+        given = as_path(target)
+        found = sorted(given.rglob("*.parquet"), key=str)
         inside = [p for p in found if not any(part[0] in "._" for part in p.relative_to(given).parts)]
         paths = [given] if given.is_file() else inside
     if not paths:

@@ -8,18 +8,19 @@ file replaces exactly the rows its older version brought.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from data_contracts import PINGS
+from pipeline.engine.files import exists, names_below, read_json, remove_file, write_json
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.plan import RunMap, Work
-from pipeline.engine.store import ShardKey, Store, write_json
+from pipeline.engine.store import ROOT_FILE, ShardKey, Store
 from pipeline.engine.trouble import RunError
 from pipeline.params import digest
+from pipeline.paths import is_remote, join, stamp_of
 from pipeline.sources import file_digest, find_files, is_device_in_name
 from pipeline.sources.hashing import hash_id, key_check
 from pipeline.study import Source
@@ -57,7 +58,8 @@ class Books:
     def __init__(self, store: Store) -> None:
         """Read the records under a root."""
         self._folder = store.root / "_batches"
-        self.records = {p.stem: Record(**json.loads(p.read_text())) for p in sorted(self._folder.glob("*.json"))}
+        names = sorted(names_below(self._folder, "*.json"))
+        self.records = {name.removesuffix(".json"): Record(**read_json(self._folder / name)) for name in names}
 
     def add(self, record: Record) -> None:
         """Remember a batch: the last step of loading it."""
@@ -66,7 +68,7 @@ class Books:
 
     def drop(self, batch_id: str) -> None:
         """Forget a batch whose rows are gone."""
-        (self._folder / f"{batch_id}.json").unlink(missing_ok=True)
+        remove_file(self._folder / f"{batch_id}.json")
         self.records.pop(batch_id, None)
 
     def rename(self, batches: Iterable[Batch]) -> None:
@@ -78,7 +80,9 @@ class Books:
 
 
 def file_name(work: Work, path: Path) -> str:
-    """Return a file's name below the study's folder, so that a moved study stays the same."""
+    """Return a file's name below the study's folder, so that a moved study stays the same; of a URL all of it."""
+    if is_remote(path):
+        return str(path)
     folder = work.study.folder.resolve()
     path = path.resolve()
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
@@ -106,11 +110,11 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
 def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> dict[Path, str]:
     """Return the hash of each file's contents, remembered for files whose size and time did not change."""
     book = store.root / "_digests.json"
-    known = json.loads(book.read_text()) if book.exists() else {}
-    stamps = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+    known = read_json(book) if exists(book) else {}
+    stamps = {path: stamp_of(path) for path in paths}
     fresh = [path for path, stamp in stamps.items() if known.get(str(path), [None, None, ""])[:2] != stamp]
     known.update({str(path): [*stamps[path], found] for path, found in run_map(_digest_file, fresh)})
-    if fresh and store.root.exists():
+    if fresh and exists(store.root / ROOT_FILE):
         write_json(book, {str(path): known[str(path)] for path in stamps})
     return {path: known[str(path)][2] for path in stamps}
 
@@ -162,7 +166,7 @@ def _withdrawn(work: Work, batches: Sequence[Batch], books: Books) -> list[str]:
     for record in books.records.values():
         if record.batch_id in found:
             continue
-        is_undeclared = any((work.study.folder / name).exists() for name in record.files)
+        is_undeclared = any(join(work.study.folder, name).exists() for name in record.files)
         if names & set(record.files) or is_undeclared:
             withdrawn.append(record.batch_id)
         elif record.reading not in readings:

@@ -83,7 +83,7 @@ def connect(settings: Settings) -> Iterator[Cluster]:
 def _config(settings: Settings) -> dict[str, Any]:
     """Return what Dask has to know of a run."""
     return {
-        "temporary-directory": str(settings.scratch or settings.root / "_scratch"),
+        "temporary-directory": str(settings.disk),
         "dataframe.convert-string": False,
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.admin.large-graph-warning-threshold": "100MB",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -18,6 +17,7 @@ import pyarrow.feather as feather
 from data_contracts import PINGS, REJECTED_PINGS
 from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rows_brought
 from pipeline.engine.cluster import Cluster, Step
+from pipeline.engine.files import remove_folder, scratch_file, whole_source
 from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
@@ -42,7 +42,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     when shards have to be built anew, such a file stops the run before any shard is touched.
     """
     scratch = work.settings.root / "_scratch" / "blocks"
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_folder(scratch)
     outcomes, trouble = _read_batches(work, todo.batches, key, scratch, cluster)
     if todo.spoilt and trouble:
         raise RunError(_say(trouble, "Nothing was loaded, because shards have to be built anew"))
@@ -62,7 +62,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     for batch_id in todo.withdrawn:
         books.drop(batch_id)
     _drop_unrecorded(work, books)
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_folder(scratch)
     if trouble:
         raise RunError(_say(trouble, "The others were loaded"))
 
@@ -153,9 +153,9 @@ def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
     first_day = pd.Timestamp(work.study.start).value // (day_us * 1000)
     day = accepted["tracked_at"].cast(pa.int64()).to_numpy() // day_us - first_day
     shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(np.int32)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    feather.write_feather(accepted.append_column("shard", pa.array(shard)), path, compression="uncompressed")
-    note_written(path.stat().st_size)
+    with scratch_file(path) as file:
+        feather.write_feather(accepted.append_column("shard", pa.array(shard)), file, compression="uncompressed")
+        note_written(file.tell())
     numbers, counts = np.unique(shard, return_counts=True)
     return Counter({_key_of(work, int(n)).path: int(c) for n, c in zip(numbers, counts, strict=True)})
 
@@ -215,7 +215,7 @@ def _exchange(
 def _read_block(block: Block | None) -> pd.DataFrame:
     """Return the rows of a block with the number of their batch; of None, an empty frame of that shape."""
     fields = [f for f in PINGS.schema.remove_metadata() if f.name != "is_jump"] + [pa.field("shard", pa.int32())]
-    data = feather.read_table(block.path) if block else pa.schema(fields).empty_table()
+    data = feather.read_table(whole_source(block.path)) if block else pa.schema(fields).empty_table()
     frame = data.select([f.name for f in fields]).to_pandas()
     frame["tracked_at"] = frame["tracked_at"].astype("int64")
     return frame.assign(batch=np.int32(block.batch_index if block else 0))

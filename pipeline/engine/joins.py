@@ -88,7 +88,7 @@ def _needed(table: Table, study: Study) -> list[date]:
 
 
 def _is_there(table: Table, study: Study, store: Store) -> bool:
-    return getattr(study, table.name) is not None and store.path(table, ALL).exists()
+    return getattr(study, table.name) is not None and store.has(table, ALL)
 
 
 def _join(pair: JoinedPair, store: Store) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
     for day in work.study.dates():
         key = ShardKey(day, bucket)
         before = ShardKey(day - timedelta(days=1), bucket)
-        is_open = stage.carries is not None and store.path(stage.carries, before).exists()
+        is_open = stage.carries is not None and store.has(stage.carries, before)
         if day not in measured and not is_open:
             reports += remove_shard(work, key) if day in existing else []
             if stage.carries and not work.is_dry:
@@ -168,7 +168,7 @@ def visit_whole(
     inputs = inputs_of(work, key) if inputs is None else inputs
     first, is_whole = work.stage.reads[0], work.stage.is_whole
     if not any(table is first if is_whole else not table.shard.is_single for table, _ in inputs):
-        return remove_shard(work, key) if work.store.path(work.stage.writes, key).exists() else []
+        return remove_shard(work, key) if work.store.has(work.stage.writes, key) else []
     return [_visit(work, key, inputs, compute=compute)]
 
 
@@ -251,9 +251,7 @@ def _compute(
     store, stage = work.store, work.stage
     arguments: list[Any] = read_frames(work, stage.reads, inputs)
     if stage.carries and before:
-        arguments.append(
-            _read_frame(store, stage.carries, [before] if store.path(stage.carries, before).exists() else [])
-        )
+        arguments.append(_read_frame(store, stage.carries, [before] if store.has(stage.carries, before) else []))
     result = stage(*arguments, *facts(work, key), work.params)
     if stage.carries:
         result, left = result
@@ -307,7 +305,7 @@ def _single_inputs(work: Work) -> list[Input]:
     """
     single = [table for table in work.stage.reads if table.shard.is_single]
     known = [t for t in single if t.shard is Shard.STUDY or getattr(work.study, t.name) is not None]
-    return [(table, ALL) for table in known if work.store.path(table, ALL).exists()]
+    return [(table, ALL) for table in known if work.store.has(table, ALL)]
 
 
 def _content(store: Store, table: Table, key: ShardKey) -> str:

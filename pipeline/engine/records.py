@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from pipeline.engine.store import write_json
-from pipeline.engine.trouble import RunError
+from pipeline.engine.files import names_below, read_json, write_json
+from pipeline.engine.lock import is_running
+from pipeline.paths import as_path
 
 LIVE, LOST = "running", "killed"
+
+
+def new_run_id() -> str:
+    """Return the id of a run that starts now in this process; ids sort by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
 
 
 class RunRecord:
     """The record of one run, rewritten as the run goes on."""
 
-    def __init__(self, root: Path, command: str, study: dict[str, Any]) -> None:
+    def __init__(self, root: Path, command: str, study: dict[str, Any], run_id: str | None = None) -> None:
         """Open a record for a run that starts now in this process."""
-        now = datetime.now(UTC)
-        process = psutil.Process()
-        self.run_id = f"{now:%Y%m%dT%H%M%S.%f}-{process.pid}"
+        now, process = datetime.now(UTC), psutil.Process()
+        self.run_id = run_id or new_run_id()
         self.path = root / "_runs" / f"{self.run_id}.json"
         self.facts: dict[str, Any] = {
             "run_id": self.run_id,
@@ -60,7 +61,8 @@ class RunRecord:
 
 def read_runs(root: Path) -> list[dict[str, Any]]:
     """Return the records of a root, oldest first; a run whose process is gone has the state "killed"."""
-    runs = [json.loads(path.read_text()) for path in sorted((root / "_runs").glob("*.json"))]
+    folder = as_path(root) / "_runs"
+    runs = [read_json(folder / name) for name in sorted(names_below(folder, "*.json"))]
     for run in runs:
         if run["state"] == LIVE and not _is_alive(run):
             run["state"] = LOST
@@ -69,32 +71,4 @@ def read_runs(root: Path) -> list[dict[str, Any]]:
 
 def _is_alive(run: dict[str, Any]) -> bool:
     """Return whether the process of a run still exists; one on another host is believed."""
-    if run["host"] != platform.node():
-        return True
-    try:
-        process = psutil.Process(run["pid"])
-        return bool(process.create_time() == run["process_started"] and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-class LockedError(RunError):
-    """Another run holds the root."""
-
-
-@contextmanager
-def root_lock(root: Path) -> Iterator[None]:
-    """Hold a root for one run; LockedError at once when another run on this machine holds it.
-
-    The lock is the operating system's and dies with the process, so a kill leaves none behind.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(root / "_lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(f"another run is writing to {root}; wait for it or use another root") from None
-        yield
-    finally:
-        os.close(handle)
+    return run["host"] != platform.node() or is_running(run["pid"], run["process_started"])

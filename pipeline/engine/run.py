@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -14,13 +13,15 @@ from typing import Any, NamedTuple
 from data_contracts import PINGS, TABLES, Release
 from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
+from pipeline.engine.files import exists, read_json, write_json
 from pipeline.engine.gather import visit_table
 from pipeline.engine.ingest import load
+from pipeline.engine.lock import Lock, root_lock
 from pipeline.engine.plan import SHARD, ShardReport, find_stage, params_of, stages_in_order, work_for
-from pipeline.engine.records import RunRecord, root_lock
+from pipeline.engine.records import RunRecord, new_run_id
 from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
-from pipeline.engine.store import Store, write_json
+from pipeline.engine.store import ROOT_FILE, Store
 from pipeline.engine.trouble import RunError, named
 from pipeline.settings import Settings, read_key
 from pipeline.study import Study
@@ -62,11 +63,12 @@ class Run:
         settings: Settings,
         cluster: Cluster,
         record: RunRecord,
+        lock: Lock,
         dates: Collection[date] | None,
     ) -> None:
         """Hold what every step needs; `open_run` makes one."""
         self.study, self.settings, self.record = study, settings, record
-        self._cluster, self._dates = cluster, dates
+        self._cluster, self._lock, self._dates = cluster, lock, dates
         self._shards = ShardRecords(Store(settings.root), record.run_id)
         self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
@@ -75,9 +77,11 @@ class Run:
         started = time.perf_counter()
         states, n_rows, n_suppressed = Counter[str](), 0, 0
         details: dict[str, Any] = {}
+        self._lock.check()
         try:
             with named(stage):
                 for report in self._reports(stage, details):
+                    self._lock.check()
                     self._shards.add(stage, report)
                     on_shard(stage, report)
                     if report.step == SHARD:
@@ -131,13 +135,14 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
     """Yield a run that holds the root, a cluster and a record, and note how it ends."""
     read_key()
     params_of(study)
-    with root_lock(settings.root):
+    run_id = new_run_id()
+    with root_lock(settings.root, run_id, settings.lock_wait_s) as lock:
         settle_root(settings)
-        record = RunRecord(settings.root, command, study.shown())
+        record = RunRecord(settings.root, command, study.shown(), run_id)
         try:
             with connect(settings) as cluster:
                 Store(settings.root).remove_leftovers()
-                yield Run(study, settings, cluster, record, dates)
+                yield Run(study, settings, cluster, record, lock, dates)
         except KeyboardInterrupt:
             record.close("cancelled")
             raise
@@ -149,11 +154,11 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
 
 def settle_root(settings: Settings) -> None:
     """Note the layout of a new root; RunError when an existing one has another."""
-    path = settings.root / "_root.json"
+    path = settings.root / ROOT_FILE
     wanted = {"layout": LAYOUT, "n_buckets": settings.n_buckets}
-    if not path.exists():
+    if not exists(path):
         write_json(path, wanted)
-    found = json.loads(path.read_text())
+    found = read_json(path)
     if found != wanted:
         raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
 

@@ -1,7 +1,6 @@
 """The files of a root: deterministic names, atomic writes, footers that say how a shard was made.
 
-A shard is one Parquet file. It is written under a temporary name that readers ignore (it begins
-with a dot), flushed to the disk and renamed, so a reader sees the old shard or the new one and
+A shard is one Parquet file, written whole or not at all (`files`), so a reader sees the old shard or the new one and
 never a part; writing it again gives the same bytes.
 """
 
@@ -9,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -22,15 +18,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts import Release, Shard, Table, conform, suppress_small
+from pipeline.engine.files import (
+    StoreError,
+    atomic_file,
+    check_whole,
+    exists,
+    footer_source,
+    names_below,
+    remove_file,
+    source_bytes,
+    whole_source,
+)
 from pipeline.engine.metering import note_read, note_written
+from pipeline.paths import as_path, is_remote
 
 FOOTER_KEY = b"sojourn"
+ROOT_FILE = "_root.json"
+"""How a root is laid out; the first thing that is written there."""
 ROW_GROUP_ROWS = 1 << 20
 _NAME = re.compile(r"^(?:date=(?P<date>\d{4}-\d\d-\d\d)/)?(?:bucket=(?P<bucket>\d{4})|(?P<name>[^/.][^/]*))\.parquet$")
-
-
-class StoreError(RuntimeError):
-    """A root or a shard that cannot be used; says which file and why."""
 
 
 class ShardKey(NamedTuple):
@@ -73,11 +79,12 @@ class Footer(NamedTuple):
 
 
 class Store:
-    """The tables under one root folder."""
+    """The tables under one root, a folder or a URL."""
 
-    def __init__(self, root: Path) -> None:
-        """Use `root`; nothing is created before the first write."""
-        self.root = Path(root)
+    def __init__(self, root: Path | str) -> None:
+        """Use `root`; nothing is created before the first write. StoreError where tables cannot be kept there."""
+        self.root = as_path(root)
+        check_whole(self.root)
 
     def path(self, table: Table, key: ShardKey) -> Path:
         """Return where a shard is or would be."""
@@ -87,14 +94,18 @@ class Store:
         """Return the keys of the shards that exist, of all buckets or one, by date, bucket and name."""
         folder = self.root / table.name
         pattern = "*.parquet" if bucket is None else f"bucket={bucket:04d}.parquet"
-        found = (ShardKey.from_path(p.relative_to(folder).as_posix()) for p in folder.rglob(pattern))
+        found = (ShardKey.from_path(name) for name in names_below(folder, pattern))
         return sorted((k for k in found if k), key=lambda k: (k.date or date.min, k.bucket or 0, k.name or ""))
+
+    def has(self, table: Table, key: ShardKey) -> bool:
+        """Return whether there is such a shard."""
+        return exists(self.path(table, key))
 
     def footer(self, table: Table, key: ShardKey) -> Footer | None:
         """Return what a shard says of itself; None when there is no such shard."""
         path = self.path(table, key)
         try:
-            metadata = pq.read_metadata(path)
+            metadata = pq.read_metadata(footer_source(path))
             note = json.loads(metadata.metadata[FOOTER_KEY])
         except FileNotFoundError:
             return None
@@ -108,10 +119,12 @@ class Store:
         """Return a shard's rows, checked against the contract unless only some columns are asked for."""
         path = self.path(table, key)
         try:
-            data = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None, use_threads=False)
+            names = list(columns) if columns else None
+            source = whole_source(path)
+            data = pq.read_table(source, columns=names, partitioning=None, use_threads=False)
         except pa.ArrowInvalid as error:
             raise StoreError(f"{path} cannot be read: {type(error).__name__}; remove it and run again") from None
-        note_read(data.num_rows, path.stat().st_size, table.shard.is_single)
+        note_read(data.num_rows, source_bytes(source), table.shard.is_single)
         return data.replace_schema_metadata(None) if columns else conform(data, table)
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
@@ -137,12 +150,14 @@ class Store:
     def remove(self, table: Table, key: ShardKey) -> None:
         """Remove a shard if it exists, and its date folder once that is empty."""
         path = self.path(table, key)
-        path.unlink(missing_ok=True)
-        if key.date and path.parent.is_dir() and not any(path.parent.iterdir()):
+        remove_file(path)
+        if key.date and not is_remote(path) and path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
     def remove_leftovers(self) -> int:
-        """Remove the temporary files that killed processes left; return how many."""
+        """Remove the temporary files that killed processes left; return how many. An object store is left none."""
+        if is_remote(self.root):
+            return 0
         leftovers = list(self.root.rglob(".*.tmp"))
         for path in leftovers:
             path.unlink(missing_ok=True)
@@ -188,40 +203,6 @@ def _encoding(table: Table) -> dict[str, Any]:
         "write_statistics": True,
         "store_schema": True,
     }
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears under `path` complete, or not at all.
-
-    Written beside `path` under a name that no reader looks at, flushed to the disk, renamed, and
-    the folder flushed, so that neither a kill nor a power cut leaves a part under the real name.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, all or nothing."""
-    with atomic_file(path) as file:
-        file.write(json.dumps(value, indent=1, sort_keys=True, default=str).encode())
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_dated(table: Table) -> bool:

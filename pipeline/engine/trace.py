@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -11,7 +10,8 @@ from typing import Any
 
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import PINGS, TABLES, Shard, Table
-from pipeline.engine.store import ALL, ShardKey, Store, StoreError, is_dated
+from pipeline.engine.files import StoreError, exists, read_json
+from pipeline.engine.store import ALL, ShardKey, Store, is_dated
 from pipeline.params import digest
 from pipeline.stage import STAGES
 
@@ -38,7 +38,7 @@ def trace(root: Path, table: str, day: date | None, bucket: int) -> dict[str, An
 
 def _keys(store: Store, table: Table, bucket: int | None) -> list[ShardKey]:
     if table.shard.is_single:
-        return [ALL] if store.path(table, ALL).exists() else []
+        return [ALL] if store.has(table, ALL) else []
     return store.keys(table, None if table.shard is Shard.FILE else bucket)
 
 
@@ -96,6 +96,6 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
     nodes = []
     for batch_id, n_rows in sorted(brought.items()):
         path = store.root / "_batches" / f"{batch_id}.json"
-        name = ", ".join(json.loads(path.read_text())["files"]) if path.exists() else "a file not yet recorded"
+        name = ", ".join(read_json(path)["files"]) if exists(path) else "a file not yet recorded"
         nodes.append({"name": name, "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
     return nodes

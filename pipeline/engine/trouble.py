@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from data_contracts import ContractError
-from pipeline.engine.store import StoreError
+from pipeline.engine.files import StoreError
 from pipeline.settings import KeyMissingError
 from pipeline.sources import SourceError
 from pipeline.study import StudyError

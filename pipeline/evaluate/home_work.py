@@ -9,6 +9,7 @@ import typer
 
 from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, print_json, read_study
+from pipeline.paths import as_path
 from pipeline.settings import read_key
 from pipeline.study import StudyError
 
@@ -30,7 +31,8 @@ StopColumns = Annotated[
     ),
 ]
 FromRoot = Annotated[
-    Path | None, typer.Option("--root", help="Judge home_work and visits already computed there; needs --truth.")
+    Path | None,
+    typer.Option("--root", parser=as_path, help="Judge home_work and visits already computed there; needs --truth."),
 ]
 TruthPath = Annotated[
     str | None, typer.Option("--truth", help=f"With --root: table of all true stays, with their purpose {TABLE}.")

@@ -59,7 +59,8 @@ def evaluate_npi_truth(
 def _params(study_file: Path | None, sets: list[str] | None, root: Path) -> NpiParams:
     """Return the parameters of npi_response in a study, or the defaults; StudyError where the table has others."""
     from data_contracts import NPI_RESPONSE
-    from pipeline.engine.store import Store, StoreError
+    from pipeline.engine.files import StoreError
+    from pipeline.engine.store import Store
     from pipeline.npi_drivers import NpiParams
     from pipeline.params import digest
 

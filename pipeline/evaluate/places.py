@@ -10,6 +10,7 @@ import typer
 
 from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
+from pipeline.paths import as_path
 from pipeline.settings import read_key, throw_away_key
 from pipeline.study import StudyError
 
@@ -56,7 +57,10 @@ Overlap = Annotated[float, typer.Option(min=0, help="Shared time from which a fo
 MinStay = Annotated[float, typer.Option(min=0, help="True stays shorter than this need not be found (s).")]
 PerDevice = Annotated[bool, typer.Option("--per-device", help="Also each device, by rank: ids are never told.")]
 FromRoot = Annotated[
-    Path | None, typer.Option("--root", help="Judge the tables already computed there (needs --truth; no thinning).")
+    Path | None,
+    typer.Option(
+        "--root", parser=as_path, help="Judge the tables already computed there (needs --truth; no thinning)."
+    ),
 ]
 MAX_S = 1e9
 """Longer than any study; times in µs stay whole numbers of 64 bits."""

@@ -11,6 +11,7 @@ import typer
 
 from pipeline.evaluate.app import evaluate_app, load_or_explain
 from pipeline.options import AsJson, Sets, StudyFile, print_json, read_study
+from pipeline.paths import as_path
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def evaluate_unemployment(
     study_file: StudyFile = None,
     root: Annotated[
         Path | None,
-        typer.Option(help="Folder of the study's tables: unemployment, and official_rates without --rates."),
+        typer.Option(
+            parser=as_path,
+            metavar="PATH",
+            help="Tables of the study: unemployment, and official_rates without --rates.",
+        ),
     ] = None,
     rates: Annotated[
         str | None, typer.Option("--rates", help="Table with the columns of official_rates (CSV or Parquet), instead.")

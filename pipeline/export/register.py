@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts import Table
-from pipeline.engine.store import StoreError, atomic_file
+from pipeline.engine.files import StoreError, atomic_file, exists, whole_source
 from pipeline.study import StudyError
 
 FOLDER = "_exports"
@@ -42,9 +42,9 @@ def register_path(root: Path, table: Table) -> Path:
 def read_register(root: Path, table: Table) -> Register:
     """Return what was released so far; StoreError where that was under another contract."""
     path, schema = register_path(root, table), table.schema.remove_metadata()
-    if not path.exists():
+    if not exists(path):
         return Register(schema.empty_table().to_pandas(date_as_object=False), {})
-    found = pq.read_table(path, partitioning=None, use_threads=False)
+    found = pq.read_table(whole_source(path), partitioning=None, use_threads=False)
     note = (found.schema.metadata or {}).get(NOTE)
     if note is None or found.schema.remove_metadata() != schema:
         raise StoreError(

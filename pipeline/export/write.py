@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from data_contracts import TRACTS, Release, Shard, Table
 from pipeline.catalog import CatalogError, find_table
+from pipeline.engine.files import atomic_file, write_json
 from pipeline.engine.lineage import STUDY_FACTS
-from pipeline.engine.records import read_runs, root_lock
-from pipeline.engine.store import ALL, Footer, Store, atomic_file, write_json
+from pipeline.engine.lock import root_lock
+from pipeline.engine.records import read_runs
+from pipeline.engine.store import ALL, Footer, Store
 from pipeline.export.protection import coarse, n_cut
 from pipeline.export.register import Register, check_facts, read_register, write_register
 from pipeline.export.statement import make_statement, to_markdown

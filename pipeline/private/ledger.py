@@ -2,13 +2,12 @@
 
 A spend is on the disk before the noise it pays for is drawn. A process that dies in between has lost budget and
 released nothing. Losses add up (basic composition: sums of epsilon and of delta). One process at a time holds the
-ledger's lock; the lock falls away with the process that held it. It is that of a local disk (fcntl).
+ledger's lock; it falls away with the process that held it, at once on a disk, when its lease is over on an object
+store.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,12 +15,16 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.engine.store import write_json
+from pipeline.engine.files import exists, names_below, read_json, write_json
+from pipeline.engine.lock import Lock, hold
+from pipeline.paths import as_path
 from pipeline.private.trouble import BudgetError
 from pipeline.study import StudyError
 
 FOLDER = "_privacy"
 """Below the root; begins with "_", so that no reader takes it for a table."""
+LOCK_WAIT_S = 600.0
+"""How long a question waits for the one before it (ours): they take seconds."""
 EXACT_DIGITS = 1_000
 """Digits of sums: any two floats differ in fewer places, so that nothing is rounded."""
 
@@ -70,7 +73,7 @@ class Ledger:
 
     def __init__(self, root: Path) -> None:
         """Use the ledger under `root`; nothing is created yet."""
-        self.folder = Path(root) / FOLDER
+        self.folder = as_path(root) / FOLDER
         self._path = self.folder / "ledger.json"
 
     def create(self, epsilon: float, delta: float = 0.0) -> Budget:
@@ -78,11 +81,10 @@ class Ledger:
         check_loss(epsilon, delta)
         if not self.folder.parent.is_dir():
             raise StudyError(f"--root: no folder of tables at {self.folder.parent}")
-        self.folder.mkdir(exist_ok=True)
         with self._locked():
-            if self._path.exists():
+            if exists(self._path):
                 raise BudgetError("there is a ledger already: what may be spent is declared once")
-            if any(self.folder.glob("*.parquet")):
+            if names_below(self.folder, "*.parquet"):
                 raise BudgetError("there are releases without a ledger: what they cost is not known")
             self._write(Budget(epsilon, delta, ()))
         return self.read()
@@ -90,7 +92,7 @@ class Ledger:
     def read(self) -> Budget:
         """Return what the ledger says now; BudgetError where there is none or it cannot be read."""
         try:
-            values = json.loads(self._path.read_text())
+            values = read_json(self._path)
             spends = tuple(Spend(**spend) for spend in values["spends"])
             return Budget(values["epsilon"], values["delta"], spends)
         except FileNotFoundError:
@@ -104,14 +106,13 @@ class Ledger:
     def opened(self) -> Iterator[OpenLedger]:
         """Hold the ledger: no other process reads what is left, or spends, until the end."""
         self.read()
-        with self._locked():
-            yield OpenLedger(self)
+        with self._locked() as lock:
+            yield OpenLedger(self, lock)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> Iterator[Lock]:
+        with hold(self.folder / "lock", "the ledger is in use", wait_s=LOCK_WAIT_S) as lock:
+            yield lock
 
     def _write(self, budget: Budget) -> None:
         write_json(self._path, budget._asdict() | {"spends": [spend._asdict() for spend in budget.spends]})
@@ -120,9 +121,9 @@ class Ledger:
 class OpenLedger:
     """A ledger that this process alone holds."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, lock: Lock) -> None:
         """Belongs to `Ledger.opened`."""
-        self._ledger = ledger
+        self._ledger, self._lock = ledger, lock
 
     def spend(self, what: str, release_id: str, epsilon: float, delta: float) -> None:
         """Record a spend, on the disk before this returns; BudgetError where less is left."""
@@ -136,6 +137,7 @@ class OpenLedger:
             )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         spend = Spend(what, release_id, epsilon, delta, now)
+        self._lock.check()
         self._ledger._write(budget._replace(spends=(*budget.spends, spend)))
 
 

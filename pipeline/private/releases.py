@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine.records import root_lock
-from pipeline.engine.store import Store, atomic_file
+from pipeline.engine.files import atomic_file, exists, whole_source
+from pipeline.engine.lock import root_lock
+from pipeline.engine.store import Store
 from pipeline.params import digest
 from pipeline.private.aggregate import PrivateQuery, bounded_sums
 from pipeline.private.domain import Domain, make_domain
@@ -60,7 +61,7 @@ def _release(query: PrivateQuery, study: Study, store: Store, ledger: Ledger) ->
     noise = _noise(query, domain)
     release_id = _release_id(query, domain, store, study.seed)
     path = ledger.folder / f"{release_id}.parquet"
-    if path.exists():
+    if exists(path):
         return _read(path)
     sums = bounded_sums(_shards(query, store), query, domain, study.seed)
     with ledger.opened() as opened:
@@ -147,6 +148,6 @@ def _write(path: Path, rows: pd.DataFrame, facts: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> PrivateRelease:
-    data = pq.read_table(path, partitioning=None)
+    data = pq.read_table(whole_source(path), partitioning=None)
     facts = json.loads(data.schema.metadata[FACTS_KEY])
     return PrivateRelease(data.to_pandas(), facts, True)

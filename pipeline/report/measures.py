@@ -111,7 +111,7 @@ def suppress_starts(parts: list[pd.DataFrame], min_devices: int = MIN_DEVICES) -
 
 def measure_seen(store: Store, study: Study) -> Seen:
     """Return the devices with a location in each area: the study's, or hexagons where it has none."""
-    is_tracts = study.tracts is not None and store.path(TRACTS, ALL).exists()
+    is_tracts = study.tracts is not None and store.has(TRACTS, ALL)
     counts, n_devices, n_outside = [], 0, 0
     for frame in bucket_frames(store, LOCATIONS, ["device_id", "lon", "lat", "tract_geoid"]):
         area = frame["tract_geoid"] if is_tracts else hexagons_of(frame)

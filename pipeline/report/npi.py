@@ -131,7 +131,7 @@ def _changes_of(store: Store, study: Study) -> Changes | Missing:
 def _outlines_of(store: Store, study: Study, changes: Changes | Missing) -> gpd.GeoSeries | Missing:
     if isinstance(changes, Missing):
         return changes
-    if study.tracts is None or not store.path(TRACTS, ALL).exists():
+    if study.tracts is None or not store.has(TRACTS, ALL):
         return Missing("no [tracts] in the study, so regions have no outlines.")
     regions = set(changes.weeks["region_geoid"]) - {EVERYWHERE}
     if not regions:

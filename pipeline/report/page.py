@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from data_contracts import LOCATIONS, STAYS, VISITS
+from pipeline.engine.files import atomic_file
 from pipeline.engine.plan import params_of
 from pipeline.engine.run import count_pings
-from pipeline.engine.store import Store, atomic_file
+from pipeline.engine.store import Store
+from pipeline.paths import as_path
 from pipeline.report import figures
 from pipeline.report.drawing import Image
 from pipeline.report.exploring import N_REPLICATES, Curve
@@ -55,7 +57,7 @@ def write_report(study: Study, root: Path, path: Path) -> Path:
     numbers of at least ten devices, no id and no position. Tables are read one device bucket at a
     time, pings never. RunError where the rows of `pings` do not balance.
     """
-    text = render(study, Path(root))
+    text = render(study, as_path(root))
     with atomic_file(Path(path)) as file:
         file.write(text.encode())
     return Path(path)

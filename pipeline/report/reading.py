@@ -34,7 +34,7 @@ def read_bucket(store: Store, table: Table, bucket: int, columns: Sequence[str])
 
 def read_whole(store: Store, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
     """Return the rows of a table that is one shard, reference data or a result of the study; None without one."""
-    if not store.path(table, ALL).exists():
+    if not store.has(table, ALL):
         return None
     return store.read(table, ALL, columns).to_pandas(date_as_object=False)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.engine.store import atomic_file
+from pipeline.engine.files import atomic_file
 from pipeline.evaluation.npi import EFFECT_WORDS, PAPER_STATES
 from pipeline.npi_drivers import NpiParams
 from pipeline.report.drawing import Image

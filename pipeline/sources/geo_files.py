@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyogrio
 
+from pipeline.paths import is_remote, open_file
 from pipeline.sources.errors import SourceError
 from pipeline.sources.pieces import file_digest
 from pipeline.sources.streams import open_stream
@@ -42,7 +43,14 @@ def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame
 
 @contextmanager
 def _unzipped(path: Path) -> Iterator[Path]:
-    """Give a file as GDAL wants it: gunzipped, with the other members of a shapefile beside it."""
+    """Give a file as GDAL wants it: on a disk, gunzipped, with the other members of a shapefile beside it."""
+    if is_remote(path) and path.suffix.lower() != ".gz":
+        with tempfile.TemporaryDirectory() as folder:
+            for member in _members(path):
+                with open_file(member) as there, (Path(folder) / member.name).open("wb") as here:
+                    shutil.copyfileobj(there, here)
+            yield Path(folder) / path.name
+        return
     if path.suffix.lower() != ".gz":
         yield path
         return
@@ -107,4 +115,4 @@ def _members(path: Path) -> list[Path]:
     if not path.name.lower().endswith((".shp", ".shp.gz")):
         return [path]
     siblings = path.parent.glob(f"{glob.escape(path.name.split('.')[0])}.*")
-    return sorted(member for member in siblings if member.is_file())
+    return sorted((member for member in siblings if member.is_file()), key=str)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.paths import open_file
 from pipeline.sources.delimited import Layout, TextBlock, raw_blocks, read_text
 from pipeline.sources.errors import SourceError
 from pipeline.sources.pieces import READ_BYTES, Piece, file_stem
@@ -86,7 +87,7 @@ def _members(path: Path) -> Iterator[tuple[str, pa.NativeFile, Path]]:
     if path.name.lower().endswith(".plt"):
         yield (
             _device(PurePosixPath(path.as_posix()), file_stem(path)),
-            _past_check(path.open("rb"), path),
+            _past_check(open_file(path), path),
             path,
         )
         return

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.paths import is_remote, open_bytes
 from pipeline.sources.delimited import device_name, wanted_columns
 from pipeline.sources.errors import SourceError
 from pipeline.sources.numbers import is_text
@@ -50,13 +52,18 @@ def _open(path: Path, id_column: str | None = None) -> pq.ParquetFile:
     try:
         if not path.stat().st_size:
             raise SourceError(f"{path}: the file is empty")
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(_place(path))
         if id_column in file.schema_arrow.names and is_text(file.schema_arrow.field(id_column).type):
             file.close()
-            file = pq.ParquetFile(path, read_dictionary=[id_column])
+            file = pq.ParquetFile(_place(path), read_dictionary=[id_column])
         return file
     except (pa.ArrowException, OSError):
         raise SourceError(f"{path}: not a readable Parquet file") from None
+
+
+def _place(path: Path) -> Any:
+    """Return what pyarrow opens: a name on a disk, which it may map, else a stream that fetches what is read."""
+    return open_bytes(path) if is_remote(path) else path
 
 
 def _check_columns(names: list[str], wanted: dict[str, str], path: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.paths import files_below, join, matching, open_file
 from pipeline.sources.errors import SourceError
 from pipeline.sources.presets import fill
 from pipeline.study import Source
@@ -53,7 +54,7 @@ class Piece(NamedTuple):
 def find_files(source: Source, folder: Path) -> list[Path]:
     """Return the data files of `source`, sorted; SourceError naming the path when there are none.
 
-    ``source.path`` is a file, a folder or a glob, absolute or relative to `folder`. A folder
+    ``source.path`` is a file, a folder or a glob, absolute, relative to `folder` or at a URL. A folder
     stands for all data files below it (by their endings), hive partitions included; names that
     start with "." or "_" are left out, as the engines that write such folders mean them to be.
     """
@@ -62,24 +63,26 @@ def find_files(source: Source, folder: Path) -> list[Path]:
     for path in expand(source.path, folder):
         files.update(_files_below(path, source.format) if path.is_dir() else [path])
     if not files:
-        raise SourceError(f"{folder / source.path}: no {source.format} file there")
-    return sorted(files)
+        raise SourceError(f"{join(folder, source.path)}: no {source.format} file there")
+    return sorted(files, key=lambda path: path.parts)
 
 
 def expand(pattern: str, folder: Path) -> list[Path]:
-    """Return the files and folders that a name or glob stands for, absolute or relative to `folder`."""
-    path = folder / pattern
-    if path.exists():
-        return [path]
-    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    """Return the files and folders that a name or glob stands for; SourceError where a store does not answer."""
+    try:
+        return matching(pattern, folder)
+    except FileNotFoundError:
+        return []
+    except Exception as error:
+        # Names of errors only: every store's client has its own, and their texts may quote headers.
+        raise SourceError(f"{pattern}: cannot be listed ({type(error).__name__})") from None
 
 
 def _files_below(folder: Path, file_format: str) -> list[Path]:
     return [
         path
-        for path in folder.rglob("*")
+        for path in files_below(folder)
         if path.name.lower().endswith(ENDINGS[file_format])
-        and path.is_file()
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     ]
 
@@ -87,7 +90,7 @@ def _files_below(folder: Path, file_format: str) -> list[Path]:
 def file_digest(path: Path) -> str:
     """Return 32 hex digits of the BLAKE2b hash of a file's bytes, read in pieces of 1 MiB."""
     digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(READ_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

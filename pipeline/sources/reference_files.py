@@ -10,6 +10,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.paths import join, open_bytes
 from pipeline.references import AreaFile
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import read_geo_frame, text_ids
@@ -32,7 +33,7 @@ def find_reference(pattern: str, folder: Path, what: str) -> list[Path]:
     """Return the files that a name or glob stands for; SourceError where there is none."""
     files = expand(pattern, folder)
     if not files:
-        raise SourceError(f"{folder / pattern}: no such file of {what}")
+        raise SourceError(f"{join(folder, pattern)}: no such file of {what}")
     return files
 
 
@@ -94,7 +95,7 @@ def _read_text(path: Path, wanted: Sequence[str], delimiter: str) -> pa.Table:
 
 def _read_parquet(path: Path, what: str) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(open_bytes(path))
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path}: not readable as {what} ({type(error).__name__})") from None
 

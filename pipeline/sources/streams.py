@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.paths import open_bytes, open_file
 from pipeline.sources.errors import SourceError
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -18,7 +19,7 @@ def open_stream(path: Path) -> pa.NativeFile:
     is absent, empty or of a kind that is no text.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(LONGEST_MAGIC)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
@@ -28,5 +29,5 @@ def open_stream(path: Path) -> pa.NativeFile:
         if start.startswith(magic):
             raise SourceError(f"{path}: this is {kind}, not text")
     codec = next((codec for magic, codec in MAGIC.items() if start.startswith(magic)), None)
-    stream = pa.OSFile(str(path))
+    stream = open_bytes(path)
     return pa.CompressedInputStream(stream, codec) if codec else stream

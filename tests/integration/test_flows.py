@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 
 from data_contracts import PINGS, STAYS
-from pipeline.engine.records import LockedError, read_runs, root_lock
+from pipeline.engine.lock import LockedError, root_lock
+from pipeline.engine.records import read_runs
 from pipeline.engine.run import Run, StageSummary
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import PassingError, RunError, named

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.engine.records import root_lock
+from pipeline.engine.lock import root_lock
 from pipeline.engine.trouble import RunError
 from pipeline.private import BudgetError, Ledger, PrivacyError, PrivateQuery, release
 from pipeline.private.noise import Sensitivity, add_noise, add_threshold_noise, make_noise, make_threshold_noise

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from data_contracts import PINGS, STAYS, TABLES, UNEMPLOYMENT, ContractError, Release, conform
-from pipeline.engine.store import ShardKey, Store, StoreError, atomic_file
+from pipeline.engine.files import StoreError, atomic_file
+from pipeline.engine.store import ShardKey, Store
 from tests.contract_rows import make_rows
 
 KEYS = [ShardKey(date(2024, 2, 29), 7), ShardKey(bucket=12), ShardKey(name="all"), ShardKey(name="ab12-000003")]
