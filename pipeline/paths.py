@@ -18,6 +18,8 @@ import pyarrow as pa
 from upath import UPath
 
 URL_MARK = "://"
+MARKS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created")
+"""What stores call the mark of an object's contents, else the time of its last write; the first that is there counts."""
 
 
 def is_url(text: str) -> bool:
@@ -36,7 +38,8 @@ def as_path(given: str | Path) -> Path:
     if not is_url(text):
         return Path(given)
     protocol, _, rest = text.partition(URL_MARK)
-    if "@" in rest.split("/")[0]:
+    user, at, _ = rest.split("/")[0].partition("@")
+    if at and ":" in user:
         raise ValueError(f"a {protocol} URL must not hold credentials; set them in the environment")
     if protocol in ("file", "local"):
         return Path(rest)
@@ -158,8 +161,10 @@ def dataset_source(paths: Sequence[Path]) -> tuple[list[str], Any]:
 
 def stamp_of(path: Path) -> list[Any]:
     """Return what tells that a file was not touched since: size, and time or the store's mark of its contents."""
-    stat = path.stat()
     if not is_remote(path):
+        stat = path.stat()
         return [stat.st_size, stat.st_mtime_ns]
-    info = cast(Any, stat).info
-    return [stat.st_size, str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or stat.st_mtime)]
+    store, name = remote(path)
+    with _as_os_error():
+        info = store.info(name)
+    return [info["size"], next((str(info[name]) for name in MARKS if name in info), "")]

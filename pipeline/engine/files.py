@@ -37,6 +37,10 @@ class StoreError(RuntimeError):
     """A root or a file that cannot be used; says which and why."""
 
 
+class UnreachableError(StoreError):
+    """A store that does not answer; waiting may mend it."""
+
+
 @contextmanager
 def reaching(path: Path) -> Iterator[None]:
     """Turn a store's error into a StoreError that names the file and the kind of error; FileNotFoundError passes.
@@ -50,9 +54,11 @@ def reaching(path: Path) -> Iterator[None]:
     except Exception as error:
         if not is_remote(path):
             raise
+        if isinstance(error, PermissionError):
+            raise StoreError(f"{path}: the store refuses these credentials (PermissionError)") from None
         # Every store has errors of its own, and their texts may quote headers: only the kind is told.
-        raise StoreError(
-            f"{path}: the store does not answer or refuses ({type(error).__name__}); run again once it does"
+        raise UnreachableError(
+            f"{path}: the store does not answer ({type(error).__name__}); run again once it does"
         ) from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from data_contracts import ContractError
-from pipeline.engine.files import StoreError
+from pipeline.engine.files import StoreError, UnreachableError
 from pipeline.settings import KeyMissingError
 from pipeline.sources import SourceError
 from pipeline.study import StudyError
@@ -54,7 +54,8 @@ def named(what: str) -> Iterator[None]:
     except RunError:
         raise
     except SAFE as error:
-        raise RunError(f"{what}: {error}") from None
+        kind = PassingError if isinstance(error, UnreachableError) else RunError
+        raise kind(f"{what}: {error}") from None
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "/pipeline/" in f.filename or "/data_contracts/" in f.filename] or frames
