@@ -19,7 +19,7 @@ from upath import UPath
 
 URL_MARK = "://"
 MARKS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created")
-"""What stores call the mark of an object's contents, else the time of its last write; the first that is there counts."""
+"""What stores call the mark of an object's contents, or else the time of its last write; the first there is counts."""
 
 
 def is_url(text: str) -> bool:

@@ -140,9 +140,11 @@ def footer_source(path: Path) -> Any:
     """Return what pyarrow reads a Parquet file's metadata from: its name on a disk, else its last bytes."""
     if not is_remote(path):
         return path
-    tail = read_tail(path)
-    needed = int.from_bytes(tail[-_MAGIC_BYTES:-4], "little") + _MAGIC_BYTES
-    return pa.BufferReader(tail if needed <= len(tail) or len(tail) < TAIL_BYTES else read_tail(path, needed))
+    asked, tail = TAIL_BYTES, read_tail(path)
+    # Anew from the end where the footer is longer, since another version may be there by then.
+    while len(tail) == asked < (needed := int.from_bytes(tail[-_MAGIC_BYTES:-4], "little") + _MAGIC_BYTES):
+        asked, tail = needed, read_tail(path, needed)
+    return pa.BufferReader(tail)
 
 
 @contextmanager

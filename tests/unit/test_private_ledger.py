@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.paths import as_path
 from pipeline.private import BudgetError, Ledger, PrivateQuery, release
 from pipeline.study import StudyError
 from tests.private_rows import STUDY, random_visits, write_root
@@ -155,3 +156,14 @@ def test_two_processes_at_once_never_overspend(root):
     budget = Ledger(root).read()
     assert (n_spent.value, len(budget.spends), budget.left()[0]) == (10, 10, 0.0)
     assert json.loads((root / "_privacy" / "ledger.json").read_text())["epsilon"] == 1.0
+
+
+def test_a_ledger_at_an_object_store_keeps_to_its_budget():
+    root = write_root(as_path("memory://spent/tables"), random_visits(6, 1, 3), n_buckets=1)
+    Ledger(root).create(1.0)
+    spend(root, 0.75)
+    with pytest.raises(BudgetError, match="left of the budget"):
+        spend(root, 0.5)
+    assert [one.epsilon for one in Ledger(root).read().spends] == [0.75]
+    with pytest.raises(BudgetError, match="declared once"):
+        Ledger(root).create(2.0)
