@@ -22,6 +22,7 @@ from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
+from pipeline.paths import stamp_of
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
 ROWS_PER_PART = 400_000
@@ -141,7 +142,7 @@ def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Pie
                     blocks.append(Block(path, batch_index))
         except SourceError as error:
             trouble = str(error)
-        meter.add_rows(n_read, piece.path.stat().st_size // piece.n_pieces)
+        meter.add_rows(n_read, stamp_of(piece.path)[0] // piece.n_pieces)
     return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, trouble, meter.cost())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.paths import is_remote, open_bytes
+from pipeline.paths import is_remote, open_bytes, stamp_of
 from pipeline.sources.delimited import device_name, wanted_columns
 from pipeline.sources.errors import SourceError
 from pipeline.sources.numbers import is_text
@@ -50,15 +50,15 @@ def read_blocks(piece: Piece, key: bytes, block_rows: int) -> Iterator[pa.Table]
 def _open(path: Path, id_column: str | None = None) -> pq.ParquetFile:
     """Return an open file, ids as the dictionary they are stored with; SourceError where it is none."""
     try:
-        if not path.stat().st_size:
+        if not stamp_of(path)[0]:
             raise SourceError(f"{path}: the file is empty")
         file = pq.ParquetFile(_place(path))
         if id_column in file.schema_arrow.names and is_text(file.schema_arrow.field(id_column).type):
             file.close()
             file = pq.ParquetFile(_place(path), read_dictionary=[id_column])
         return file
-    except (pa.ArrowException, OSError):
-        raise SourceError(f"{path}: not a readable Parquet file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: {_reason(error, 'not a readable Parquet file')}") from None
 
 
 def _place(path: Path) -> Any:
@@ -76,5 +76,10 @@ def _batches(file: pq.ParquetFile, piece: Piece, names: list[str], block_rows: i
     groups = list(range(*piece.part)) if piece.part else None
     try:
         yield from file.iter_batches(block_rows, row_groups=groups, columns=names, use_threads=False)
-    except (pa.ArrowException, OSError):
-        raise SourceError(f"{piece.path}: a part of the Parquet file is damaged") from None
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{piece.path}: {_reason(error, 'a part of the Parquet file is damaged')}") from None
+
+
+def _reason(error: Exception, otherwise: str) -> str:
+    """Return why a file cannot be read: the operating system's or the store's word, which pyarrow's errors lack."""
+    return getattr(error, "strerror", None) or otherwise
