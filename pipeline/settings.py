@@ -43,6 +43,10 @@ class Settings(BaseModel):
     """Folder of all tables of one study, or its URL at an object store."""
     n_buckets: int = Field(default=8, ge=1, le=4096)
     """Files per date. More buckets need less memory per task and cost more files."""
+    wave_bytes: int = Field(default=2 * 2**30, ge=1)
+    """Bytes of source files that are loaded at a time, about 100 million rows of Parquet. Their rows wait twice in
+    scratch, at up to 80 bytes a row in all: 8 GB for 2 GiB of Parquet. Smaller waves need less of it and lose less
+    when a run is killed; larger ones write fewer shards twice, those whose rows come in two waves."""
     scheduler: str | None = None
     """Address of a Dask scheduler; None starts one in this process."""
     n_workers: int = Field(default=0, ge=0, le=1024)

@@ -115,9 +115,9 @@ def city(tmp_path_factory) -> City:
     return City(tmp_path_factory.mktemp("city"))
 
 
-def run_all(study: Study, root: Path, dates=None, n_buckets: int = 3, n_threads: int = 2) -> dict:
-    """Run every stage; return the summaries by stage."""
-    settings = Settings(root=root, n_buckets=n_buckets, n_threads=n_threads)
+def run_all(study: Study, root: Path, dates=None, n_buckets: int = 3, n_threads: int = 2, **fields) -> dict:
+    """Run every stage; return the summaries by stage. `fields` are further settings."""
+    settings = Settings(root=root, n_buckets=n_buckets, n_threads=n_threads, **fields)
     with open_run(study, settings, "test", dates) as run:
         return {name: run.execute(name) for name in run.stages}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_contracts import PINGS
 from pipeline.engine.files import exists, names_below, read_json, remove_file, write_json
@@ -37,6 +37,8 @@ class Batch:
     """Identity of all but the contents: declaration, Params, code, study facts, key."""
     files: tuple[str, ...]
     """Every name under which these contents are found now."""
+    n_bytes: int
+    """Size of the file."""
 
 
 class Record(NamedTuple):
@@ -53,30 +55,54 @@ class Record(NamedTuple):
 
 
 class Books:
-    """The records of a root: one JSON file a batch."""
+    """The records of a root, those of one wave in one JSON file: a flush for each would outlast the reading."""
 
     def __init__(self, store: Store) -> None:
         """Read the records under a root."""
         self._folder = store.root / "_batches"
-        names = sorted(names_below(self._folder, "*.json"))
-        self.records = {name.removesuffix(".json"): Record(**read_json(self._folder / name)) for name in names}
+        self.records: dict[str, Record] = {}
+        self._page_of: dict[str, Path] = {}
+        for name in sorted(names_below(self._folder, "*.json")):
+            for values in read_json(self._folder / name):
+                self._remember(self._folder / name, Record(**values))
 
-    def add(self, record: Record) -> None:
-        """Remember a batch: the last step of loading it."""
-        write_json(self._folder / f"{record.batch_id}.json", record._asdict())
-        self.records[record.batch_id] = record
+    def add(self, records: Sequence[Record]) -> None:
+        """Remember batches, each new or known: the last step of loading them."""
+        new = [r.batch_id for r in records if r.batch_id not in self.records]
+        page = self._folder / f"{digest(sorted(new))}.json"
+        touched = set()
+        for record in records:
+            self._remember(self._page_of.get(record.batch_id, page), record)
+            touched.add(self._page_of[record.batch_id])
+        self._write(touched)
 
-    def drop(self, batch_id: str) -> None:
-        """Forget a batch whose rows are gone."""
-        remove_file(self._folder / f"{batch_id}.json")
-        self.records.pop(batch_id, None)
+    def drop(self, batch_ids: Iterable[str]) -> None:
+        """Forget batches whose rows are gone."""
+        gone = [batch_id for batch_id in batch_ids if self.records.pop(batch_id, None)]
+        self._write({self._page_of.pop(batch_id) for batch_id in gone})
 
     def rename(self, batches: Iterable[Batch]) -> None:
         """Bring the file names of known batches up to date: a renamed file may be corrected later."""
-        for batch in batches:
-            record = self.records.get(batch.batch_id)
-            if record and record.files != list(batch.files):
-                self.add(record._replace(files=list(batch.files)))
+        known = [(self.records[b.batch_id], b) for b in batches if b.batch_id in self.records]
+        renamed = [record._replace(files=list(b.files)) for record, b in known if record.files != list(b.files)]
+        if renamed:
+            self.add(renamed)
+
+    def _remember(self, page: Path, record: Record) -> None:
+        self.records[record.batch_id] = record
+        self._page_of[record.batch_id] = page
+
+    def _write(self, pages: set[Path]) -> None:
+        """Write pages as they should be now; one without records is removed."""
+        kept: dict[Path, list[dict[str, Any]]] = {page: [] for page in sorted(pages)}
+        for batch_id, page in self._page_of.items():
+            if page in kept:
+                kept[page].append(self.records[batch_id]._asdict())
+        for page, records in kept.items():
+            if records:
+                write_json(page, records)
+            else:
+                remove_file(page)
 
 
 def file_name(work: Work, path: Path) -> str:
@@ -102,7 +128,7 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
         # The same rows under two names are two devices where the name says whose they are.
         named = hash_id(name.encode(), key) if is_device_in_name(source) else None
         batch_id = digest([digests[path], reading, named])
-        first = found.get(batch_id, Batch(batch_id, path, source, reading, ()))
+        first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size))
         found[batch_id] = replace(first, files=(*first.files, name))
     return list(found.values())
 
@@ -131,7 +157,9 @@ class Todo(NamedTuple):
     withdrawn: list[str]
     """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
     spoilt: list[str]
-    """Paths of shards to be built again from nothing: they hold withdrawn rows, or lack what they should hold."""
+    """Paths of shards to be built again from nothing: they hold withdrawn rows."""
+    lacking: list[str]
+    """Paths of shards that lack rows a known batch brought them, and get them again."""
 
 
 def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
@@ -144,18 +172,21 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
     valid = set(found) | (set(books.records) - set(withdrawn))
     brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
     spoilt = {path for path, mine in brought.items() if not mine <= valid}
-    for record in books.records.values():
-        if record.batch_id in valid:
-            spoilt |= {path for path in record.shards if record.batch_id not in brought.get(path, ())}
-    again = {r.batch_id for r in books.records.values() if r.batch_id in valid and spoilt & set(r.shards)}
+    known = [record for record in books.records.values() if record.batch_id in valid]
+    lacking, again = set[str](), set[str]()
+    for record in known:
+        missed = {path for path in record.shards if record.batch_id not in brought.get(path, ())}
+        lacking |= missed
+        if missed or not spoilt.isdisjoint(record.shards):
+            again.add(record.batch_id)
     lost = again - set(found)
     if lost:
         raise RunError(
-            f"{len(lost)} source files that are gone are needed again, to build {len(spoilt)} shards of pings anew; "
-            "put them back, or start a new root"
+            f"{len(lost)} source files that are gone are needed again, to build {len(spoilt | lacking)} shards of "
+            "pings anew; put them back, or start a new root"
         )
     new = set(found) - set(books.records)
-    return Todo([b for b in batches if b.batch_id in new | again], withdrawn, sorted(spoilt))
+    return Todo([b for b in batches if b.batch_id in new | again], withdrawn, sorted(spoilt), sorted(lacking - spoilt))
 
 
 def _withdrawn(work: Work, batches: Sequence[Batch], books: Books) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,16 @@ from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
-from pipeline.paths import stamp_of
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
 ROWS_PER_PART = 400_000
-"""Rows that one task of the exchange gathers: large enough to be cheap, small against memory."""
+"""Rows that one task of the exchange gathers or sends: large enough to be cheap, small against memory (ours)."""
+BYTES_PER_TASK = 16 * 2**20
+"""Bytes of small source files that one task reads: as many rows as are worth a task (ours)."""
+FILES_PER_TASK = 200
+"""Source files whose pieces one task finds, opening each (ours)."""
+
+Item = TypeVar("Item")
 
 
 class Block(NamedTuple):
@@ -34,62 +39,154 @@ class Block(NamedTuple):
 
     path: Path
     batch_index: int
+    n_rows: int
 
 
 def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
     """Read the batches to do, exchange their rows into shards and record them; report each shard.
 
+    That is done in waves, each of which is recorded before the next begins: scratch is bounded by
+    `Settings.wave_bytes`, and a run that is killed goes on with the wave it was at.
+
     A file that cannot be read to its end is left out whole and named in a RunError at the end;
     when shards have to be built anew, such a file stops the run before any shard is touched.
     """
     scratch = work.settings.root / "_scratch" / "blocks"
+    waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
+    if todo.spoilt and len(waves) > 1:
+        _stop_at_unreadable(work, todo.batches, key, cluster)
+    spoilt, trouble = set(todo.spoilt), list[str]()
+    for wave in waves:
+        remove_folder(scratch)
+        trouble += yield from _load_wave(work, wave, spoilt, key, scratch, cluster, books)
     remove_folder(scratch)
-    outcomes, trouble = _read_batches(work, todo.batches, key, scratch, cluster)
-    if todo.spoilt and trouble:
-        raise RunError(_say(trouble, "Nothing was loaded, because shards have to be built anew"))
-    yield from _read_reports(todo.batches, outcomes)
-    records = [_record(batch, outcomes[k]) for k, batch in enumerate(todo.batches) if k not in trouble]
-    reached = Counter[str]()
-    for record in records:
-        reached.update(record.shards)
-    for gone in set(todo.spoilt) - set(reached):
+    for gone in sorted(spoilt):
         work.store.remove(PINGS, _shard_key(gone))
         yield ShardReport(PINGS.name, gone, "removed", ("its source files changed",))
-    blocks = [block for k in sorted(set(outcomes) - set(trouble)) for o in outcomes[k] for block in o.blocks]
-    if blocks:
-        yield from _exchange(work, cluster, blocks, reached, todo)
-    for record in records:
-        books.add(record)
-    for batch_id in todo.withdrawn:
-        books.drop(batch_id)
+    books.drop(todo.withdrawn)
     _drop_unrecorded(work, books)
-    remove_folder(scratch)
     if trouble:
         raise RunError(_say(trouble, "The others were loaded"))
 
 
-def _say(trouble: dict[int, str], outcome: str) -> str:
-    problems = "; ".join(trouble[k] for k in sorted(trouble))
-    return f"{len(trouble)} source files cannot be read. {outcome}; mend or remove them and run again. {problems}"
+def cut(items: Sequence[Item], size: Callable[[Item], int], limit: int) -> list[list[Item]]:
+    """Return the items in order, in groups of at most `limit` in all; a larger item is a group of its own."""
+    groups: list[list[Item]] = []
+    room = 0
+    for item in items:
+        room -= size(item)
+        if room < 0 or not groups:
+            groups.append([])
+            room = limit - size(item)
+        groups[-1].append(item)
+    return groups
+
+
+def _load_wave(
+    work: Work, batches: list[Batch], spoilt: set[str], key: bytes, scratch: Path, cluster: Cluster, books: Books
+) -> Generator[ShardReport, None, list[str]]:
+    """Load and record some batches and report their shards; return what is wrong with unreadable files.
+
+    Shards that are built anew are taken out of `spoilt`: they hold nothing then that has to go.
+    """
+    outcomes, trouble = _read_batches(work, batches, key, scratch, cluster)
+    if spoilt and trouble:
+        raise RunError(_say(list(trouble.values()), NOTHING_LOADED))
+    yield from _read_reports(batches, outcomes)
+    records = [_record(batch, outcomes[k]) for k, batch in enumerate(batches) if k not in trouble]
+    reached = Counter[str]()
+    for record in records:
+        reached.update(record.shards)
+    blocks = [block for k in sorted(set(outcomes) - set(trouble)) for o in outcomes[k] for block in o.blocks]
+    if blocks:
+        yield from _exchange(work, cluster, blocks, reached, [batch.batch_id for batch in batches], frozenset(spoilt))
+    spoilt -= set(reached)
+    books.add(records)
+    return [trouble[k] for k in sorted(trouble)]
+
+
+NOTHING_LOADED = "Nothing was loaded, because shards have to be built anew"
+
+
+def _stop_at_unreadable(work: Work, batches: Sequence[Batch], key: bytes, cluster: Cluster) -> None:
+    """Read all files to their end and keep nothing; RunError, before any shard is touched, when one cannot be read.
+
+    Files that are loaded in one wave are all read before the first shard is written, and need no reading before.
+    """
+    pieces, trouble = _split_batches(batches, cluster)
+    for found in cluster.map(partial(_check_pieces, work, key), cut(pieces, lambda item: item.n_bytes, BYTES_PER_TASK)):
+        trouble.update(found)
+    if trouble:
+        raise RunError(_say([trouble[k] for k in sorted(trouble)], NOTHING_LOADED))
+
+
+def _check_pieces(work: Work, key: bytes, items: list[Share]) -> dict[int, str]:
+    """Return what is wrong with pieces that cannot be read to their end, by the index of their batch."""
+    trouble = {}
+    for item in items:
+        with named(file_name(work, item.piece.path)):
+            try:
+                for _ in read_blocks(item.piece, key):
+                    pass
+            except SourceError as error:
+                trouble[item.batch_index] = str(error)
+    return trouble
+
+
+def _say(problems: list[str], outcome: str) -> str:
+    return (
+        f"{len(problems)} source files cannot be read. {outcome}; mend or remove them and run again. "
+        f"{'; '.join(problems)}"
+    )
+
+
+class Share(NamedTuple):
+    """One piece of a batch, and how much there is to read."""
+
+    batch_index: int
+    batch_id: str
+    piece: Piece
+    n_bytes: int
 
 
 def _read_batches(
     work: Work, batches: Sequence[Batch], key: bytes, scratch: Path, cluster: Cluster
 ) -> tuple[dict[int, list[Outcome]], dict[int, str]]:
     """Read all pieces of all batches; return outcomes by batch, and what is wrong with unreadable files."""
-    trouble: dict[int, str] = {}
-    pieces: list[tuple[int, str, Piece]] = []
-    for k, batch in enumerate(batches):
+    shares, trouble = _split_batches(batches, cluster)
+    outcomes: dict[int, list[Outcome]] = {k: [] for k in range(len(batches))}
+    groups = cut(shares, lambda share: share.n_bytes, BYTES_PER_TASK)
+    for found in cluster.map(partial(_read_pieces, work, key, scratch), groups):
+        for outcome in found:
+            outcomes[outcome.batch_index].append(outcome)
+            if outcome.trouble:
+                trouble[outcome.batch_index] = outcome.trouble
+    return {k: sorted(mine, key=lambda o: o.piece_index) for k, mine in outcomes.items()}, trouble
+
+
+def _split_batches(batches: Sequence[Batch], cluster: Cluster) -> tuple[list[Share], dict[int, str]]:
+    """Return the pieces of all files in order, and what is wrong with files that cannot be opened."""
+    shares, trouble = list[Share](), dict[int, str]()
+    for found, wrong in cluster.map(_split_files, cut(list(enumerate(batches)), lambda _: 1, FILES_PER_TASK)):
+        shares += found
+        trouble.update(wrong)
+    return sorted(shares, key=lambda share: (share.batch_index, share.piece.index)), trouble
+
+
+def _split_files(items: list[tuple[int, Batch]]) -> tuple[list[Share], dict[int, str]]:
+    shares, trouble = list[Share](), dict[int, str]()
+    for k, batch in items:
         try:
-            pieces += [(k, batch.batch_id, piece) for piece in split_file(batch.path, batch.source)]
+            pieces = split_file(batch.path, batch.source)
+            shares += [Share(k, batch.batch_id, piece, batch.n_bytes // len(pieces)) for piece in pieces]
         except SourceError as error:
             trouble[k] = str(error)
-    outcomes: dict[int, list[Outcome]] = {k: [] for k in range(len(batches))}
-    for outcome in cluster.map(partial(_read_piece, work, key, scratch), pieces):
-        outcomes[outcome.batch_index].append(outcome)
-        if outcome.trouble:
-            trouble[outcome.batch_index] = outcome.trouble
-    return {k: sorted(mine, key=lambda o: o.piece_index) for k, mine in outcomes.items()}, trouble
+    return shares, trouble
+
+
+def _read_pieces(work: Work, key: bytes, scratch: Path, shares: list[Share]) -> list[Outcome]:
+    check_code(work)
+    return [_read_piece(work, key, scratch, share) for share in shares]
 
 
 class Outcome(NamedTuple):
@@ -121,10 +218,9 @@ def _read_reports(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) 
             )
 
 
-def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Piece]) -> Outcome:
+def _read_piece(work: Work, key: bytes, scratch: Path, share: Share) -> Outcome:
     """Check the rows of one piece, block by block: accepted ones to scratch, refused ones to their table."""
-    batch_index, batch_id, piece = item
-    check_code(work)
+    batch_index, batch_id, piece, n_bytes = share
     reasons, shards = Counter[str](), Counter[str]()
     blocks: list[Block] = []
     n_read, trouble = 0, ""
@@ -139,10 +235,10 @@ def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Pie
                 if accepted.num_rows:
                     path = scratch / f"{batch_index:06d}-{part}.arrow"
                     shards.update(_write_block(work, path, accepted))
-                    blocks.append(Block(path, batch_index))
+                    blocks.append(Block(path, batch_index, accepted.num_rows))
         except SourceError as error:
             trouble = str(error)
-        meter.add_rows(n_read, stamp_of(piece.path)[0] // piece.n_pieces)
+        meter.add_rows(n_read, n_bytes)
     return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, trouble, meter.cost())
 
 
@@ -155,7 +251,7 @@ def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
     day = accepted["tracked_at"].cast(pa.int64()).to_numpy() // day_us - first_day
     shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(np.int32)
     with scratch_file(path) as file:
-        feather.write_feather(accepted.append_column("shard", pa.array(shard)), file, compression="uncompressed")
+        feather.write_feather(accepted.append_column("shard", pa.array(shard)), file, compression="lz4")
         note_written(file.tell())
     numbers, counts = np.unique(shard, return_counts=True)
     return Counter({_key_of(work, int(n)).path: int(c) for n, c in zip(numbers, counts, strict=True)})
@@ -201,25 +297,31 @@ def _record(batch: Batch, outcomes: list[Outcome]) -> Record:
 
 
 def _exchange(
-    work: Work, cluster: Cluster, blocks: list[Block], reached: Counter[str], todo: Todo
+    work: Work,
+    cluster: Cluster,
+    blocks: list[Block],
+    reached: Counter[str],
+    batch_ids: list[str],
+    spoilt: frozenset[str],
 ) -> Iterator[ShardReport]:
     n_parts = max(1, min(len(reached), reached.total() // ROWS_PER_PART))
-    batch_ids = [batch.batch_id for batch in todo.batches]
-    write = partial(_write_shards, work, batch_ids, frozenset(todo.spoilt))
-    meta = _read_block(None)
-    for reports in cluster.exchange(_read_block, blocks, meta, [Step("shard", n_parts, write, _reports([]))]):
+    write = partial(_write_shards, work, batch_ids, spoilt)
+    groups = cut(blocks, lambda block: block.n_rows, ROWS_PER_PART)
+    meta = _read_group([])
+    for reports in cluster.exchange(_read_group, groups, meta, [Step("shard", n_parts, write, _reports([]))]):
         for row in reports.itertuples(index=False):
             why = (row.why,) if row.why else ()
             yield ShardReport(row.table, row.path, row.state, why, row.n_rows, cost=row.cost)
 
 
-def _read_block(block: Block | None) -> pd.DataFrame:
-    """Return the rows of a block with the number of their batch; of None, an empty frame of that shape."""
+def _read_group(blocks: list[Block]) -> pd.DataFrame:
+    """Return the rows of some blocks, each with the number of its batch; of none, an empty frame of that shape."""
     fields = [f for f in PINGS.schema.remove_metadata() if f.name != "is_jump"] + [pa.field("shard", pa.int32())]
-    data = feather.read_table(whole_source(block.path)) if block else pa.schema(fields).empty_table()
-    frame = data.select([f.name for f in fields]).to_pandas()
+    parts = [feather.read_table(whole_source(block.path)).select([f.name for f in fields]) for block in blocks]
+    frame = pa.concat_tables([pa.schema(fields).empty_table(), *parts]).to_pandas()
     frame["tracked_at"] = frame["tracked_at"].astype("int64")
-    return frame.assign(batch=np.int32(block.batch_index if block else 0))
+    batch = np.repeat([block.batch_index for block in blocks], [block.n_rows for block in blocks])
+    return frame.assign(batch=batch.astype(np.int32))
 
 
 def _reports(reports: list[ShardReport]) -> pd.DataFrame:

@@ -199,6 +199,7 @@ def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
     for batch_id in todo.withdrawn:
         files = ", ".join(books.records[batch_id].files)
         yield ShardReport(FILES, files, "stale", ("its rows are to be withdrawn",))
+    to_change = {*todo.spoilt, *todo.lacking}
     for key in work.store.keys(PINGS):
-        state = "stale" if key.path in todo.spoilt else "current"
+        state = "stale" if key.path in to_change else "current"
         yield ShardReport("pings", key.path, state, ("its source files changed",) if state == "stale" else ())

@@ -10,7 +10,8 @@ from typing import Any
 
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import PINGS, TABLES, Shard, Table
-from pipeline.engine.files import StoreError, exists, read_json
+from pipeline.engine.books import Books
+from pipeline.engine.files import StoreError
 from pipeline.engine.store import ALL, ShardKey, Store, is_dated
 from pipeline.params import digest
 from pipeline.stage import STAGES
@@ -93,9 +94,8 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
     brought = Counter[str]()
     for parts in made_from:
         brought.update(parts["batches"])
-    nodes = []
+    nodes, records = [], Books(store).records
     for batch_id, n_rows in sorted(brought.items()):
-        path = store.root / "_batches" / f"{batch_id}.json"
-        name = ", ".join(read_json(path)["files"]) if exists(path) else "a file not yet recorded"
+        name = ", ".join(records[batch_id].files) if batch_id in records else "a file not yet recorded"
         nodes.append({"name": name, "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
     return nodes

@@ -50,8 +50,8 @@ def states(a_study, root):
     return {f"{r.table}/{r.path}": r.state for r in status(a_study, Settings(root=root, n_buckets=1))}
 
 
-def assert_like_fresh(a_study, root, fresh):
-    run(a_study, root)
+def assert_like_fresh(a_study, root, fresh, **options):
+    run(a_study, root, **options)
     run(a_study, fresh)
     assert shard_bytes(root) == shard_bytes(fresh)
     assert set(states(a_study, root).values()) <= {"current"}
@@ -154,6 +154,72 @@ def _fails_on(name):
     return read
 
 
+def _killed_at_wave(number, monkeypatch):
+    """Raise where the records of that wave should be written, once: the next run gets through."""
+    real, calls = Books.add, []
+
+    def add(self, records):
+        calls.append(len(records))
+        if len(calls) == number:
+            raise RuntimeError
+        real(self, records)
+
+    monkeypatch.setattr(Books, "add", add)
+    return calls
+
+
+def _files_read(monkeypatch):
+    from pipeline.sources import read_blocks
+
+    found = []
+
+    def read(piece, key):
+        found.append(piece.path.name)
+        return read_blocks(piece, key)
+
+    monkeypatch.setattr("pipeline.engine.ingest.read_blocks", read)
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_run_killed_in_a_wave_goes_on_with_it(raw, tmp_path, monkeypatch, number):
+    write(raw / "c.csv", day("C", 0) + day("C", 1) + [("C", NOON_S, 200, 50, 0)])
+    _killed_at_wave(number, monkeypatch)
+    with pytest.raises(RunError):
+        run(study(tmp_path), tmp_path / "t", wave_bytes=1)
+    found = _files_read(monkeypatch)
+    run(study(tmp_path), tmp_path / "t", wave_bytes=1)
+    assert found == ["a.csv", "b.csv", "c.csv"][number - 1 :]
+    assert_like_fresh(study(tmp_path), tmp_path / "t", tmp_path / "fresh")
+    assert not list((tmp_path / "t" / "_scratch").rglob("*.arrow"))
+
+
+@pytest.mark.parametrize("number", [None, 1, 2])
+def test_shards_are_built_anew_in_waves_killed_or_not(raw, tmp_path, monkeypatch, number):
+    """The corrected file shares shards with one before and one after it, which are needed again."""
+    write(raw / "c.csv", day("C", 0) + day("C", 2) + day("C", 3))
+    run(study(tmp_path), tmp_path / "t")
+    write(raw / "b.csv", day("B", 0, lon=20.0) + day("B", 1))
+    if number:
+        calls = _killed_at_wave(number, monkeypatch)
+        with pytest.raises(RunError):
+            run(study(tmp_path), tmp_path / "t", wave_bytes=1)
+        assert len(calls) == number
+    assert_like_fresh(study(tmp_path), tmp_path / "t", tmp_path / "fresh", wave_bytes=1)
+
+
+def test_an_unreadable_file_of_a_later_wave_loses_nothing_either(raw, tmp_path, monkeypatch):
+    run(study(tmp_path), tmp_path / "t")
+    before = shard_bytes(tmp_path / "t")
+    write(raw / "a.csv", day("A", 0, lon=20.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.engine.ingest.read_blocks", _fails_on("b.csv"))
+        with pytest.raises(RunError, match=r"Nothing was loaded.*b\.csv"):
+            run(study(tmp_path), tmp_path / "t", wave_bytes=1)
+    assert shard_bytes(tmp_path / "t") == before
+    assert_like_fresh(study(tmp_path), tmp_path / "t", tmp_path / "fresh", wave_bytes=1)
+
+
 def test_a_lost_shard_of_pings_is_built_again(raw, tmp_path):
     run(study(tmp_path), tmp_path / "t")
     whole = shard_bytes(tmp_path / "t")
@@ -185,7 +251,7 @@ def test_killed_before_a_file_is_recorded_then_corrected(raw, tmp_path, monkeypa
     bad = [("A", NOON_S, 200, 50, 0)]
     write(raw / "a.csv", day("A", 0) + bad)
 
-    def killed(self, record):
+    def killed(self, records):
         raise RuntimeError
 
     monkeypatch.setattr(Books, "add", killed)

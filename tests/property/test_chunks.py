@@ -35,7 +35,8 @@ def test_files_arriving_in_any_order_of_chunks(city, data):
         arrived = []
         for chunk in chunks_of(city.files, data):
             arrived += chunk
-            run_all(city.study(arrived), root, n_buckets=n_buckets)
+            wave_bytes = data.draw(st.integers(1, sum(path.stat().st_size for path in city.files)))
+            run_all(city.study(arrived), root, n_buckets=n_buckets, wave_bytes=wave_bytes)
         run_all(city.study(), whole, n_buckets=n_buckets)
         assert shard_bytes(root) == shard_bytes(whole)
 
