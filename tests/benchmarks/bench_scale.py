@@ -1,8 +1,8 @@
-"""A whole run over a large city: seconds, CPU seconds and memory of every stage, scratch and tables, as a table and JSON.
+"""A whole run over a large city: seconds, CPU seconds and memory of every stage, scratch and tables; a table and JSON.
 
-``python -m tests.benchmarks.bench_scale CITY --root TABLES --workers 2 --json run.json`` runs every stage over a city that
-`write_city` made (a folder with raw/ and tracts.geojson). Run again on the same root, it measures what a run costs that
-finds everything current; with ``--until DATE`` first and without it after, what a further day costs.
+``python -m tests.benchmarks.bench_scale CITY --root TABLES --workers 2 --json run.json`` runs every stage over a city
+that `write_city` made (a folder with raw/ and tracts.geojson). Run again on the same root, it measures what a run costs
+that finds everything current; with ``--until DATE`` first and without it after, what a further day costs.
 """
 
 import argparse
