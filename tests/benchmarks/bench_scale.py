@@ -97,7 +97,11 @@ def measure(options: argparse.Namespace) -> dict:
         days = [d for d in sorted((options.city / "raw").iterdir()) if d.name <= f"date={options.until}"]
         values["sources"] = [{**values["sources"][0], "path": str(day)} for day in days]
     settings = Settings(
-        root=options.root, n_buckets=options.buckets, n_workers=options.workers, n_threads=options.threads
+        root=options.root,
+        n_buckets=options.buckets,
+        n_workers=options.workers,
+        n_threads=options.threads,
+        memory_limit_bytes=round(options.memory_gb * 1e9) if options.memory_gb else None,
     )
     found: dict = {"city": str(options.city), "workers": options.workers, "buckets": options.buckets, "stages": []}
     watch = Watch(options.root / "_scratch")
@@ -143,6 +147,7 @@ def main() -> None:
     parser.add_argument("--buckets", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--memory-gb", type=float, help="of a worker; one that needs more is ended")
     parser.add_argument("--until", type=date.fromisoformat, help="only raw files of dates until this one")
     report(measure(parser.parse_args()))
 
