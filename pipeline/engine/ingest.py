@@ -22,6 +22,7 @@ from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
+from pipeline.settings import read_key
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
 ROWS_PER_PART = 400_000
@@ -35,7 +36,7 @@ class Block(NamedTuple):
     batch_index: int
 
 
-def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
+def load(work: Work, todo: Todo, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
     """Read the batches to do, exchange their rows into shards and record them; report each shard.
 
     A file that cannot be read to its end is left out whole and named in a RunError at the end;
@@ -43,7 +44,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     """
     scratch = work.settings.root / "_scratch" / "blocks"
     remove_folder(scratch)
-    outcomes, trouble = _read_batches(work, todo.batches, key, scratch, cluster)
+    outcomes, trouble = _read_batches(work, todo.batches, scratch, cluster)
     if todo.spoilt and trouble:
         raise RunError(_say(trouble, "Nothing was loaded, because shards have to be built anew"))
     yield from _read_reports(todo.batches, outcomes)
@@ -73,22 +74,34 @@ def _say(trouble: dict[int, str], outcome: str) -> str:
 
 
 def _read_batches(
-    work: Work, batches: Sequence[Batch], key: bytes, scratch: Path, cluster: Cluster
+    work: Work, batches: Sequence[Batch], scratch: Path, cluster: Cluster
 ) -> tuple[dict[int, list[Outcome]], dict[int, str]]:
     """Read all pieces of all batches; return outcomes by batch, and what is wrong with unreadable files."""
     trouble: dict[int, str] = {}
-    pieces: list[tuple[int, str, Piece]] = []
+    pieces: list[ToRead] = []
     for k, batch in enumerate(batches):
         try:
-            pieces += [(k, batch.batch_id, piece) for piece in split_file(batch.path, batch.source)]
+            pieces += [ToRead(k, batch.batch_id, piece) for piece in split_file(batch.path, batch.source)]
         except SourceError as error:
             trouble[k] = str(error)
     outcomes: dict[int, list[Outcome]] = {k: [] for k in range(len(batches))}
-    for outcome in cluster.map(partial(_read_piece, work, key, scratch), pieces):
+    for outcome in cluster.map(partial(_read_piece, work, scratch), pieces):
         outcomes[outcome.batch_index].append(outcome)
         if outcome.trouble:
             trouble[outcome.batch_index] = outcome.trouble
     return {k: sorted(mine, key=lambda o: o.piece_index) for k, mine in outcomes.items()}, trouble
+
+
+class ToRead(NamedTuple):
+    """One piece of a file of one batch."""
+
+    batch_index: int
+    batch_id: str
+    piece: Piece
+
+    def __str__(self) -> str:
+        """Return the piece as errors name it."""
+        return f"{self.piece.path}, piece {self.piece.index}"
 
 
 class Outcome(NamedTuple):
@@ -120,10 +133,12 @@ def _read_reports(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) 
             )
 
 
-def _read_piece(work: Work, key: bytes, scratch: Path, item: tuple[int, str, Piece]) -> Outcome:
+def _read_piece(work: Work, scratch: Path, item: ToRead) -> Outcome:
     """Check the rows of one piece, block by block: accepted ones to scratch, refused ones to their table."""
     batch_index, batch_id, piece = item
     check_code(work)
+    # Of this process, not an argument: what a task is given may be logged by a worker, and crosses the network.
+    key = read_key()
     reasons, shards = Counter[str](), Counter[str]()
     blocks: list[Block] = []
     n_read, trouble = 0, ""
