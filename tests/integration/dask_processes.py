@@ -41,8 +41,8 @@ class DaskProcesses:
         """Start a process with `n` workers of one thread each under nannies."""
         options = ["--nworkers", str(n), "--nthreads", "1", "--memory-limit", memory, "--no-dashboard"]
         place = ["--host", "127.0.0.1", "--local-directory", str(self.folder)]
-        # Imported before the worker joins, as the example deployments do; without the project it could not.
-        place += [] if environment.get("PYTHONPATH") == "" else ["--preload", "pipeline.engine.workers"]
+        # Imported before the worker joins, so that it does not fall silent while it imports.
+        place += ["--preload", "pipeline.engine.workers"]
         return self._start("worker", [self.address, *options, *place, *self._tls], environment)
 
     def _start(self, kind: str, options: list[str], environment: dict[str, str | None] | None = None):

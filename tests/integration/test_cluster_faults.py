@@ -190,7 +190,7 @@ def test_a_run_goes_on_when_the_scheduler_returns_and_ends_in_one_line_when_it_d
 
 
 def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, terms, tmp_path):
-    def refusal(**changed) -> str:
+    def refusal(terms=terms, **changed) -> str:
         with pytest.raises(RunError) as caught, connect(Settings(root=tmp_path, **changed), terms):
             pass
         assert "\n" not in str(caught.value)
@@ -204,7 +204,6 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
     for environment, words in (
         ({KEY_VARIABLE: None}, f"has no usable {KEY_VARIABLE}"),
         ({KEY_VARIABLE: "another key that is long enough"}, f"has another {KEY_VARIABLE}"),
-        ({"PYTHONPATH": ""}, "cannot load the project"),
     ):
         n_before = n_workers(processes.address)
         odd = processes.start_workers(1, **environment)
@@ -212,8 +211,9 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
         assert words in refusal(**there)
         kill(odd)
         wait_for(lambda: n_workers(processes.address) == 2)
-    terms.witness.unlink()
-    assert f"does not see the root {tmp_path}" in refusal(**there)
+    assert "has other code than the process" in refusal(terms._replace(code="other"), **there)
+    elsewhere = terms._replace(witness=tmp_path / "elsewhere" / "_runs" / "this.json")
+    assert f"does not see the root {tmp_path / 'elsewhere'}" in refusal(elsewhere, **there)
 
 
 def test_a_scheduler_without_workers_is_said_so(terms, tmp_path, monkeypatch):
