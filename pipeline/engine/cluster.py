@@ -5,23 +5,36 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import dask
 import dask.dataframe as dd
 import pandas as pd
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, as_completed, futures_of
+from distributed import Client, Future, LocalCluster, as_completed, futures_of
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 from distributed.shuffle._exceptions import P2POutOfDiskError
 from distributed.system import MEMORY_LIMIT
 
+from pipeline.engine.trouble import ClusterError, RunError
+from pipeline.engine.workers import Checked, Terms, look
 from pipeline.settings import Settings
 
+log = logging.getLogger("sojourn")
 MEMORY_SHARE = 0.7
 """Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
+WORKERS_WAIT_S = 300.0
+"""How long a run waits for a first worker, or another one: clouds start a machine in minutes (ours)."""
+MAX_RESTARTS = 3
+"""How often one stage goes on after its scheduler was lost: one that our work brings down must not loop (ours)."""
+POLL_S, LOOK_S = 0.02, 5.0
+"""How often results are looked for, and how often workers when no result comes (ours)."""
+NO_WORKERS = "the Dask scheduler has no workers, and none came; start `dask worker` with its address"
 
 
 class Step(NamedTuple):
@@ -37,16 +50,25 @@ class Step(NamedTuple):
 
 
 class Cluster:
-    """Workers that run functions over items, and the shuffle between them."""
+    """Workers that run functions over items, and the shuffle between them.
 
-    def __init__(self, client: Client) -> None:
-        """Use a connected `client`."""
-        self._client = client
+    Functions have effects that may happen twice: a worker that is lost, or a scheduler that starts anew, makes Dask or
+    this class run them again.
+    """
+
+    def __init__(self, client: Client, terms: Terms) -> None:
+        """Use a connected `client`; its workers work under `terms`."""
+        self._client, self._terms = client, terms
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield the result of `function` for every item, as they finish; the first error ends it."""
-        futures = self._client.map(function, list(items), pure=False)
-        yield from self._results(futures)
+        every = list(items)
+
+        def submit(numbers: list[int]) -> dict[int, Future]:
+            futures = self._client.map(Checked(self._terms, function), [every[k] for k in numbers], pure=False)
+            return dict(zip(numbers, futures, strict=True))
+
+        yield from self._results(submit, [_shown(item) for item in every])
 
     def exchange(
         self, read: Callable[[Any], pd.DataFrame], blocks: Sequence[Any], meta: pd.DataFrame, steps: Sequence[Step]
@@ -55,36 +77,133 @@ class Cluster:
 
         `read` gives the rows of one block, shaped like `meta`. Rows wait on the disk between steps, not in memory.
         """
-        rows = dd.from_map(read, blocks, meta=meta, enforce_metadata=False)
+        rows = dd.from_map(Checked(self._terms, read), blocks, meta=meta, enforce_metadata=False)
         for step in steps:
             together = rows.shuffle(step.by, npartitions=step.n_parts, shuffle_method="p2p", ignore_index=True)
-            rows = together.map_partitions(step.function, meta=step.result, enforce_metadata=False)
-        yield from self._results(futures_of(rows.persist()))
+            function = Checked(self._terms, step.function)
+            rows = together.map_partitions(function, meta=step.result, enforce_metadata=False)
 
-    def _results(self, futures: list[Any]) -> Iterator[Any]:
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except P2POutOfDiskError:
-            raise OSError(
-                errno.ENOSPC, os.strerror(errno.ENOSPC), str(dask.config.get("temporary-directory"))
-            ) from None
-        finally:
-            self._client.cancel(futures)
+        def submit(numbers: list[int]) -> dict[int, Future]:
+            futures = {future.key[1]: future for future in futures_of(rows.persist())}
+            return {k: futures[k] for k in numbers}
+
+        yield from self._results(submit, [f"exchange by {step.by}"] * rows.npartitions)
+
+    def _results(self, submit: Callable[[list[int]], dict[int, Future]], names: list[str]) -> Iterator[Any]:
+        """Yield the results of as many futures as there are `names`, submitting again what a scheduler forgot."""
+        waiting = set(range(len(names)))
+        for _ in range(1 + MAX_RESTARTS):
+            self._await_scheduler()
+            futures = submit(sorted(waiting))
+            numbers = {future.key: k for k, future in futures.items()}
+            try:
+                for future in self._completed(list(futures.values())):
+                    result = _result_of(future, names[numbers[future.key]])
+                    waiting.discard(numbers[future.key])
+                    yield result
+                return
+            except FutureCancelledError:
+                log.warning("the Dask scheduler was lost; going on where it returns")
+            finally:
+                if self._client.status == "running":
+                    self._client.cancel(list(futures.values()))
+        raise RunError(f"the Dask scheduler was lost {1 + MAX_RESTARTS} times in one stage; see its own log")
+
+    def _completed(self, futures: list[Future]) -> Iterator[Future]:
+        """Yield futures as they complete; RunError when no worker has been there for long."""
+        completed = as_completed(futures, loop=self._client.loop)
+        last_seen = last_look = time.monotonic()
+        while not completed.is_empty():
+            if completed.has_ready():
+                yield next(completed)
+                last_seen = time.monotonic()
+                continue
+            time.sleep(POLL_S)
+            now = time.monotonic()
+            if now - last_look > LOOK_S and self._client.status == "running":
+                last_look = now
+                last_seen = now if _has_workers(self._client) else last_seen
+                if now - last_seen > WORKERS_WAIT_S:
+                    raise RunError(NO_WORKERS)
+
+    def _await_scheduler(self) -> None:
+        """Wait until a lost scheduler is back; RunError once the client has given up."""
+        while self._client.status == "connecting":
+            time.sleep(POLL_S)
+        if self._client.status != "running":
+            raise RunError("the Dask scheduler was lost and did not return; run again to go on once it is there")
+
+
+def _shown(item: Any) -> str:
+    """Return an item as errors name it."""
+    if isinstance(item, list):
+        return f"{len(item)} items"
+    return f"bucket {item}" if isinstance(item, int) else str(item)
+
+
+def _result_of(future: Future, name: str) -> Any:
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise ClusterError(
+            f"{name}: {error.allowed_failures + 1} workers were lost computing it, so it probably needs more memory "
+            "than they have: give workers more memory, fewer threads each, or begin a root with more buckets"
+        ) from None
+    except NoWorkerError:
+        raise RunError(NO_WORKERS) from None
+    except P2POutOfDiskError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(dask.config.get("temporary-directory"))) from None
+
+
+def _has_workers(client: Client) -> bool:
+    try:
+        return bool(client.nthreads())
+    except OSError:
+        # The scheduler went away while it was asked: the futures say so themselves.
+        return True
 
 
 @contextmanager
-def connect(settings: Settings) -> Iterator[Cluster]:
-    """Yield the cluster at `settings.scheduler`; without one, worker processes or threads started here."""
+def connect(settings: Settings, terms: Terms) -> Iterator[Cluster]:
+    """Yield the cluster at `settings.scheduler`; without one, worker processes or threads started here.
+
+    RunError where nothing answers, no worker comes, or a worker does not meet the `terms`.
+    """
     # Errors reach the caller; the cluster's own log of them would repeat their text.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(_config(settings)):
+    with dask.config.set(_config(settings)), ExitStack() as opened:
         if settings.scheduler:
-            with Client(settings.scheduler) as client:
-                yield Cluster(client)
-            return
-        with _start(settings) as local, Client(local) as client:
-            yield Cluster(client)
+            client = opened.enter_context(_reach(settings.scheduler))
+            _check_workers(client, terms)
+        else:
+            client = opened.enter_context(Client(opened.enter_context(_start(settings))))
+        yield Cluster(client, terms)
+
+
+def _reach(address: str) -> Client:
+    """Return a client of an existing scheduler."""
+    try:
+        return Client(address)
+    except (OSError, ValueError, TypeError) as error:
+        # ValueError: no address; TypeError: tls:// without certificates.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"no Dask scheduler can be reached at {address}: {reason}") from None
+
+
+def _check_workers(client: Client, terms: Terms) -> None:
+    """Ask every worker that is there whether it can work for the run; those who come later are asked by `Checked`."""
+    if not _has_workers(client):
+        # A task that waits is what makes a cluster that scales by itself start its first worker.
+        waiting = client.submit(int, pure=False)
+        try:
+            waiting.result(timeout=WORKERS_WAIT_S)
+        except (TimeoutError, NoWorkerError):
+            raise RunError(NO_WORKERS) from None
+    for address, trouble in sorted(client.run(look, terms, on_error="return").items()):
+        if isinstance(trouble, Exception):
+            trouble = f"cannot load the project ({type(trouble).__name__}); install the same version there"
+        if trouble:
+            raise RunError(f"worker {address} {trouble}")
 
 
 def _config(settings: Settings) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
+from pipeline.settings import read_key
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
 ROWS_PER_PART = 400_000
@@ -42,7 +43,7 @@ class Block(NamedTuple):
     n_rows: int
 
 
-def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
+def load(work: Work, todo: Todo, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
     """Read the batches to do, exchange their rows into shards and record them; report each shard.
 
     That is done in waves, each of which is recorded before the next begins: scratch is bounded by
@@ -54,11 +55,11 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     scratch = work.settings.root / "_scratch" / "blocks"
     waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
     if todo.spoilt and len(waves) > 1:
-        _stop_at_unreadable(work, todo.batches, key, cluster)
+        _stop_at_unreadable(work, todo.batches, cluster)
     spoilt, trouble = set(todo.spoilt), [f"{name}: {why}" for name, why in todo.refused.items()]
     for wave in waves:
         remove_folder(scratch)
-        trouble += yield from _load_wave(work, wave, spoilt, key, scratch, cluster, books)
+        trouble += yield from _load_wave(work, wave, spoilt, scratch, cluster, books)
     remove_folder(scratch)
     for gone in sorted(spoilt):
         work.store.remove(PINGS, _shard_key(gone))
@@ -83,13 +84,13 @@ def cut(items: Sequence[Item], size: Callable[[Item], int], limit: int) -> list[
 
 
 def _load_wave(
-    work: Work, batches: list[Batch], spoilt: set[str], key: bytes, scratch: Path, cluster: Cluster, books: Books
+    work: Work, batches: list[Batch], spoilt: set[str], scratch: Path, cluster: Cluster, books: Books
 ) -> Generator[ShardReport, None, list[str]]:
     """Load and record some batches and report their shards; return what is wrong with unreadable files.
 
     Shards that are built anew are taken out of `spoilt`: they hold nothing then that has to go.
     """
-    outcomes, trouble = _read_batches(work, batches, key, scratch, cluster)
+    outcomes, trouble = _read_batches(work, batches, scratch, cluster)
     if spoilt and trouble:
         raise RunError(_say(list(trouble.values()), NOTHING_LOADED))
     yield from _read_reports(batches, outcomes)
@@ -108,25 +109,25 @@ def _load_wave(
 NOTHING_LOADED = "Nothing was loaded, because shards have to be built anew"
 
 
-def _stop_at_unreadable(work: Work, batches: Sequence[Batch], key: bytes, cluster: Cluster) -> None:
+def _stop_at_unreadable(work: Work, batches: Sequence[Batch], cluster: Cluster) -> None:
     """Read all files to their end and keep nothing; RunError, before any shard is touched, when one cannot be read.
 
     Files that are loaded in one wave are all read before the first shard is written, and need no reading before.
     """
     pieces, trouble = _split_batches(batches, cluster)
-    for found in cluster.map(partial(_check_pieces, work, key), cut(pieces, lambda item: item.n_bytes, BYTES_PER_TASK)):
+    for found in cluster.map(partial(_check_pieces, work), cut(pieces, lambda item: item.n_bytes, BYTES_PER_TASK)):
         trouble.update(found)
     if trouble:
         raise RunError(_say([trouble[k] for k in sorted(trouble)], NOTHING_LOADED))
 
 
-def _check_pieces(work: Work, key: bytes, items: list[Share]) -> dict[int, str]:
+def _check_pieces(work: Work, items: list[Share]) -> dict[int, str]:
     """Return what is wrong with pieces that cannot be read to their end, by the index of their batch."""
     trouble = {}
     for item in items:
         with named(file_name(work, item.piece.path)):
             try:
-                for _ in read_blocks(item.piece, key):
+                for _ in read_blocks(item.piece, read_key()):
                     pass
             except SourceError as error:
                 trouble[item.batch_index] = str(error)
@@ -148,13 +149,13 @@ class Share(NamedTuple):
 
 
 def _read_batches(
-    work: Work, batches: Sequence[Batch], key: bytes, scratch: Path, cluster: Cluster
+    work: Work, batches: Sequence[Batch], scratch: Path, cluster: Cluster
 ) -> tuple[dict[int, list[Outcome]], dict[int, str]]:
     """Read all pieces of all batches; return outcomes by batch, and what is wrong with unreadable files."""
     shares, trouble = _split_batches(batches, cluster)
     outcomes: dict[int, list[Outcome]] = {k: [] for k in range(len(batches))}
     groups = cut(shares, lambda share: share.n_bytes, BYTES_PER_TASK)
-    for found in cluster.map(partial(_read_pieces, work, key, scratch), groups):
+    for found in cluster.map(partial(_read_pieces, work, scratch), groups):
         for outcome in found:
             outcomes[outcome.batch_index].append(outcome)
             if outcome.trouble:
@@ -182,8 +183,10 @@ def _split_files(items: list[tuple[int, Batch]]) -> tuple[list[Share], dict[int,
     return shares, trouble
 
 
-def _read_pieces(work: Work, key: bytes, scratch: Path, shares: list[Share]) -> list[Outcome]:
+def _read_pieces(work: Work, scratch: Path, shares: list[Share]) -> list[Outcome]:
     check_code(work)
+    # Of this process, not an argument: what a task is given may be logged by a worker, and crosses the network.
+    key = read_key()
     return [_read_piece(work, key, scratch, share) for share in shares]
 
 

@@ -23,6 +23,7 @@ from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
 from pipeline.engine.store import ROOT_FILE, Store
 from pipeline.engine.trouble import RunError, named, refusal
+from pipeline.engine.workers import terms_of
 from pipeline.settings import Settings, read_key
 from pipeline.study import Study
 
@@ -106,12 +107,12 @@ class Run:
             yield from visit_table(work, self._cluster.map, self._cluster.exchange)
 
     def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
-        work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()
+        work = work_for(find_stage("pings"), self.study, self.settings)
         found = Books(work.store)
-        batches, refused = find_batches(work, key, self._cluster.map)
+        batches, refused = find_batches(work, read_key(), self._cluster.map)
         todo = find_todo(work, batches, found, refused)
         found.rename(batches)
-        yield from load(work, todo, key, self._cluster, found)
+        yield from load(work, todo, self._cluster, found)
         details.update(count_pings(work.store)._asdict())
 
 
@@ -140,7 +141,7 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
         settle_root(settings)
         record = RunRecord(settings.root, command, study.shown(), run_id)
         try:
-            with connect(settings) as cluster:
+            with connect(settings, terms_of(record.path)) as cluster:
                 Store(settings.root).remove_leftovers()
                 yield Run(study, settings, cluster, record, lock, dates)
         except KeyboardInterrupt:

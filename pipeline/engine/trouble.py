@@ -14,7 +14,12 @@ from pipeline.settings import KeyMissingError
 from pipeline.sources import SourceError
 from pipeline.study import StudyError
 
-SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError)
+
+class ClusterError(RuntimeError):
+    """A part of a stage's work that workers cannot do; names the part, while the stage is named around it."""
+
+
+SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError, ClusterError)
 """Our own errors: their messages carry names and counts only."""
 
 

@@ -1,0 +1,80 @@
+"""What a worker must have in common with the process that runs: the root, the key for device ids, the code.
+
+A worker may be another machine. One that sees another folder under the root's path, or hashes with another key,
+would not fail but compute something else, so every process is asked once a run, before it does anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.engine.files import exists
+from pipeline.engine.lineage import code_digest
+from pipeline.engine.trouble import RunError
+from pipeline.settings import KEY_VARIABLE, KeyMissingError, read_key
+from pipeline.sources.hashing import key_check
+
+COMPUTES = "pipeline.engine.plan"
+"""The module that reaches all code which a worker runs."""
+
+
+class Terms(NamedTuple):
+    """What every worker of a run is asked for."""
+
+    witness: Path
+    """A file under the root that was not there before this run."""
+    key: str
+    """Tells one key for device ids from another, and gives neither away."""
+    code: str
+
+
+def terms_of(witness: Path) -> Terms:
+    """Return the terms of a run in this process, whose root has the new file `witness`."""
+    return Terms(witness, key_check(read_key()), code_digest(COMPUTES))
+
+
+@lru_cache(maxsize=4)
+def find_trouble(terms: Terms) -> str:
+    """Return why this process cannot work for a run, "" when it can. Remembered: asking again costs nothing."""
+    if code_digest(COMPUTES) != terms.code:
+        return "has other code than the process that runs; install the same version there and restart it"
+    if not exists(terms.witness):
+        return f"does not see the root {terms.witness.parent.parent}; all workers must see one storage under one path"
+    try:
+        key = key_check(read_key())
+    except KeyMissingError:
+        return f"has no usable {KEY_VARIABLE}; start it with the key of this process in its environment"
+    return "" if key == terms.key else f"has another {KEY_VARIABLE} than the process that runs"
+
+
+async def look(terms: Terms) -> str:
+    """Return what `find_trouble` does, beside the loop in which a worker says that it is alive."""
+    return await asyncio.to_thread(find_trouble, terms)
+
+
+class Checked:
+    """A function that a worker calls once it was found fit; it keeps the name of what it calls."""
+
+    def __init__(self, terms: Terms, function: Callable[[Any], Any]) -> None:
+        """Call `function` under `terms`."""
+        self._terms, self._function = terms, function
+        self.__name__ = _name_of(function)
+
+    def __call__(self, item: Any) -> Any:
+        """Return the function's result; RunError where this worker cannot work for the run."""
+        trouble = find_trouble(self._terms)
+        if trouble:
+            raise RunError(f"a worker on {platform.node()} {trouble}")
+        return self._function(item)
+
+
+def _name_of(function: Any) -> str:
+    """Return the name under which Dask shows a function and learns how long it takes."""
+    while hasattr(function, "func"):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -1,0 +1,233 @@
+"""On a cluster of processes: workers killed, out of memory, stopped; the scheduler gone; workers that cannot work."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import dask
+import pandas as pd
+import pytest
+from distributed import Client
+
+from pipeline.engine import cluster as cluster_module
+from pipeline.engine.cluster import Cluster, Step, connect
+from pipeline.engine.run import open_run
+from pipeline.engine.trouble import RunError, named
+from pipeline.engine.workers import terms_of
+from pipeline.settings import KEY_VARIABLE, Settings
+from tests.conftest import KEY, run_all, shard_bytes
+from tests.integration.dask_processes import DaskProcesses, kill, wait_for
+
+N_ITEMS = 12
+
+
+def die_once(marker: Path, item: int) -> int:
+    """Kill the worker that first comes to item 5; elsewhere give the square."""
+    if item == 5 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return item * item
+
+
+def eat_memory(item: int) -> int:
+    """Take more and more memory at item 2, slowly enough for the nanny to see it."""
+    eaten = []
+    while item == 2:
+        eaten.append(b"x" * 50_000_000)
+        time.sleep(0.1)
+    return item
+
+
+def make_rows(marker: Path | None, block: int) -> pd.DataFrame:
+    """Rows of one block; where there is a marker to set, block 3 kills its worker first."""
+    if marker:
+        die_once(marker, block + 2)
+    return pd.DataFrame({"group": range(8), "value": block})
+
+
+def add_up(marker: Path | None, rows: pd.DataFrame) -> pd.DataFrame:
+    """Sum of each group; where there is a marker to set, the part with group 5 kills its worker first."""
+    if marker and (rows["group"] == 5).any():
+        die_once(marker, 5)
+    return rows.groupby("group", as_index=False)["value"].sum()
+
+
+def slowly(folder: Path, item: int) -> int:
+    """Note that the item has begun, and take a while."""
+    (folder / f"begun-{item}").touch()
+    time.sleep(0.5)
+    return item
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _module_key():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_VARIABLE, KEY)
+        yield
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory) -> Iterator[DaskProcesses]:
+    """A scheduler with two workers."""
+    started = DaskProcesses(tmp_path_factory.mktemp("dask"))
+    try:
+        started.start_scheduler()
+        started.start_workers(2)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def terms(tmp_path):
+    witness = tmp_path / "_runs" / "this.json"
+    witness.parent.mkdir()
+    witness.touch()
+    return terms_of(witness)
+
+
+@pytest.fixture
+def cluster(processes, terms, tmp_path) -> Iterator[Cluster]:
+    with connect(Settings(root=tmp_path, scheduler=processes.address), terms) as connected:
+        yield connected
+
+
+def patience(seconds: str):
+    """How long a scheduler that does not answer is waited for."""
+    return dask.config.set({"distributed.comm.timeouts.connect": seconds})
+
+
+def pids(address: str) -> list[int]:
+    with Client(address) as client:
+        return sorted(client.run(os.getpid).values())
+
+
+def n_workers(address: str) -> int:
+    with Client(address) as client:
+        return len(client.nthreads())
+
+
+def test_a_worker_killed_in_a_map_is_replaced(cluster, tmp_path):
+    marker = tmp_path / "died"
+    assert sorted(cluster.map(partial(die_once, marker), range(N_ITEMS))) == [k * k for k in range(N_ITEMS)]
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("moment", ["reading", "adding"])
+def test_a_worker_killed_in_an_exchange_is_replaced(cluster, tmp_path, moment):
+    marker = tmp_path / "died"
+    read = partial(make_rows, marker if moment == "reading" else None)
+    step = Step("group", 4, partial(add_up, marker if moment == "adding" else None), add_up(None, make_rows(None, 0)))
+    parts = list(cluster.exchange(read, list(range(6)), make_rows(None, 0).iloc[:0], [step]))
+    assert marker.exists()
+    assert len(parts) == 4
+    assert pd.concat(parts).set_index("group")["value"].to_dict() == dict.fromkeys(range(8), 15)
+
+
+def test_a_worker_without_memory_ends_in_one_line_that_names_stage_and_bucket(cluster):
+    with pytest.raises(RunError, match=r"stays: bucket 2: 2 workers were lost .* memory") as caught, named("stays"):
+        list(cluster.map(eat_memory, range(4)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, processes, tmp_path):
+    wait_for(lambda: n_workers(processes.address) == 2)
+    stopped = pids(processes.address)[0]
+    results = cluster.map(partial(slowly, tmp_path), range(8))
+    first = next(results)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        assert sorted([first, *results]) == list(range(8))
+    finally:
+        # Its nanny may have ended it by now.
+        with suppress(ProcessLookupError):
+            os.kill(stopped, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_workers_killed_in_every_kind_of_stage_leave_the_bytes_of_an_undisturbed_run(city, processes, tmp_path):
+    run_all(city.study(), tmp_path / "undisturbed")
+    settings = Settings(root=tmp_path / "tables", n_buckets=3, scheduler=processes.address)
+    with open_run(city.study(), settings, "test") as run:
+        for stage in run.stages:
+            disturb = stage in ("pings", "stays", "contacts", "od_flows")
+            timer = threading.Timer(0.1, lambda: os.kill(pids(processes.address)[0], signal.SIGKILL))
+            if disturb:
+                timer.start()
+            run.execute(stage)
+            timer.join() if disturb else None
+    assert shard_bytes(tmp_path / "tables") == shard_bytes(tmp_path / "undisturbed")
+
+
+def test_a_run_goes_on_when_the_scheduler_returns_and_ends_in_one_line_when_it_does_not(terms, tmp_path):
+    own = DaskProcesses(tmp_path)
+    try:
+        own.start_scheduler()
+        workers = own.start_workers(1)
+        settings = Settings(root=tmp_path, scheduler=own.address)
+        with patience("20s"), connect(settings, terms) as connected:
+            results = connected.map(partial(slowly, tmp_path), range(6))
+            found = [next(results)]
+            kill(own.scheduler)
+            kill(workers)
+            own.start_scheduler()
+            own.start_workers(1)
+            assert sorted([*found, *results]) == list(range(6))
+        with patience("1s"), connect(settings, terms) as connected:
+            results = connected.map(partial(slowly, tmp_path), range(6))
+            next(results)
+            kill(own.scheduler)
+            with pytest.raises(RunError, match=r"scheduler was lost and did not return; run again"):
+                list(results)
+    finally:
+        own.stop()
+
+
+def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, terms, tmp_path):
+    def refusal(terms=terms, **changed) -> str:
+        with pytest.raises(RunError) as caught, connect(Settings(root=tmp_path, **changed), terms):
+            pass
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    with patience("500ms"):
+        assert "no Dask scheduler can be reached at tcp://127.0.0.1:1" in refusal(scheduler="tcp://127.0.0.1:1")
+    assert "no Dask scheduler can be reached at tls://" in refusal(scheduler="tls://127.0.0.1:1")
+    there = {"scheduler": processes.address}
+    wait_for(lambda: n_workers(processes.address) == 2)
+    for environment, words in (
+        ({KEY_VARIABLE: None}, f"has no usable {KEY_VARIABLE}"),
+        ({KEY_VARIABLE: "another key that is long enough"}, f"has another {KEY_VARIABLE}"),
+    ):
+        n_before = n_workers(processes.address)
+        odd = processes.start_workers(1, **environment)
+        wait_for(lambda n=n_before: n_workers(processes.address) > n, odd)
+        assert words in refusal(**there)
+        kill(odd)
+        wait_for(lambda: n_workers(processes.address) == 2)
+    assert "has other code than the process" in refusal(terms._replace(code="other"), **there)
+    elsewhere = terms._replace(witness=tmp_path / "elsewhere" / "_runs" / "this.json")
+    assert f"does not see the root {tmp_path / 'elsewhere'}" in refusal(elsewhere, **there)
+
+
+def test_a_scheduler_without_workers_is_said_so(terms, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "WORKERS_WAIT_S", 1.0)
+    own = DaskProcesses(tmp_path)
+    try:
+        settings = Settings(root=tmp_path, scheduler=own.start_scheduler())
+        with pytest.raises(RunError, match="has no workers"), connect(settings, terms):
+            pass
+    finally:
+        own.stop()
+
+
+def test_neither_key_nor_data_is_in_what_the_cluster_prints(processes):
+    logs = processes.logs()
+    assert "Compute Failed" in logs or "Start worker" in logs
+    assert KEY not in logs
