@@ -15,10 +15,20 @@ from distributed import Client, LocalCluster, as_completed, futures_of
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
+from pipeline.logs import log_event
 from pipeline.settings import Settings
 
 MEMORY_SHARE = 0.7
 """Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
+
+
+def _hear(event: tuple[float, dict[str, Any]]) -> None:
+    """Log the loss of a worker, of all that the scheduler tells."""
+    said = event[1]
+    if said.get("action") == "remove-worker" and not said["expected"]:
+        log_event(
+            "cluster", logging.WARNING, "worker lost", worker=said["worker"], n_tasks=len(said["processing-tasks"])
+        )
 
 
 class Step(NamedTuple):
@@ -39,6 +49,11 @@ class Cluster:
     def __init__(self, client: Client) -> None:
         """Use a connected `client`."""
         self._client = client
+        client.subscribe_topic("all", _hear)
+
+    def n_threads(self) -> int:
+        """Return how many pieces of work all workers together do at once."""
+        return sum(self._client.nthreads().values())
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield the result of `function` for every item, as they finish; the first error ends it."""
