@@ -36,6 +36,7 @@ from pipeline.options import (
     print_json,
     read_study,
 )
+from pipeline.plan_commands import plan
 from pipeline.private_commands import budget
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
@@ -257,6 +258,7 @@ app.command("export")(export)
 app.command("audit")(audit_tables)
 app.command("verify")(verify_root)
 app.command("runs")(runs)
+app.command("plan")(plan)
 
 
 def span(study: Study, first: str | None, last: str | None) -> list[date]:

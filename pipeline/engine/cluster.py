@@ -22,6 +22,16 @@ MEMORY_SHARE = 0.7
 """Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
 
 
+@contextmanager
+def _heard(client: Client) -> Iterator[None]:
+    """Log what the scheduler tells of workers, for as long as the client is connected."""
+    client.subscribe_topic("all", _hear)
+    try:
+        yield
+    finally:
+        client.unsubscribe_topic("all")
+
+
 def _hear(event: tuple[float, dict[str, Any]]) -> None:
     """Log the loss of a worker, of all that the scheduler tells."""
     said = event[1]
@@ -49,7 +59,6 @@ class Cluster:
     def __init__(self, client: Client) -> None:
         """Use a connected `client`."""
         self._client = client
-        client.subscribe_topic("all", _hear)
 
     def n_threads(self) -> int:
         """Return how many pieces of work all workers together do at once."""
@@ -88,10 +97,10 @@ def connect(settings: Settings) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(_config(settings)):
         if settings.scheduler:
-            with Client(settings.scheduler) as client:
+            with Client(settings.scheduler) as client, _heard(client):
                 yield Cluster(client)
             return
-        with _start(settings) as local, Client(local) as client:
+        with _start(settings) as local, Client(local) as client, _heard(client):
             yield Cluster(client)
 
 
