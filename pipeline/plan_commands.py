@@ -130,7 +130,6 @@ def _tell_json(costs: Costs, scale: Scale, foretold: Sequence[Foretold]) -> None
             "core_s": f.core_s,
             "table_bytes": f.table_bytes,
             "scratch_bytes": f.scratch_bytes,
-            "peak_bytes": f.peak_bytes,
             "stages": [s._asdict() for s in f.stages],
         }
         for f in foretold
@@ -147,7 +146,6 @@ def _tell(costs: Costs, scale: Scale, foretold: Sequence[Foretold]) -> None:
     grid.add_row("time", *(_hours(f.seconds) for f in foretold))
     grid.add_row("core hours at work", *(_hours(f.core_s) for f in foretold))
     grid.add_row("workers at work", *(f"{f.core_s / f.seconds / f.n_workers:.0%}" for f in foretold))
-    grid.add_row("memory of a worker", *(_gib(f.peak_bytes) for f in foretold))
     grid.add_row("tables", *(_gib(f.table_bytes) for f in foretold))
     grid.add_row("scratch", *(_gib(f.scratch_bytes) for f in foretold))
     last = foretold[-1]
@@ -168,17 +166,28 @@ def _tell(costs: Costs, scale: Scale, foretold: Sequence[Foretold]) -> None:
 
 def _tell_trust(console: Console, costs: Costs, scale: Scale) -> None:
     error, on = costs.error(), costs.measured_on
-    largest = max((s["n_pings"] for s in on.get("sizes", [])), default=0)
     trust = (
         "not checked against runs of other sizes"
         if error is None
         else f"runs of sizes left out of the fit were foretold within {error:.0%}"
     )
     where = f"measured on {on['machine']}, {on['date']}, {on['commit']}" if on else "from the runs on this root"
-    far = f"; {scale.n_pings / largest:,.0f} times the largest run measured" if largest else ""
-    console.print(f"Costs {where}; {trust}{far}.", highlight=False, soft_wrap=True)
+    console.print(f"Costs {where}; {trust}.", highlight=False, soft_wrap=True)
+    if "preliminary" in on:
+        console.print(f"PRELIMINARY: {on['preliminary']}", highlight=False, soft_wrap=True)
+    if on:
+        console.print(how_far(scale, max(s["n_pings"] for s in on["sizes"])), highlight=False, soft_wrap=True)
     for words in ASSUMPTIONS:
         console.print(f"- {words}", highlight=False, soft_wrap=True)
+
+
+def how_far(scale: Scale, largest: float) -> str:
+    """Return words for how far a size lies beyond the largest run measured, of so many raw rows."""
+    words = f"The largest run measured had {largest:,.0f} raw rows; "
+    times = scale.n_pings / largest
+    if times <= 1:
+        return f"{words}this size lies within."
+    return f"{words}this is an extrapolation of {times:,.1f} times, which no run has checked."
 
 
 def _hours(seconds: float) -> str:

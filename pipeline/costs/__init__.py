@@ -1,4 +1,4 @@
-"""What runs cost: from measured runs to the time, memory and storage of larger ones (`sojourn plan`)."""
+"""What runs cost: from measured runs to the time and storage of larger ones (`sojourn plan`)."""
 
 from pipeline.costs.facts import RunFacts, Scale, Task, facts_of_root
 from pipeline.costs.fit import Costs, fit_costs, shipped_costs

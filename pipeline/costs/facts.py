@@ -38,7 +38,6 @@ class Task(NamedTuple):
     seconds: tuple[float, ...]
     n_rows_out: int
     written_bytes: int
-    peak_bytes: int
     own_s: float
     """Processor time of the piece that took longest: of a gathered table, that of finishing it."""
 
@@ -102,7 +101,6 @@ def _task(records: pd.DataFrame) -> Task:
         tuple(records["duration_s"]),
         int(records["n_rows_out"].sum()),
         int(records["written_bytes"].sum()),
-        int(records["peak_memory_bytes"].max()),
         float(records["cpu_s"].iloc[longest]),
     )
 

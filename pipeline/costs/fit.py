@@ -1,4 +1,4 @@
-"""Costs fitted to measured runs: of each stage, seconds a piece of work and a million rows, rows, bytes and memory.
+"""Costs fitted to measured runs: of each stage, seconds a piece of work and a million rows, rows and bytes.
 
 All are non-negative least squares (scipy's), each run weighing alike, whatever its size: more rows never cost less.
 """
@@ -61,8 +61,6 @@ class StageCost(NamedTuple):
     """Rows of the table, for each of the drivers of a `Scale`."""
     bytes_per_row: float
     scratch_bytes_per_row: float
-    memory_bytes: tuple[float, float]
-    """Memory of a process: at rest, and for each row of a piece that it holds."""
 
 
 class Costs(NamedTuple):
@@ -70,7 +68,7 @@ class Costs(NamedTuple):
 
     stages: dict[str, StageCost]
     measured_on: dict[str, Any]
-    """Machine, commit, date, sizes of the runs, and the errors of the check."""
+    """Machine, commit, date, sizes of the runs, the errors of the check, and in `preliminary` why not to rely on it."""
 
     def error(self) -> float | None:
         """Return the largest error of a whole run that was foretold without runs of its size; None: not checked."""
@@ -111,7 +109,6 @@ def _fit_stage(name: str, runs: Sequence[RunFacts]) -> StageCost:
         _fit_rows([r for r, _ in shards], [t.n_rows_out for _, t in shards]),
         sum(t.written_bytes for _, t in shards) / rows_out if rows_out else 0.0,
         sum(t.written_bytes for _, t in reads) / max(1, sum(t.n_rows_out for _, t in reads)),
-        _fit_memory(name, runs),
     )
 
 
@@ -167,21 +164,6 @@ def _scheduled(move: str, tasks: dict[str, Task], run: RunFacts) -> float:
     return schedule(seconds, run.n_threads)
 
 
-def _fit_memory(name: str, runs: Sequence[RunFacts]) -> tuple[float, float]:
-    held, peaks = [], []
-    for run in runs:
-        tasks = run.tasks.get(name, {}).values()
-        if tasks:
-            held.append(max(max(t.n_rows_in, default=0.0) for t in tasks) * run.n_threads / run.n_processes)
-            peaks.append(max(t.peak_bytes for t in tasks))
-    if not peaks:
-        return (0.0, 0.0)
-    weight = 1.0 / np.maximum(1.0, np.array(peaks, float))
-    scaled = np.column_stack([np.ones(len(held)), np.array(held) / MILLION]) * weight[:, None]
-    at_rest, per_million = _nnls(scaled, np.array(peaks) * weight)
-    return at_rest, per_million / MILLION
-
-
 def _nnls(matrix: np.ndarray, wanted: np.ndarray) -> tuple[float, ...]:
     """Solve with columns brought to one size, or large numbers would drown small ones."""
     size = np.maximum(np.linalg.norm(matrix, axis=0), np.finfo(float).tiny)
@@ -208,7 +190,7 @@ def costs_from_dict(values: dict[str, Any]) -> Costs:
 
 def _stage_from(values: dict[str, Any]) -> StageCost:
     steps = {name: StepCost(**{**s, "rows": tuple(s["rows"])}) for name, s in values["steps"].items()}
-    pairs = {name: tuple(values[name]) for name in ("between_s", "rows_out", "memory_bytes")}
+    pairs = {name: tuple(values[name]) for name in ("between_s", "rows_out")}
     return StageCost(**{**values, **pairs, "steps": steps})
 
 

@@ -38,7 +38,6 @@ class StageTime(NamedTuple):
     n_tasks: int
     n_rows_out: float
     written_bytes: float
-    peak_bytes: float
 
 
 class Foretold(NamedTuple):
@@ -64,11 +63,6 @@ class Foretold(NamedTuple):
         """Size of all tables."""
         return sum(s.written_bytes for s in self.stages)
 
-    @property
-    def peak_bytes(self) -> float:
-        """Memory of one worker."""
-        return max((s.peak_bytes for s in self.stages), default=0.0)
-
 
 def simulate(costs: Costs, scale: Scale, n_buckets: int, n_workers: int) -> Foretold:
     """Return what a run of that size would take on workers of one thread each."""
@@ -79,8 +73,8 @@ def simulate(costs: Costs, scale: Scale, n_buckets: int, n_workers: int) -> Fore
 
 def _stage_time(name: str, cost: StageCost, scale: Scale, n_buckets: int, n_workers: int) -> StageTime:
     laid = [_lay_out(cost, step, scale, n_buckets) for step in cost.steps]
-    wall = sum(schedule(pieces, n_workers) for pieces, _ in laid)
-    longest = sum(float(pieces.max(initial=0.0)) for pieces, _ in laid)
+    wall = sum(schedule(pieces, n_workers) for pieces in laid)
+    longest = sum(float(pieces.max(initial=0.0)) for pieces in laid)
     rows = _rows(cost.steps[SHARD].rows, scale) / MILLION if SHARD in cost.steps else 0.0
     between = cost.between_s[0] + cost.between_s[1] * rows
     is_shared = cost.move in (INGEST, MEETING)
@@ -89,17 +83,16 @@ def _stage_time(name: str, cost: StageCost, scale: Scale, n_buckets: int, n_work
     return StageTime(
         name,
         wall + alone + (between / n_workers if is_shared else 0.0),
-        sum(float(pieces.sum()) for pieces, _ in laid) + alone + (between if is_shared else 0.0),
+        sum(float(pieces.sum()) for pieces in laid) + alone + (between if is_shared else 0.0),
         longest + alone,
-        sum(len(pieces) for pieces, _ in laid),
+        sum(len(pieces) for pieces in laid),
         rows_out,
         rows_out * cost.bytes_per_row,
-        cost.memory_bytes[0] + cost.memory_bytes[1] * max((held for _, held in laid), default=0.0),
     )
 
 
-def _lay_out(cost: StageCost, step: str, scale: Scale, n_buckets: int) -> tuple[np.ndarray, float]:
-    """Return the seconds of each piece of work that no other waits for, and the rows of one shard of it."""
+def _lay_out(cost: StageCost, step: str, scale: Scale, n_buckets: int) -> np.ndarray:
+    """Return the seconds of each piece of work that no other waits for."""
     known, rows = cost.steps[step], _rows(cost.steps[step].rows, scale)
     if step == READ:
         n = max(1, math.ceil(rows / max(1.0, known.rows_per_piece)))
@@ -108,13 +101,12 @@ def _lay_out(cost: StageCost, step: str, scale: Scale, n_buckets: int) -> tuple[
     elif cost.move == DATES:
         # A bucket's dates come one after the other: their unevenness evens out.
         shard_s = _seconds(known, rows / (scale.n_days * n_buckets))
-        chains = uneven(shard_s * scale.n_days, n_buckets, known.spread / scale.n_days**0.5)
-        return chains, rows / (scale.n_days * n_buckets)
+        return uneven(shard_s * scale.n_days, n_buckets, known.spread / scale.n_days**0.5)
     elif step == PART or cost.move in (BUCKETS, MEETING, GATHER):
         n = n_buckets
     else:
         n = 1
-    return uneven(_seconds(known, rows / n), n, known.spread), rows / n
+    return uneven(_seconds(known, rows / n), n, known.spread)
 
 
 def _seconds(cost: StepCost, n_rows: float) -> float:

@@ -15,30 +15,10 @@ from distributed import Client, LocalCluster, as_completed, futures_of
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
-from pipeline.logs import log_event
 from pipeline.settings import Settings
 
 MEMORY_SHARE = 0.7
 """Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
-
-
-@contextmanager
-def _heard(client: Client) -> Iterator[None]:
-    """Log what the scheduler tells of workers, for as long as the client is connected."""
-    client.subscribe_topic("all", _hear)
-    try:
-        yield
-    finally:
-        client.unsubscribe_topic("all")
-
-
-def _hear(event: tuple[float, dict[str, Any]]) -> None:
-    """Log the loss of a worker, of all that the scheduler tells."""
-    said = event[1]
-    if said.get("action") == "remove-worker" and not said["expected"]:
-        log_event(
-            "cluster", logging.WARNING, "worker lost", worker=said["worker"], n_tasks=len(said["processing-tasks"])
-        )
 
 
 class Step(NamedTuple):
@@ -97,10 +77,10 @@ def connect(settings: Settings) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(_config(settings)):
         if settings.scheduler:
-            with Client(settings.scheduler) as client, _heard(client):
+            with Client(settings.scheduler) as client:
                 yield Cluster(client)
             return
-        with _start(settings) as local, Client(local) as client, _heard(client):
+        with _start(settings) as local, Client(local) as client:
             yield Cluster(client)
 
 

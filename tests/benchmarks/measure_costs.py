@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=BENCH)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--preliminary", help="why not to rely on these runs; `sojourn plan` prints it")
     parser.add_argument("--only", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
@@ -142,6 +143,7 @@ def main() -> None:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "sizes": [r.scale._asdict() for r in runs],
         "errors": errors,
+        **({"preliminary": options.preliminary} if options.preliminary else {}),
     }
     options.out.write_text(json.dumps(costs_to_dict(fit_costs(runs, measured_on)), indent=1) + "\n")
     print(f"\nwrote {options.out}")

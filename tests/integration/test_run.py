@@ -13,7 +13,7 @@ from data_contracts import TABLES, Shard, conform
 from pipeline.catalog import load
 from pipeline.engine.books import Books
 from pipeline.engine.records import read_runs
-from pipeline.engine.run import count_pings, status
+from pipeline.engine.run import count_pings, open_run, status
 from pipeline.engine.store import ALL, Store
 from pipeline.engine.trouble import RunError
 from pipeline.logs import ROOT_LOGGER, JsonLines
@@ -335,3 +335,13 @@ def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(ci
     for text in (written, footers):
         assert not [v for v in hashed if v in text]
         assert not [v for v in raw - {None} if v in text]
+
+
+def test_a_stage_tried_again_is_logged_as_such(city, done, tmp_path, caplog):
+    settings = Settings(root=copy_of(done[0], tmp_path), n_buckets=3)
+    with caplog.at_level(logging.INFO, ROOT_LOGGER), open_run(city.study(), settings, "test") as run:
+        for _ in range(2):
+            run.execute("tracts")
+    said = [r.getMessage() for r in caplog.records]
+    assert sum("stage started" in words for words in said) == 1
+    assert sum("stage tried again" in words for words in said) == 1
