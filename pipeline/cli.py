@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from pipeline.audit_commands import audit_tables
@@ -22,6 +19,7 @@ from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError, refusal
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
+from pipeline.logs import LogFormat, LogLevel
 from pipeline.options import (
     DEFAULT_BUCKETS,
     AsJson,
@@ -38,9 +36,12 @@ from pipeline.options import (
     print_json,
     read_study,
 )
+from pipeline.plan_commands import plan
 from pipeline.private_commands import budget
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
+from pipeline.running import LogFileOption, LogFormatOption, LogLevelOption, run_stages, start_log, wanted
+from pipeline.runs_commands import runs
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, dates_between, parse_date
 
@@ -89,9 +90,13 @@ def run(
     memory_gb: MemoryGB = None,
     wait: Wait = 0.0,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.WARNING,
+    log_file: LogFileOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
+    start_log(log_format, log_level, log_file)
     study = read_study(study_file, sets)
     settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
     summaries = run_stages(study, settings, "run", span(study, first, last), None)
@@ -117,9 +122,13 @@ def backfill(
     threads: Threads = None,
     memory_gb: MemoryGB = None,
     wait: Wait = 0.0,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.WARNING,
+    log_file: LogFileOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute what is stale or missing on a range of dates, for all stages or some."""
+    start_log(log_format, log_level, log_file)
     study = read_study(study_file, sets)
     settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
     dates = span(study, first, last)
@@ -130,8 +139,8 @@ def backfill(
         from pipeline.engine.statics import STATICS
 
         known = [FILES, *STATICS, *(stage.name for stage in stages_in_order())]
-        wanted = _wanted(known, [FILES, *stages] if stages else None)
-        reports = [r for r in find_status(study, settings, dates) if r.table in wanted]
+        chosen = wanted(known, [FILES, *stages] if stages else None)
+        reports = [r for r in find_status(study, settings, dates) if r.table in chosen]
         show_states(reports, as_json, only_due=True)
         return
     show_summaries(run_stages(study, settings, "backfill", dates, stages), as_json)
@@ -251,6 +260,8 @@ app.command("budget")(budget)
 app.command("export")(export)
 app.command("audit")(audit_tables)
 app.command("verify")(verify_root)
+app.command("runs")(runs)
+app.command("plan")(plan)
 
 
 def span(study: Study, first: str | None, last: str | None) -> list[date]:
@@ -259,50 +270,6 @@ def span(study: Study, first: str | None, last: str | None) -> list[date]:
     if not study.start <= start <= end <= study.end:
         raise StudyError(f"{start} to {end} is not a span inside the study ({study.start} to {study.end})")
     return dates_between(start, end)
-
-
-def run_stages(
-    study: Study, settings: Settings, command: str, dates: list[date], stages: list[str] | None
-) -> list[StageSummary]:
-    """Run stages in order with a progress bar on standard error; return what each did."""
-    from pipeline.engine.run import open_run
-
-    with open_run(study, settings, command, dates) as opened, _progress() as progress:
-        wanted = _wanted(opened.stages, stages)
-        summaries = []
-        for name in wanted:
-            task = progress.add_task(name, total=None)
-
-            def on_shard(_: str, __: ShardReport, task: Any = task) -> None:
-                progress.advance(task)
-
-            summaries.append(opened.execute(name, on_shard))
-            progress.update(
-                task,
-                total=max(1, sum(summaries[-1].shards.values())),
-                completed=sum(summaries[-1].shards.values()) or 1,
-            )
-        return summaries
-
-
-def _wanted(known: list[str], stages: list[str] | None) -> list[str]:
-    unknown = sorted(set(stages or []) - set(known))
-    if unknown:
-        raise StudyError(f"--stage {unknown[0]}: no such stage; accepted: {', '.join(known)}")
-    return [name for name in known if not stages or name in stages]
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} shards"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=progress_console, transient=not progress_console.is_terminal) as progress:
-        yield progress
 
 
 def show_summaries(summaries: list[StageSummary], as_json: bool) -> None:

@@ -60,6 +60,10 @@ class Cluster:
         """Use a connected `client`; its workers work under `terms`."""
         self._client, self._terms = client, terms
 
+    def n_threads(self) -> int:
+        """Return how many pieces of work all workers together do at once."""
+        return sum(self._client.nthreads().values())
+
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield the result of `function` for every item, as they finish; the first error ends it."""
         every = list(items)

@@ -31,7 +31,7 @@ from pipeline.engine.plan import (
     visit_shards,
     visit_whole,
 )
-from pipeline.engine.store import ALL, Footer, ShardKey
+from pipeline.engine.store import ALL, Footer, ShardKey, is_dated
 from pipeline.engine.trouble import RunError, named
 
 
@@ -53,6 +53,17 @@ def visit_table(work: Work, run_map: RunMap, exchange: Exchange | None = None) -
         return
     for reports in run_map(partial(visit_shards, work), range(work.settings.n_buckets)):
         yield from reports
+
+
+def count_reports(work: Work) -> int:
+    """Return how many reports `visit_table` will make, dates on which nothing was measured left out."""
+    if work.stage.is_whole:
+        return 1
+    keys = work.store.keys(work.stage.reads[0])
+    if is_dated(work.stage.writes):
+        return len(keys)
+    buckets = {found.bucket for _, found in inputs_of(work, ALL) if found.bucket is not None}
+    return len(buckets) + work.stage.is_gather
 
 
 def _gather(

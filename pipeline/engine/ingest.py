@@ -43,7 +43,9 @@ class Block(NamedTuple):
     n_rows: int
 
 
-def load(work: Work, todo: Todo, cluster: Cluster, books: Books) -> Iterator[ShardReport]:
+def load(
+    work: Work, todo: Todo, cluster: Cluster, books: Books, on_more: Callable[[int], None]
+) -> Iterator[ShardReport]:
     """Read the batches to do, exchange their rows into shards and record them; report each shard.
 
     That is done in waves, each of which is recorded before the next begins: scratch is bounded by
@@ -51,6 +53,7 @@ def load(work: Work, todo: Todo, cluster: Cluster, books: Books) -> Iterator[Sha
 
     A file that cannot be read to its end is left out whole and named in a RunError at the end;
     when shards have to be built anew, such a file stops the run before any shard is touched.
+    `on_more` hears how many more reports are to come, wave by wave, as soon as that is known.
     """
     scratch = work.settings.root / "_scratch" / "blocks"
     waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
@@ -59,7 +62,7 @@ def load(work: Work, todo: Todo, cluster: Cluster, books: Books) -> Iterator[Sha
     spoilt, trouble = set(todo.spoilt), [f"{name}: {why}" for name, why in todo.refused.items()]
     for wave in waves:
         remove_folder(scratch)
-        trouble += yield from _load_wave(work, wave, spoilt, scratch, cluster, books)
+        trouble += yield from _load_wave(work, wave, spoilt, scratch, cluster, books, on_more)
     remove_folder(scratch)
     for gone in sorted(spoilt):
         work.store.remove(PINGS, _shard_key(gone))
@@ -84,7 +87,13 @@ def cut(items: Sequence[Item], size: Callable[[Item], int], limit: int) -> list[
 
 
 def _load_wave(
-    work: Work, batches: list[Batch], spoilt: set[str], scratch: Path, cluster: Cluster, books: Books
+    work: Work,
+    batches: list[Batch],
+    spoilt: set[str],
+    scratch: Path,
+    cluster: Cluster,
+    books: Books,
+    on_more: Callable[[int], None],
 ) -> Generator[ShardReport, None, list[str]]:
     """Load and record some batches and report their shards; return what is wrong with unreadable files.
 
@@ -93,11 +102,13 @@ def _load_wave(
     outcomes, trouble = _read_batches(work, batches, scratch, cluster)
     if spoilt and trouble:
         raise RunError(_say(list(trouble.values()), NOTHING_LOADED))
+    on_more(sum(len(mine) for mine in outcomes.values()))
     yield from _read_reports(batches, outcomes)
     records = [_record(batch, outcomes[k]) for k, batch in enumerate(batches) if k not in trouble]
     reached = Counter[str]()
     for record in records:
         reached.update(record.shards)
+    on_more(len(reached))
     blocks = [block for k in sorted(set(outcomes) - set(trouble)) for o in outcomes[k] for block in o.blocks]
     if blocks:
         yield from _exchange(work, cluster, blocks, reached, [batch.batch_id for batch in batches], frozenset(spoilt))

@@ -50,6 +50,11 @@ class RunRecord:
         }
         self._write()
 
+    def note(self, **facts: Any) -> None:
+        """Add facts about how the run is done."""
+        self.facts.update(facts)
+        self._write()
+
     def add_stage(self, summary: dict[str, Any]) -> None:
         """Add what one stage did."""
         self.facts["stages"].append(summary)

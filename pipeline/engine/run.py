@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -14,7 +15,7 @@ from data_contracts import PINGS, TABLES, Release
 from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
 from pipeline.engine.files import exists, read_replaceable, write_json
-from pipeline.engine.gather import visit_table
+from pipeline.engine.gather import count_reports, visit_table
 from pipeline.engine.ingest import load
 from pipeline.engine.lock import Lock, root_lock
 from pipeline.engine.plan import SHARD, ShardReport, find_stage, params_of, stages_in_order, work_for
@@ -24,10 +25,12 @@ from pipeline.engine.statics import STATICS, declared_statics, load_static, stat
 from pipeline.engine.store import ROOT_FILE, Store
 from pipeline.engine.trouble import RunError, named, refusal
 from pipeline.engine.workers import terms_of
+from pipeline.logs import log_event
 from pipeline.settings import Settings, read_key
 from pipeline.study import Study
 
 OnShard = Callable[[str, ShardReport], None]
+OnMore = Callable[[int], None]
 FILES = "source files"
 LAYOUT = 1
 """Version of how a root is laid out."""
@@ -71,19 +74,28 @@ class Run:
         self.study, self.settings, self.record = study, settings, record
         self._cluster, self._lock, self._dates = cluster, lock, dates
         self._shards = ShardRecords(Store(settings.root), record.run_id)
+        self._begun = set[str]()
         self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
-    def execute(self, stage: str, on_shard: OnShard = lambda stage, report: None) -> StageSummary:
-        """Bring one table up to date and return what was done; `on_shard` hears of every shard."""
+    def execute(
+        self, stage: str, on_shard: OnShard = lambda stage, report: None, on_more: OnMore = lambda n: None
+    ) -> StageSummary:
+        """Bring one table up to date and return what was done.
+
+        `on_shard` hears of every shard, and of every part of work that has a record; `on_more` of how many of them
+        there are still to come, once or twice.
+        """
         started = time.perf_counter()
         states, n_rows, n_suppressed = Counter[str](), 0, 0
         details: dict[str, Any] = {}
         self._lock.check()
+        self._log(logging.WARNING if stage in self._begun else logging.INFO, self._beginning(stage), stage=stage)
         try:
             with named(stage):
-                for report in self._reports(stage, details):
+                for report in self._reports(stage, details, on_more):
                     self._lock.check()
                     self._shards.add(stage, report)
+                    self._log_shard(stage, report)
                     on_shard(stage, report)
                     if report.step == SHARD:
                         states[report.state] += 1
@@ -95,24 +107,43 @@ class Run:
             details["n_suppressed"] = n_suppressed
         summary = StageSummary(stage, round(time.perf_counter() - started, 3), n_rows, dict(states), details)
         self.record.add_stage(summary._asdict())
+        counts = {f"n_{state}": n for state, n in summary.shards.items()}
+        self._log(logging.INFO, "stage finished", stage=stage, seconds=summary.seconds, n_rows=n_rows, **counts)
         return summary
 
-    def _reports(self, stage: str, details: dict[str, Any]) -> Iterator[ShardReport]:
+    def _beginning(self, stage: str) -> str:
+        """Return what to call the beginning of a stage, and remember that it has begun."""
+        is_again = stage in self._begun
+        self._begun.add(stage)
+        return "stage tried again" if is_again else "stage started"
+
+    def _log_shard(self, stage: str, report: ShardReport) -> None:
+        if report.cost:
+            cost = report.cost._asdict()
+            facts = {"stage": stage, "step": report.step, "shard": report.path, "n_rows_out": report.n_rows, **cost}
+            self._log(logging.DEBUG, "shard computed", **facts)
+
+    def _log(self, level: int, event: str, **facts: Any) -> None:
+        log_event("run", level, event, run_id=self.record.run_id, **facts)
+
+    def _reports(self, stage: str, details: dict[str, Any], on_more: OnMore) -> Iterator[ShardReport]:
         if stage in STATICS:
+            on_more(1)
             yield load_static(stage, self.study, Store(self.settings.root), details)
         elif stage == "pings":
-            yield from self._ingest(details)
+            yield from self._ingest(details, on_more)
         else:
             work = work_for(find_stage(stage), self.study, self.settings, self._dates)
+            on_more(count_reports(work))
             yield from visit_table(work, self._cluster.map, self._cluster.exchange)
 
-    def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
+    def _ingest(self, details: dict[str, Any], on_more: OnMore) -> Iterator[ShardReport]:
         work = work_for(find_stage("pings"), self.study, self.settings)
         found = Books(work.store)
         batches, refused = find_batches(work, read_key(), self._cluster.map)
         todo = find_todo(work, batches, found, refused)
         found.rename(batches)
-        yield from load(work, todo, self._cluster, found)
+        yield from load(work, todo, self._cluster, found, on_more)
         details.update(count_pings(work.store)._asdict())
 
 
@@ -140,24 +171,32 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
     with root_lock(settings.root, run_id, settings.lock_wait_s) as lock:
         settle_root(settings)
         record = RunRecord(settings.root, command, study.shown(), run_id)
+        log_event("run", logging.INFO, "run started", run_id=record.run_id, command=command)
         try:
             with connect(settings, terms_of(record.path)) as cluster:
+                record.note(n_buckets=settings.n_buckets, n_threads=cluster.n_threads())
                 Store(settings.root).remove_leftovers()
                 yield Run(study, settings, cluster, record, lock, dates)
         except KeyboardInterrupt:
-            record.close("cancelled")
+            _close(record, "cancelled")
             raise
         except BaseException as error:
             _close_failed(record, error)
             raise
-        record.close("finished")
+        _close(record, "finished")
+
+
+def _close(record: RunRecord, state: str, error: str | None = None) -> None:
+    record.close(state, error)
+    level = logging.ERROR if state == "failed" else logging.INFO
+    log_event("run", level, f"run {state}", run_id=record.run_id, error=error)
 
 
 def _close_failed(record: RunRecord, error: BaseException) -> None:
     """Note an error in the record; RunError with both reasons when even that cannot be written (a full disk)."""
     reason = str(error) if isinstance(error, RunError) else type(error).__name__
     try:
-        record.close("failed", reason)
+        _close(record, "failed", reason)
     except OSError as second:
         kind = type(error) if isinstance(error, RunError) else RunError
         raise kind(f"{reason}; nor can its record be written: {refusal(second)}") from None

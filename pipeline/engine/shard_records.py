@@ -7,8 +7,10 @@ counts, sizes and times only, and no stage reads it: what is current does not de
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from data_contracts.runs import RUN_SHARDS
@@ -55,3 +57,10 @@ class ShardRecords:
                 RUN_SHARDS, ShardKey(name=self._run_id), pa.Table.from_pylist(rows, RUN_SHARDS.schema), {}
             )
             self._n_new = 0
+
+
+def read_shard_records(root: Path, run_id: str) -> pd.DataFrame:
+    """Return the rows of one run; none where it computed nothing, or was killed in its first stage."""
+    store, key = Store(root), ShardKey(name=run_id)
+    data = store.read(RUN_SHARDS, key) if key in store.keys(RUN_SHARDS) else RUN_SHARDS.schema.empty_table()
+    return data.to_pandas()

@@ -36,7 +36,7 @@ def sojourn(*arguments, key=KEY, cwd=None):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "backfill", "status", "lineage", "catalog", "demo", "reference", "verify", "export"]
+    "command", ["run", "backfill", "status", "runs", "lineage", "catalog", "demo", "reference", "verify", "export"]
 )
 def test_every_command_has_help(command):
     done = sojourn(command, "--help")
@@ -81,6 +81,27 @@ def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root)
     assert set(due) == {"gyration", "employment_effects"}
     assert due["employment_effects"] == ("all.parquet", ["gyration is not current"])
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before
+
+
+def test_runs_are_listed_and_the_last_is_told_by_stage(study_file, root):
+    first = json.loads(sojourn("runs", "--root", root, "--json").stdout)[0]
+    assert (first["state"], first["error"]) == ("finished", None)
+    told = json.loads(sojourn("runs", "--root", root, "--run", first["run_id"], "--json").stdout)
+    stays = next(s for s in told["stages"] if s["stage"] == "stays")
+    assert stays["n_rows_out"] == len(load("stays", root=root, columns=["n_pings"]))
+    assert stays["n_rows_in"] >= len(load("pings", root=root, columns=["is_jump"]))
+    assert stays["rows_per_s"] == pytest.approx(stays["n_rows_in"] / stays["seconds"])
+    assert len(told["slowest"]) == 5
+    assert sojourn("runs", "--root", root, "--run", "nobody").returncode == 2
+    shown = sojourn("runs", "--root", root, "--run", "last")
+    assert shown.returncode == 0 and "stays" in shown.stdout
+
+
+def test_a_log_of_json_lines_is_all_that_standard_error_holds(study_file, root):
+    done = sojourn("run", study_file, "--root", root, "--json", "--log-format", "json", "--log-level", "info")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [events[0]["event"], events[-1]["event"]] == ["run started", "run finished"]
+    assert len({event["run_id"] for event in events}) == 1
 
 
 def test_backfill_of_one_stage_runs_that_stage(study_file, root):

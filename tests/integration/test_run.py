@@ -1,5 +1,7 @@
 """A whole run over the simulated city: the balance, what is current, late, corrected and repeated files."""
 
+import json
+import logging
 import shutil
 
 import pandas as pd
@@ -11,9 +13,10 @@ from data_contracts import TABLES, Shard, conform
 from pipeline.catalog import load
 from pipeline.engine.books import Books
 from pipeline.engine.records import read_runs
-from pipeline.engine.run import count_pings, status
+from pipeline.engine.run import count_pings, open_run, status
 from pipeline.engine.store import ALL, Store
 from pipeline.engine.trouble import RunError
+from pipeline.logs import ROOT_LOGGER, JsonLines
 from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.sources.hashing import hash_id
 from pipeline.stage import STAGES
@@ -27,12 +30,19 @@ PUBLIC = ("pings", "coverage", "stays", "locations", "visits", "gyration", "expl
 
 @pytest.fixture(scope="module")
 def done(city, tmp_path_factory):
-    """The root of one whole run, and its summaries."""
+    """The root of one whole run, and its summaries; beside it, all that the run logged."""
     import os
 
     os.environ[KEY_VARIABLE] = "a key for tests that is long enough"
     root = tmp_path_factory.mktemp("run") / "tables"
-    return root, run_all(city.study(), root)
+    handler = logging.FileHandler(root.parent / "log.json")
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(ROOT_LOGGER)
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield root, run_all(city.study(), root)
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
 
 
 def copy_of(root, tmp_path):
@@ -297,6 +307,19 @@ def test_a_run_that_computes_nothing_leaves_no_records_of_shards(city, done, tmp
     pd.testing.assert_frame_equal(load("run_shards", root=root), before)
 
 
+def test_a_run_logs_its_beginning_every_stage_every_shard_and_its_end(done):
+    root, summaries = done
+    lines = [json.loads(line) for line in (root.parent / "log.json").read_text().splitlines()]
+    (run,) = read_runs(root)
+    lines = [line for line in lines if line["run_id"] == run["run_id"]]
+    assert [lines[0]["event"], lines[-1]["event"]] == ["run started", "run finished"]
+    finished = {line["stage"]: line["n_rows"] for line in lines if line["event"] == "stage finished"}
+    assert finished == {name: s.n_rows for name, s in summaries.items()}
+    shards = [line for line in lines if line["event"] == "shard computed"]
+    assert len(shards) == len(load("run_shards", root=root))
+    assert {line["level"] for line in shards} == {"debug"}
+
+
 def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(city, done):
     root, _ = done
     pings = all_rows(root, "pings")
@@ -307,7 +330,18 @@ def test_nothing_a_run_leaves_outside_its_tables_names_a_device_or_a_position(ci
         ].to_pylist()
     )
     written = "\n".join(p.read_text() for p in root.rglob("*.json")) + load("run_shards", root=root).to_csv()
+    written += (root.parent / "log.json").read_text()
     footers = "\n".join(str(pq.read_metadata(p).metadata) for p in root.rglob("*.parquet"))
     for text in (written, footers):
         assert not [v for v in hashed if v in text]
         assert not [v for v in raw - {None} if v in text]
+
+
+def test_a_stage_tried_again_is_logged_as_such(city, done, tmp_path, caplog):
+    settings = Settings(root=copy_of(done[0], tmp_path), n_buckets=3)
+    with caplog.at_level(logging.INFO, ROOT_LOGGER), open_run(city.study(), settings, "test") as run:
+        for _ in range(2):
+            run.execute("tracts")
+    said = [r.getMessage() for r in caplog.records]
+    assert sum("stage started" in words for words in said) == 1
+    assert sum("stage tried again" in words for words in said) == 1
