@@ -26,6 +26,12 @@ KEY = "tests-only-key-0123456789abcdef"
 DEVICES = ("walker-alpha-7731", "walker-beta-4412")
 LON, LAT = 116.3912345, 39.9067891
 N_PINGS = 96
+SERVER = {
+    # Seconds until a run is asked again that found its deployment busy; 30 by default.
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
+    # As README advises: leases in memory are lost with the server, and their slots with them.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
 DATED = ["pings", "coverage", "stays"]
 STAGES = [stage.name for stage in stages_in_order()]
 SERVER_START_S, PROCESS_S = 240, 600  # for a machine with much else to do and kernels to compile
@@ -88,13 +94,14 @@ def assert_holds_counts(artifacts: dict[str, Any]) -> None:
 
 
 @contextmanager
-def started(arguments: Sequence[str], environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def started(
+    arguments: Sequence[str], environment: dict[str, str], folder: Path, log: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Yield a Python process in a group of its own; nothing of the group is left afterwards.
 
     The group matters: a killed flow leaves the temporary server that Prefect started for it.
     """
-    log = folder / "process.log"
-    with log.open("w") as output:
+    with (log or folder / "process.log").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment,
@@ -179,7 +186,8 @@ def running_server(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     api_url = f"http://127.0.0.1:{port}/api"
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    with started(arguments, make_environment(folder / "server_home"), folder) as server:
+    environment = make_environment(folder / "server_home") | SERVER
+    with started(arguments, environment, folder) as server:
         deadline = time.monotonic() + SERVER_START_S
         while not _is_healthy(api_url):
             assert server.poll() is None, (folder / "process.log").read_text()
