@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.engine.trouble import SAFE, RunError
+from pipeline.engine.trouble import SAFE, RunError, refusal
 from pipeline.settings import Settings
 from pipeline.study import StudyError, parse_date
 
@@ -51,6 +51,9 @@ def run_flow(flow: Callable[..., object], options: Namespace, **more: object) ->
     except (RunError, *SAFE) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE if isinstance(error, StudyError) else EXIT_FAILED)
+    except OSError as error:
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_CANCELLED)
 

@@ -19,7 +19,7 @@ from rich.table import Table as Grid
 from pipeline.audit_commands import audit_tables
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
-from pipeline.engine.trouble import SAFE, RunError
+from pipeline.engine.trouble import SAFE, RunError, refusal
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
 from pipeline.options import (
@@ -67,6 +67,9 @@ def main() -> None:
     except (RunError, *SAFE) as error:
         progress_console.print(f"sojourn: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_USAGE if isinstance(error, StudyError) else EXIT_FAILED)
+    except OSError as error:
+        progress_console.print(f"sojourn: {refusal(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         progress_console.print("sojourn: cancelled; what is finished stays, run again to go on")
         sys.exit(EXIT_CANCELLED)

@@ -160,10 +160,13 @@ def dataset_source(paths: Sequence[Path]) -> tuple[list[str], Any]:
 
 
 def stamp_of(path: Path) -> list[Any]:
-    """Return what tells that a file was not touched since: size, and time or the store's mark of its contents."""
+    """Return what tells that a file was not touched since: size, and the store's mark of its contents.
+
+    Of a disk size, time of the last write, and of the last change of all, which nobody can set back.
+    """
     if not is_remote(path):
         stat = path.stat()
-        return [stat.st_size, stat.st_mtime_ns]
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     store, name = remote(path)
     with _as_os_error():
         info = store.info(name)

@@ -8,13 +8,15 @@ file replaces exactly the rows its older version brought.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contracts import PINGS
-from pipeline.engine.files import exists, names_below, read_json, remove_file, write_json
+from data_contracts import PINGS, REJECTED_PINGS
+from pipeline.engine.files import exists, names_below, read_replaceable, reading, remove_file, write_json
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.plan import RunMap, Work
 from pipeline.engine.store import ROOT_FILE, ShardKey, Store
@@ -24,6 +26,10 @@ from pipeline.paths import is_remote, join, stamp_of
 from pipeline.sources import file_digest, find_files, is_device_in_name
 from pipeline.sources.hashing import hash_id, key_check
 from pipeline.study import Source
+
+SETTLED_NS = 2_000_000_000
+"""Age from which a file's times are believed to differ from those of a later change, in ns (ours: the coarsest tick of
+file systems still in use). Files that are younger, or from the future by a clock set back, are hashed every time."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Books:
         self.records: dict[str, Record] = {}
         self._page_of: dict[str, Path] = {}
         for name in sorted(names_below(self._folder, "*.json")):
-            for values in read_json(self._folder / name):
-                self._remember(self._folder / name, Record(**values))
+            for record in _read_page(self._folder / name):
+                self._remember(self._folder / name, record)
 
     def add(self, records: Sequence[Record]) -> None:
         """Remember batches, each new or known: the last step of loading them."""
@@ -105,6 +111,12 @@ class Books:
                 remove_file(page)
 
 
+def _read_page(path: Path) -> list[Record]:
+    outcome = "is written again from its source files, which have to be there"
+    with reading(path, outcome):
+        return [Record(**values) for values in read_replaceable(path, outcome)]
+
+
 def file_name(work: Work, path: Path) -> str:
     """Return a file's name below the study's folder, so that a moved study stays the same; of a URL all of it."""
     if is_remote(path):
@@ -114,14 +126,19 @@ def file_name(work: Work, path: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
 
 
-def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
-    """Return the batches of all source files; files of the same contents and reading are one batch."""
+def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], dict[str, str]]:
+    """Return the batches of all source files, and name → reason of files that the system does not let us read.
+
+    Files of the same contents and reading are one batch.
+    """
     study = work.study
     files = [(path, source) for source in study.sources for path in find_files(source, study.folder)]
-    digests = _digest_files(work.store, [path for path, _ in files], run_map)
+    digests, refused = _digest_files(work.store, [path for path, _ in files], run_map)
     readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
     found: dict[str, Batch] = {}
     for path, source in files:
+        if path in refused:
+            continue
         declared = source.model_dump(mode="json", exclude={"path"})
         reading = digest([work.parts, readers, declared, key_check(key)])
         name = file_name(work, path)
@@ -130,23 +147,53 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> list[Batch]:
         batch_id = digest([digests[path], reading, named])
         first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size))
         found[batch_id] = replace(first, files=(*first.files, name))
-    return list(found.values())
+    return list(found.values()), {file_name(work, path): why for path, why in refused.items()}
 
 
-def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> dict[Path, str]:
-    """Return the hash of each file's contents, remembered for files whose size and time did not change."""
+def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return the hash of each file's contents, and why others cannot be read.
+
+    A hash is remembered for as long as size and times of the file stay the same.
+    """
     book = store.root / "_digests.json"
-    known = read_json(book) if exists(book) else {}
-    stamps = {path: stamp_of(path) for path in paths}
-    fresh = [path for path, stamp in stamps.items() if known.get(str(path), [None, None, ""])[:2] != stamp]
-    known.update({str(path): [*stamps[path], found] for path, found in run_map(_digest_file, fresh)})
+    known = read_replaceable(book) if exists(book) else {}
+    settled_ns = time.time_ns() - SETTLED_NS
+    seen = {stamp.path: stamp for stamp in map(_stamp, paths)}
+    fresh = [p for p, s in seen.items() if not s.trouble and known.get(str(p), [])[:-1] != s.values]
+    hashed = {path: (found, trouble) for path, found, trouble in run_map(_digest_file, fresh)}
+    refused = {p: trouble for p, s in seen.items() if (trouble := s.trouble or hashed.get(p, ("", ""))[1])}
+    digests = {p: hashed[p][0] if p in hashed else known[str(p)][-1] for p in seen if p not in refused}
     if fresh and exists(store.root / ROOT_FILE):
-        write_json(book, {str(path): known[str(path)] for path in stamps})
-    return {path: known[str(path)][2] for path in stamps}
+        settled = {p: found for p, found in digests.items() if is_remote(p) or max(seen[p].values[1:]) < settled_ns}
+        write_json(book, {str(p): [*seen[p].values, found] for p, found in settled.items()})
+    return digests, refused
 
 
-def _digest_file(path: Path) -> tuple[Path, str]:
-    return path, file_digest(path)
+class _Stamp(NamedTuple):
+    """What tells that a file was not touched since, or why it may not be looked at."""
+
+    path: Path
+    values: list[Any]
+    trouble: str = ""
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        return _Stamp(path, stamp_of(path))
+    except OSError as error:
+        if is_remote(path):  # A store that is away is no trouble of one file.
+            raise
+        return _Stamp(path, [], str(error.strerror))
+
+
+def _digest_file(path: Path) -> tuple[Path, str, str]:
+    """Return a path, the hash of the file's contents, and why it cannot be read."""
+    try:
+        return path, file_digest(path), ""
+    except OSError as error:
+        if is_remote(path):
+            raise
+        return path, "", str(error.strerror)
 
 
 class Todo(NamedTuple):
@@ -156,19 +203,21 @@ class Todo(NamedTuple):
     """To be read: new ones, and known ones needed again to rebuild a shard."""
     withdrawn: list[str]
     """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
+    refused: dict[str, str]
+    """Name → reason of files that the system does not let us read. What they brought before stays."""
     spoilt: list[str]
     """Paths of shards to be built again from nothing: they hold withdrawn rows."""
     lacking: list[str]
     """Paths of shards that lack rows a known batch brought them, and get them again."""
 
 
-def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
-    """Compare source files, records and shards. A file that is gone stays loaded.
+def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[str, str]) -> Todo:
+    """Compare source files, records and shards. A file that is gone, or `refused` by the system, stays loaded.
 
-    RunError where a file that is gone would have to be read again.
+    RunError where such a file would have to be read again.
     """
     found = {batch.batch_id: batch for batch in batches}
-    withdrawn = _withdrawn(work, batches, books)
+    withdrawn = _withdrawn(work, batches, books, refused)
     valid = set(found) | (set(books.records) - set(withdrawn))
     brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
     spoilt = {path for path, mine in brought.items() if not mine <= valid}
@@ -185,19 +234,36 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books) -> Todo:
             f"{len(lost)} source files that are gone are needed again, to build {len(spoilt | lacking)} shards of "
             "pings anew; put them back, or start a new root"
         )
+    again |= _lacking_rejects(work.store, [books.records[b] for b in found if b in books.records])
     new = set(found) - set(books.records)
-    return Todo([b for b in batches if b.batch_id in new | again], withdrawn, sorted(spoilt), sorted(lacking - spoilt))
+    todo = [batch for batch in batches if batch.batch_id in new | again]
+    return Todo(todo, withdrawn, refused, sorted(spoilt), sorted(lacking - spoilt))
 
 
-def _withdrawn(work: Work, batches: Sequence[Batch], books: Books) -> list[str]:
+def _lacking_rejects(store: Store, records: Iterable[Record]) -> set[str]:
+    """Return the batches of which not all refused rows are in their table any more."""
+    kept = Counter[str]()
+    for key in store.keys(REJECTED_PINGS):
+        footer = store.footer(REJECTED_PINGS, key)
+        kept[rejected_by(key)] += footer.n_rows if footer else 0
+    return {record.batch_id for record in records if kept[record.batch_id] != record.n_rejected}
+
+
+def rejected_by(key: ShardKey) -> str:
+    """Return which batch refused the rows of a shard of `rejected_pings`."""
+    return str(key.name).split("-")[0]
+
+
+def _withdrawn(work: Work, batches: Sequence[Batch], books: Books, refused: Collection[str]) -> list[str]:
     found = {batch.batch_id for batch in batches}
     readings = {batch.reading for batch in batches}
     names = {name for batch in batches for name in batch.files}
     withdrawn = []
     for record in books.records.values():
-        if record.batch_id in found:
+        is_refused = not set(record.files).isdisjoint(refused)
+        if record.batch_id in found or (is_refused and record.reading in readings):
             continue
-        is_undeclared = any(join(work.study.folder, name).exists() for name in record.files)
+        is_undeclared = not is_refused and any(join(work.study.folder, name).exists() for name in record.files)
         if names & set(record.files) or is_undeclared:
             withdrawn.append(record.batch_id)
         elif record.reading not in readings:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, as_completed, futures_of
 from distributed.security import Security
+from distributed.shuffle._exceptions import P2POutOfDiskError
 from distributed.system import MEMORY_LIMIT
 
 from pipeline.settings import Settings
@@ -62,6 +65,10 @@ class Cluster:
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except P2POutOfDiskError:
+            raise OSError(
+                errno.ENOSPC, os.strerror(errno.ENOSPC), str(dask.config.get("temporary-directory"))
+            ) from None
         finally:
             self._client.cancel(futures)
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from data_contracts import ContractError
 from pipeline.paths import is_remote, protocol_of, remote
 
 WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
@@ -100,9 +101,35 @@ def write_json(path: Path, value: Any) -> None:
         file.write(json.dumps(value, indent=1, sort_keys=True, default=str).encode())
 
 
+@contextmanager
+def reading(path: Path, outcome: str) -> Iterator[None]:
+    """Name a file of a root that cannot be read, in a StoreError; FileNotFoundError stays what it is.
+
+    `outcome` says what becomes of a damaged file that is removed before the next run.
+    """
+    again = f"remove it and run again, and it {outcome}"
+    try:
+        yield
+    except (FileNotFoundError, StoreError):
+        raise
+    except ContractError as error:
+        raise StoreError(f"{path}: {error}; {again}") from None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        # What the operating system refuses has a number; what Arrow finds damaged has none.
+        if isinstance(error, OSError) and error.errno:
+            raise StoreError(f"{path}: {os.strerror(error.errno)}") from None
+        raise StoreError(f"{path} is damaged ({type(error).__name__}); {again}") from None
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; FileNotFoundError where there is none."""
     return json.loads(read_bytes(path))
+
+
+def read_replaceable(path: Path, outcome: str = "is written again") -> Any:
+    """Return what a JSON file holds that may be removed when it is damaged, as the StoreError of `reading` then says."""
+    with reading(path, outcome):
+        return read_json(path)
 
 
 def read_bytes(path: Path) -> bytes:

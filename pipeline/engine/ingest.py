@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 
 from data_contracts import PINGS, REJECTED_PINGS
-from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rows_brought
+from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rejected_by, rows_brought
 from pipeline.engine.cluster import Cluster, Step
 from pipeline.engine.files import remove_folder, scratch_file, whole_source
 from pipeline.engine.metering import Cost, metered, note_written
@@ -55,7 +55,7 @@ def load(work: Work, todo: Todo, key: bytes, cluster: Cluster, books: Books) -> 
     waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
     if todo.spoilt and len(waves) > 1:
         _stop_at_unreadable(work, todo.batches, key, cluster)
-    spoilt, trouble = set(todo.spoilt), list[str]()
+    spoilt, trouble = set(todo.spoilt), [f"{name}: {why}" for name, why in todo.refused.items()]
     for wave in waves:
         remove_folder(scratch)
         trouble += yield from _load_wave(work, wave, spoilt, key, scratch, cluster, books)
@@ -134,10 +134,8 @@ def _check_pieces(work: Work, key: bytes, items: list[Share]) -> dict[int, str]:
 
 
 def _say(problems: list[str], outcome: str) -> str:
-    return (
-        f"{len(problems)} source files cannot be read. {outcome}; mend or remove them and run again. "
-        f"{'; '.join(problems)}"
-    )
+    n = f"{len(problems)} source file" + "s" * (len(problems) > 1)
+    return f"{n} cannot be read. {outcome}; mend or remove them and run again. {'; '.join(problems)}"
 
 
 class Share(NamedTuple):
@@ -278,7 +276,7 @@ def _write_rejected(work: Work, key: ShardKey, piece: Piece, refused: pa.Table) 
 def _drop_unrecorded(work: Work, books: Books) -> None:
     """Remove refused rows of batches that are not loaded: withdrawn, unreadable, or killed and changed since."""
     for key in work.store.keys(REJECTED_PINGS):
-        if str(key.name).split("-")[0] not in books.records:
+        if rejected_by(key) not in books.records:
             work.store.remove(REJECTED_PINGS, key)
 
 

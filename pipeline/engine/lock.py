@@ -94,7 +94,7 @@ def _holder(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "host": platform.node(),
         "pid": process.pid,
-        "process_started": process.create_time(),
+        "process_started": started_after_boot_s(process),
         "processes_of": _processes_of(),
         "token": uuid.uuid4().hex,
     }
@@ -115,13 +115,23 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     return not is_running(holder["pid"], holder["process_started"])
 
 
+CLOCK_TOLERANCE_S = 2.0
+"""How far apart two readings of when a process began may be, in seconds (ours: a machine's start is a whole second)."""
+
+
 def is_running(pid: int, started: float) -> bool:
-    """Return whether the process of that id, started at that time, still runs here."""
+    """Return whether the process of that id, `started` that long after boot, still runs here."""
     try:
         process = psutil.Process(pid)
-        return bool(process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE)
+        is_same = abs(started_after_boot_s(process) - started) < CLOCK_TOLERANCE_S
+        return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def started_after_boot_s(process: psutil.Process) -> float:
+    """Return how many seconds after the machine's start a process began, which no clock that is set moves."""
+    return float(process.create_time() - psutil.boot_time())
 
 
 def _words(holder: dict[str, Any]) -> str:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from pipeline.engine.files import names_below, read_json, write_json
-from pipeline.engine.lock import is_running
+from pipeline.engine.files import names_below, read_replaceable, write_json
+from pipeline.engine.lock import is_running, started_after_boot_s
 from pipeline.paths import as_path
 
 LIVE, LOST = "running", "killed"
+STAMP = "%Y%m%dT%H%M%S.%f"
+"""How the id of a run says when it began (UTC)."""
 
 
-def new_run_id() -> str:
-    """Return the id of a run that starts now in this process; ids sort by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+def new_run_id(root: Path) -> str:
+    """Return the id of a run that starts now in this process; ids sort by time, even where the clock was set back."""
+    now = datetime.now(UTC)
+    known = [name.rpartition("-")[0] for name in names_below(root / "_runs", "[0-9]*-*.json")]
+    last = max((datetime.strptime(stamp, STAMP).replace(tzinfo=UTC) for stamp in known), default=now)
+    return f"{max(now, last + timedelta(microseconds=1)):{STAMP}}-{os.getpid()}"
 
 
 class RunRecord:
@@ -28,7 +33,7 @@ class RunRecord:
     def __init__(self, root: Path, command: str, study: dict[str, Any], run_id: str | None = None) -> None:
         """Open a record for a run that starts now in this process."""
         now, process = datetime.now(UTC), psutil.Process()
-        self.run_id = run_id or new_run_id()
+        self.run_id = run_id or new_run_id(root)
         self.path = root / "_runs" / f"{self.run_id}.json"
         self.facts: dict[str, Any] = {
             "run_id": self.run_id,
@@ -38,7 +43,7 @@ class RunRecord:
             "finished_at": None,
             "host": platform.node(),
             "pid": process.pid,
-            "process_started": process.create_time(),
+            "process_started": started_after_boot_s(process),
             "study": study,
             "stages": [],
             "error": None,
@@ -62,7 +67,7 @@ class RunRecord:
 def read_runs(root: Path) -> list[dict[str, Any]]:
     """Return the records of a root, oldest first; a run whose process is gone has the state "killed"."""
     folder = as_path(root) / "_runs"
-    runs = [read_json(folder / name) for name in sorted(names_below(folder, "*.json"))]
+    runs = [read_replaceable(folder / name, "is listed no more") for name in sorted(names_below(folder, "*.json"))]
     for run in runs:
         if run["state"] == LIVE and not _is_alive(run):
             run["state"] = LOST

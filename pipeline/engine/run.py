@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from data_contracts import PINGS, TABLES, Release
 from pipeline.engine.books import Books, file_name, find_batches, find_todo
 from pipeline.engine.cluster import Cluster, connect
-from pipeline.engine.files import exists, read_json, write_json
+from pipeline.engine.files import exists, read_replaceable, write_json
 from pipeline.engine.gather import visit_table
 from pipeline.engine.ingest import load
 from pipeline.engine.lock import Lock, root_lock
@@ -22,7 +22,7 @@ from pipeline.engine.records import RunRecord, new_run_id
 from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
 from pipeline.engine.store import ROOT_FILE, Store
-from pipeline.engine.trouble import RunError, named
+from pipeline.engine.trouble import RunError, named, refusal
 from pipeline.settings import Settings, read_key
 from pipeline.study import Study
 
@@ -108,8 +108,8 @@ class Run:
     def _ingest(self, details: dict[str, Any]) -> Iterator[ShardReport]:
         work, key = work_for(find_stage("pings"), self.study, self.settings), read_key()
         found = Books(work.store)
-        batches = find_batches(work, key, self._cluster.map)
-        todo = find_todo(work, batches, found)
+        batches, refused = find_batches(work, key, self._cluster.map)
+        todo = find_todo(work, batches, found, refused)
         found.rename(batches)
         yield from load(work, todo, key, self._cluster, found)
         details.update(count_pings(work.store)._asdict())
@@ -135,7 +135,7 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
     """Yield a run that holds the root, a cluster and a record, and note how it ends."""
     read_key()
     params_of(study)
-    run_id = new_run_id()
+    run_id = new_run_id(settings.root)
     with root_lock(settings.root, run_id, settings.lock_wait_s) as lock:
         settle_root(settings)
         record = RunRecord(settings.root, command, study.shown(), run_id)
@@ -147,9 +147,19 @@ def open_run(study: Study, settings: Settings, command: str, dates: Collection[d
             record.close("cancelled")
             raise
         except BaseException as error:
-            record.close("failed", str(error) if isinstance(error, RunError) else type(error).__name__)
+            _close_failed(record, error)
             raise
         record.close("finished")
+
+
+def _close_failed(record: RunRecord, error: BaseException) -> None:
+    """Note an error in the record; RunError with both reasons when even that cannot be written (a full disk)."""
+    reason = str(error) if isinstance(error, RunError) else type(error).__name__
+    try:
+        record.close("failed", reason)
+    except OSError as second:
+        kind = type(error) if isinstance(error, RunError) else RunError
+        raise kind(f"{reason}; nor can its record be written: {refusal(second)}") from None
 
 
 def settle_root(settings: Settings) -> None:
@@ -158,7 +168,7 @@ def settle_root(settings: Settings) -> None:
     wanted = {"layout": LAYOUT, "n_buckets": settings.n_buckets}
     if not exists(path):
         write_json(path, wanted)
-    found = read_json(path)
+    found = read_replaceable(path, "is written again, with the --buckets that you then give: give those of this root")
     if found != wanted:
         raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
 
@@ -187,8 +197,8 @@ def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
     """Yield the state of each source file, then of each shard of `pings` that exists."""
     work = work_for(find_stage("pings"), study, settings)
     books = Books(work.store)
-    batches = find_batches(work, read_key(), map)
-    todo = find_todo(work, batches, books)
+    batches, refused = find_batches(work, read_key(), map)
+    todo = find_todo(work, batches, books, refused)
     to_read = {batch.batch_id for batch in todo.batches}
     for batch in batches:
         state = "missing" if batch.batch_id not in books.records else "current"
@@ -196,6 +206,8 @@ def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
         if batch.batch_id in to_read and state == "current":
             state, why = "stale", ("shards it reached have to be built anew",)
         yield ShardReport(FILES, file_name(work, batch.path), state, why)
+    for name, why_not in todo.refused.items():
+        yield ShardReport(FILES, name, "missing", (f"cannot be read: {why_not}",))
     for batch_id in todo.withdrawn:
         files = ", ".join(books.records[batch_id].files)
         yield ShardReport(FILES, files, "stale", ("its rows are to be withdrawn",))

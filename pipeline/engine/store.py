@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 
 from data_contracts import Release, Shard, Table, conform, suppress_small
 from pipeline.engine.files import (
-    StoreError,
     atomic_file,
     check_whole,
     exists,
     footer_source,
     names_below,
+    reading,
     remove_file,
     source_bytes,
     whole_source,
@@ -105,27 +105,30 @@ class Store:
         """Return what a shard says of itself; None when there is no such shard."""
         path = self.path(table, key)
         try:
-            metadata = pq.read_metadata(footer_source(path))
-            note = json.loads(metadata.metadata[FOOTER_KEY])
+            with reading(path, "is made again"):
+                metadata = pq.read_metadata(footer_source(path))
+                note = json.loads(metadata.metadata[FOOTER_KEY])
+                return Footer(note["content"], note["made_from"], metadata.num_rows, note.get("n_suppressed", 0))
         except FileNotFoundError:
             return None
-        except (pa.ArrowInvalid, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{path} is not a shard of Sojourn's: {type(error).__name__}; remove it and run again"
-            ) from None
-        return Footer(note["content"], note["made_from"], metadata.num_rows, note.get("n_suppressed", 0))
 
     def read(self, table: Table, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a shard's rows, checked against the contract unless only some columns are asked for."""
+        """Return a shard's rows, checked against the contract unless only some columns are asked for.
+
+        StoreError where it is damaged. Every page carries a checksum: most flipped bits would pass unseen without.
+        """
         path = self.path(table, key)
-        try:
-            names = list(columns) if columns else None
+        with reading(path, "is made again"):
             source = whole_source(path)
-            data = pq.read_table(source, columns=names, partitioning=None, use_threads=False)
-        except pa.ArrowInvalid as error:
-            raise StoreError(f"{path} cannot be read: {type(error).__name__}; remove it and run again") from None
-        note_read(data.num_rows, source_bytes(source), table.shard.is_single)
-        return data.replace_schema_metadata(None) if columns else conform(data, table)
+            data = pq.read_table(
+                source,
+                columns=list(columns) if columns else None,
+                partitioning=None,
+                use_threads=False,
+                page_checksum_verification=True,
+            )
+            note_read(data.num_rows, source_bytes(source), table.shard.is_single)
+            return data.replace_schema_metadata(None) if columns else conform(data, table)
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
         """Write a shard that conforms to its contract, all or nothing, and return its footer.
@@ -201,6 +204,7 @@ def _encoding(table: Table) -> dict[str, Any]:
         "use_dictionary": texts or False,
         "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.is_sequence},
         "write_statistics": True,
+        "write_page_checksum": True,
         "store_schema": True,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,12 +43,24 @@ class PassingError(RunError):
     """A run that cannot go on for a reason that may pass by itself, so that trying again is worth it."""
 
 
+def refusal(error: BaseException | None) -> str:
+    """Return why the operating system refused and which file (no space left, permission denied); "" for other errors.
+
+    The refusal may lie behind errors that were raised because of it. Its own text is never told.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return os.strerror(error.errno) + (f": {error.filename}" if error.filename else "")
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 @contextmanager
 def named(what: str) -> Iterator[None]:
     """Turn an error inside into a RunError that says where, without the values it may carry.
 
-    A library's message may quote a row, so of foreign errors only the type and the line of code
-    are told.
+    A library's message may quote a row, so of foreign errors only what the operating system refused is told, or
+    the type and the line of code.
     """
     try:
         yield
@@ -57,6 +70,9 @@ def named(what: str) -> Iterator[None]:
         kind = PassingError if isinstance(error, UnreachableError) else RunError
         raise kind(f"{what}: {error}") from None
     except Exception as error:
+        if refused := refusal(error):
+            kind = PassingError if _may_pass(error) else RunError
+            raise kind(f"{what}: {refused}; nothing is lost, mend it and run again") from None
         frames = traceback.extract_tb(error.__traceback__)
         ours = [f for f in frames if "/pipeline/" in f.filename or "/data_contracts/" in f.filename] or frames
         place = f"{ours[-1].filename.rsplit('/pipeline/', 1)[-1]} line {ours[-1].lineno}"

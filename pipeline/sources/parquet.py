@@ -52,10 +52,10 @@ def _open(path: Path, id_column: str | None = None) -> pq.ParquetFile:
     try:
         if not stamp_of(path)[0]:
             raise SourceError(f"{path}: the file is empty")
-        file = pq.ParquetFile(_place(path))
+        file = pq.ParquetFile(_place(path), page_checksum_verification=True)
         if id_column in file.schema_arrow.names and is_text(file.schema_arrow.field(id_column).type):
             file.close()
-            file = pq.ParquetFile(_place(path), read_dictionary=[id_column])
+            file = pq.ParquetFile(_place(path), read_dictionary=[id_column], page_checksum_verification=True)
         return file
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path}: {_reason(error, 'not a readable Parquet file')}") from None
