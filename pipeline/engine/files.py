@@ -127,7 +127,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_replaceable(path: Path, outcome: str = "is written again") -> Any:
-    """Return what a JSON file holds that may be removed when it is damaged, as the StoreError of `reading` then says."""
+    """Return what a JSON file holds that may be removed where it is damaged; the StoreError of `reading` says so."""
     with reading(path, outcome):
         return read_json(path)
 

@@ -19,9 +19,10 @@ import pytest
 from data_contracts import STAYS, TABLES
 from pipeline.engine import records
 from pipeline.engine.books import Books
+from pipeline.engine.files import StoreError
 from pipeline.engine.records import RunRecord, read_runs
 from pipeline.engine.run import count_pings, open_run, status
-from pipeline.engine.store import ShardKey, Store, StoreError
+from pipeline.engine.store import ShardKey, Store
 from pipeline.engine.trouble import RunError
 from pipeline.settings import Settings
 from tests.conftest import all_rows, shard_bytes
