@@ -161,8 +161,12 @@ def _take_file(place: Path, busy: str, run_id: str) -> _FileLock:
         # Whoever holds it may not have written who it is yet.
         who = f" ({_words(json.loads(told))})" if told else ""
         raise LockedError(f"{busy}{who}; wait for it (--wait) or use another root") from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(_holder(run_id)).encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(_holder(run_id)).encode(), 0)
+    except OSError:
+        os.close(handle)  # A full disk: who cannot say that he holds it does not.
+        raise
     return _FileLock(handle)
 
 
