@@ -140,7 +140,7 @@ def open_folder(tmp_path):
     return tmp_path
 
 
-def test_a_file_that_may_not_be_read_is_named_and_the_others_are_loaded(raw, open_folder, tmp_path):
+def test_a_file_that_may_not_be_read_is_named_and_the_others_are_loaded(raw, undisturbed, open_folder, tmp_path):
     (raw / "b.csv").chmod(0)
     with as_nobody():
         text = fails(study(tmp_path), tmp_path / "t", r"1 source file cannot be read. The others were loaded")
