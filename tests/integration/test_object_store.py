@@ -107,7 +107,7 @@ def test_source_files_at_the_store_give_the_same_pings(city, server, local, tmp_
         run.execute("pings")
     assert shard_bytes(settings.root, "pings") == shard_bytes(local, "pings")
     named = next(iter((settings.root / "_batches").glob("*.json")))
-    assert json.loads(named.read_text())["files"][0].startswith(f"s3://{server.bucket}/vendor/raw")
+    assert json.loads(named.read_text())[0]["files"][0].startswith(f"s3://{server.bucket}/vendor/raw")
     glob = source.model_copy(update={"path": f"s3://{server.bucket}/vendor/raw/**/*.parquet"})
     with open_run(study.model_copy(update={"sources": (glob,)}), settings, "test") as run:
         assert set(run.execute("pings").shards) <= {"current"}
