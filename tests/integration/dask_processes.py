@@ -37,7 +37,7 @@ class DaskProcesses:
         self.address = json.loads(book.read_text())["address"]
         return self.address
 
-    def start_workers(self, n: int = 1, memory: str = "600MB", **environment: str | None) -> subprocess.Popen:
+    def start_workers(self, n: int = 1, memory: str = "1500MB", **environment: str | None) -> subprocess.Popen:
         """Start a process with `n` workers of one thread each under nannies."""
         options = ["--nworkers", str(n), "--nthreads", "1", "--memory-limit", memory, "--no-dashboard"]
         place = ["--host", "127.0.0.1", "--local-directory", str(self.folder)]
