@@ -83,7 +83,7 @@ def test_the_command_line_names_the_county_that_lacks_and_computes_nothing(place
     words = f"npi_policies: no region holds {place.n_second} of {2 * place.n_second} areas of tracts, in {COUNTIES[1]}"
     assert words in " ".join(done.stderr.split())
     tables = {path.name for path in root.iterdir() if path.is_dir() and list(path.rglob("*.parquet"))}
-    assert tables == {"tracts", "npi_policies"}
+    assert tables == {"tracts", "npi_policies", "run_shards"}
 
     shown = sojourn("status", study_file, "--root", root)
     assert shown.returncode == 3
