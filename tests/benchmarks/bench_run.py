@@ -21,14 +21,15 @@ BENCH = Path(".bench")
 PINGS_PER_DAY, N_DAYS = 1000.0, 14
 
 
-def make_city(n_pings: int) -> Path:
+def make_city(n_pings: float, n_days: int = N_DAYS, pings_per_day: float = PINGS_PER_DAY) -> Path:
     """Simulate a city of about `n_pings` pings unless it is there; return its folder."""
     from pipeline.simulation import CityParams, suggest_n_buckets, write_city, write_tracts
 
-    folder = BENCH / f"city-{n_pings}"
+    folder = BENCH / f"city-{n_pings:.0f}-{n_days}-{pings_per_day:.0f}"
     if (folder / "done").exists():
         return folder
-    params = CityParams(n_devices=round(n_pings / PINGS_PER_DAY / N_DAYS), n_days=N_DAYS, pings_per_day=PINGS_PER_DAY)
+    n_devices = round(n_pings / pings_per_day / n_days)
+    params = CityParams(n_devices=n_devices, n_days=n_days, pings_per_day=pings_per_day)
     n_buckets = suggest_n_buckets(params)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for job in [pool.submit(write_city, params, folder, b, n_buckets) for b in range(n_buckets)]:

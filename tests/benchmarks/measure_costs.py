@@ -14,14 +14,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.costs import RunFacts, facts_of_root, fit_costs, simulate
 from pipeline.costs.facts import facts_from_dict, facts_to_dict, sizes
 from pipeline.costs.fit import costs_to_dict
-from tests.benchmarks.bench_run import BENCH, PINGS_PER_DAY, study_of
+from tests.benchmarks.bench_run import BENCH, make_city, study_of
 
 FACTS = BENCH / "costs"
 OUT = Path("pipeline/costs/measured.json")
@@ -29,25 +28,12 @@ PINGS_PER_SHARD = 25_000
 """Pings of one date and bucket where no count of buckets is given."""
 
 
-def make_city(words: str) -> Path:
-    """Return the folder of a city, simulated unless it is there."""
-    from pipeline.simulation import CityParams, suggest_n_buckets, write_city, write_tracts
-
+def find_city(words: str) -> Path:
+    """Return the folder of a city: the one named, or one of ``pings:days[:pings a day]``, which is simulated."""
     if Path(words).is_dir():
         return Path(words)
-    n_pings, n_days, *rate = (float(x) for x in words.split(":"))
-    per_day = rate[0] if rate else PINGS_PER_DAY
-    folder = BENCH / f"city-{n_pings:.0f}-{n_days:.0f}-{per_day:.0f}"
-    if (folder / "done").exists():
-        return folder
-    params = CityParams(n_devices=round(n_pings / per_day / n_days), n_days=int(n_days), pings_per_day=per_day)
-    n_buckets = suggest_n_buckets(params)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for job in [pool.submit(write_city, params, folder, b, n_buckets) for b in range(n_buckets)]:
-            job.result()
-    write_tracts(params, folder)
-    (folder / "done").touch()
-    return folder
+    n_pings, n_days, *rate = words.split(":")
+    return make_city(float(n_pings), int(n_days), *(float(x) for x in rate))
 
 
 def run_city(city: str, root: str, n_workers: int, n_threads: int, n_buckets: int) -> None:
@@ -68,7 +54,7 @@ def measure(words: str, options: argparse.Namespace) -> RunFacts:
     kept = FACTS / f"{Path(words).name.replace(':', '-')}-w{options.workers}-t{options.threads}.json"
     if kept.exists() and not options.again:
         return facts_from_dict(json.loads(kept.read_text()))
-    city, root = make_city(words), options.scratch / "measured"
+    city, root = find_city(words), options.scratch / "measured"
     n_days = len(list((city / "raw").iterdir()))
     n_rows = sum(_n_rows(path) for path in (city / "raw").rglob("*.parquet"))
     n_buckets = options.buckets or max(2, min(4096, round(n_rows / n_days / PINGS_PER_SHARD)))
