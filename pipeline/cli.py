@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.audit_commands import audit_tables
+from pipeline.check_commands import check
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError, refusal
@@ -259,6 +260,7 @@ app.add_typer(report_app, name="report")
 app.command("budget")(budget)
 app.command("export")(export)
 app.command("audit")(audit_tables)
+app.command("check")(check)
 app.command("verify")(verify_root)
 app.command("runs")(runs)
 app.command("plan")(plan)

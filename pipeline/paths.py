@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -132,13 +133,37 @@ def _as_os_error() -> Iterator[None]:
         raise OSError(errno.EIO, f"the store does not answer or refuses ({type(error).__name__})") from None
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, in no order; a store is asked for its listing once."""
-    if not is_remote(folder):
-        return [path for path in folder.rglob("*") if path.is_file()]
-    store, prefix = remote(folder)
-    start = len(prefix.rstrip("/")) + 1
-    return [folder / name[start:] for name in store.find(prefix)]
+Refused = Callable[[OSError], None]
+"""Hears of a folder that the system does not let us list; its error names it."""
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def list_below(folder: Path, on_refused: Refused = _raise) -> list[str]:
+    """Return the names of all files below a folder, relative to it, in no order; none where there is no folder.
+
+    A store is asked for its listing once. Of folders of a disk that may not be listed `on_refused` hears.
+    """
+    if is_remote(folder):
+        store, prefix = remote(folder)
+        start = len(prefix.rstrip("/")) + 1
+        try:
+            return [name[start:] for name in store.find(prefix)]
+        except FileNotFoundError:
+            return []
+    names, start = list[str](), len(os.path.join(folder, ""))  # noqa: PTH118 (pathlib drops the separator)
+
+    def refuse(error: OSError) -> None:
+        # A folder that is gone holds nothing: runs remove those of dates they have emptied.
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            on_refused(error)
+
+    for place, _, files in os.walk(folder, onerror=refuse):
+        below = f"{place[start:]}{os.sep}" if len(place) > start else ""
+        names += [f"{below}{name}" for name in files]
+    return names
 
 
 def matching(pattern: str, folder: Path) -> list[Path]:

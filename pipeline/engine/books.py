@@ -27,6 +27,10 @@ from pipeline.sources import file_digest, find_files, is_device_in_name
 from pipeline.sources.hashing import hash_id, key_check
 from pipeline.study import Source
 
+BOOKS = "_batches"
+"""Folder of the records below a root."""
+DIGESTS = "_digests.json"
+"""File below a root that remembers hashes of source files."""
 SETTLED_NS = 2_000_000_000
 """Age from which a file's times are believed to differ from those of a later change, in ns (ours: the coarsest tick of
 file systems still in use). Files that are younger, or from the future by a clock set back, are hashed every time."""
@@ -65,11 +69,11 @@ class Books:
 
     def __init__(self, store: Store) -> None:
         """Read the records under a root."""
-        self._folder = store.root / "_batches"
+        self._folder = store.root / BOOKS
         self.records: dict[str, Record] = {}
         self._page_of: dict[str, Path] = {}
         for name in sorted(names_below(self._folder, "*.json")):
-            for record in _read_page(self._folder / name):
+            for record in read_page(self._folder / name):
                 self._remember(self._folder / name, record)
 
     def add(self, records: Sequence[Record]) -> None:
@@ -111,7 +115,8 @@ class Books:
                 remove_file(page)
 
 
-def _read_page(path: Path) -> list[Record]:
+def read_page(path: Path) -> list[Record]:
+    """Return the records of one file of the books; StoreError where it is damaged."""
     outcome = "is written again from its source files, which have to be there"
     with reading(path, outcome):
         return [Record(**values) for values in read_replaceable(path, outcome)]
@@ -155,7 +160,7 @@ def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> tuple
 
     A hash is remembered for as long as size and times of the file stay the same.
     """
-    book = store.root / "_digests.json"
+    book = store.root / DIGESTS
     known = read_replaceable(book) if exists(book) else {}
     settled_ns = time.time_ns() - SETTLED_NS
     seen = {stamp.path: stamp for stamp in map(_stamp, paths)}

@@ -11,20 +11,22 @@ GET, so that nothing read is of two versions.
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from data_contracts import ContractError
-from pipeline.paths import is_remote, protocol_of, remote
+from pipeline.paths import is_remote, list_below, protocol_of, remote
 
 WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Protocols whose stores show an object only when all of it has arrived. Tested: s3, and memory in unit tests."""
@@ -206,18 +208,11 @@ def remove_file(path: Path) -> None:
 
 
 def names_below(folder: Path, pattern: str) -> list[str]:
-    """Return the names of the files below a folder, relative to it, whose last part matches; an object store is asked
-    for its listing once."""
-    if not is_remote(folder):
-        return [path.relative_to(folder).as_posix() for path in folder.rglob(pattern)]
-    store, prefix = remote(folder)
+    """Return the names of the files below a folder, relative to it, whose last part matches."""
     with reaching(folder):
-        try:
-            found = store.find(prefix)
-        except FileNotFoundError:
-            return []
-    start = len(prefix.rstrip("/")) + 1
-    return [name[start:] for name in found if PurePosixPath(name).match(pattern)]
+        found = list_below(folder)
+    is_match = re.compile(fnmatch.translate(pattern)).match
+    return [name for name in found if is_match(name.rpartition("/")[2])]
 
 
 def create_file(path: Path, data: bytes) -> bool:
@@ -243,7 +238,7 @@ def remove_folder(folder: Path) -> None:
         return
     store, name = remote(folder)
     with reaching(folder):
-        for found in names_below(folder, "*"):
+        for found in list_below(folder):
             store.rm_file(f"{name.rstrip('/')}/{found}")
 
 

@@ -31,6 +31,8 @@ BYTES_PER_TASK = 16 * 2**20
 """Bytes of small source files that one task reads: as many rows as are worth a task (ours)."""
 FILES_PER_TASK = 200
 """Source files whose pieces one task finds, opening each (ours)."""
+BLOCKS = "_scratch/blocks"
+"""Folder below a root in which rows wait for the exchange."""
 
 Item = TypeVar("Item")
 
@@ -55,7 +57,7 @@ def load(
     when shards have to be built anew, such a file stops the run before any shard is touched.
     `on_more` hears how many more reports are to come, wave by wave, as soon as that is known.
     """
-    scratch = work.settings.root / "_scratch" / "blocks"
+    scratch = work.settings.root / BLOCKS
     waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
     if todo.spoilt and len(waves) > 1:
         _stop_at_unreadable(work, todo.batches, cluster)

@@ -76,6 +76,8 @@ class Footer(NamedTuple):
     n_rows: int
     n_suppressed: int = 0
     """Rows of a release table that were left out, too few devices being behind them."""
+    place: str | None = None
+    """Where below the root it was written, to tell a file that was moved; None in shards from before this was noted."""
 
 
 class Store:
@@ -106,9 +108,7 @@ class Store:
         path = self.path(table, key)
         try:
             with reading(path, "is made again"):
-                metadata = pq.read_metadata(footer_source(path))
-                note = json.loads(metadata.metadata[FOOTER_KEY])
-                return Footer(note["content"], note["made_from"], metadata.num_rows, note.get("n_suppressed", 0))
+                return read_footer(footer_source(path))
         except FileNotFoundError:
             return None
 
@@ -120,15 +120,9 @@ class Store:
         path = self.path(table, key)
         with reading(path, "is made again"):
             source = whole_source(path)
-            data = pq.read_table(
-                source,
-                columns=list(columns) if columns else None,
-                partitioning=None,
-                use_threads=False,
-                page_checksum_verification=True,
-            )
+            data = read_rows(source, table, columns)
             note_read(data.num_rows, source_bytes(source), table.shard.is_single)
-            return data.replace_schema_metadata(None) if columns else conform(data, table)
+            return data
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:
         """Write a shard that conforms to its contract, all or nothing, and return its footer.
@@ -143,12 +137,13 @@ class Store:
             with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), table.schema, **_encoding(table)) as writer:
                 writer.write_table(data, row_group_size=ROW_GROUP_ROWS)
                 content = sink.digest()
-                note: dict[str, Any] = {"table": table.name, "content": content, "made_from": made_from}
+                place = f"{table.name}/{key.path}"
+                note: dict[str, Any] = {"place": place, "content": content, "made_from": made_from}
                 if table.release is Release.PUBLIC:
                     note["n_suppressed"] = n_suppressed
                 writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(note, sort_keys=True)})
             note_written(file.tell())
-        return Footer(content, made_from, data.num_rows, n_suppressed)
+        return Footer(content, made_from, data.num_rows, n_suppressed, place)
 
     def remove(self, table: Table, key: ShardKey) -> None:
         """Remove a shard if it exists, and its date folder once that is empty."""
@@ -161,10 +156,35 @@ class Store:
         """Remove the temporary files that killed processes left; return how many. An object store is left none."""
         if is_remote(self.root):
             return 0
-        leftovers = list(self.root.rglob(".*.tmp"))
-        for path in leftovers:
-            path.unlink(missing_ok=True)
+        leftovers = names_below(self.root, ".*.tmp")
+        for name in leftovers:
+            (self.root / name).unlink(missing_ok=True)
         return len(leftovers)
+
+
+def read_footer(source: Any) -> Footer:
+    """Return what the shard that pyarrow reads from `source` says of itself; errors as pyarrow raises them."""
+    metadata = pq.read_metadata(source)
+    note = json.loads(metadata.metadata[FOOTER_KEY])
+    n_suppressed = note.get("n_suppressed", 0)
+    return Footer(note["content"], note["made_from"], metadata.num_rows, n_suppressed, note.get("place"))
+
+
+def read_rows(source: Any, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows that pyarrow reads from `source`, as `Store.read` does; errors as pyarrow raises them."""
+    data = pq.read_table(
+        source,
+        columns=list(columns) if columns else None,
+        partitioning=None,
+        use_threads=False,
+        page_checksum_verification=True,
+    )
+    return data.replace_schema_metadata(None) if columns else conform(data, table)
+
+
+def content_hash() -> Any:
+    """Return the hash, still of nothing, that `Footer.content` is of the bytes before a shard's footer."""
+    return hashlib.blake2b(digest_size=16)
 
 
 class _HashingFile:
@@ -172,7 +192,7 @@ class _HashingFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = content_hash()
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.paths import files_below, join, matching, open_file
+from pipeline.paths import join, list_below, matching, open_file
 from pipeline.sources.errors import SourceError
 from pipeline.sources.presets import fill
 from pipeline.study import Source
@@ -81,7 +81,7 @@ def expand(pattern: str, folder: Path) -> list[Path]:
 def _files_below(folder: Path, file_format: str) -> list[Path]:
     return [
         path
-        for path in files_below(folder)
+        for path in (folder / name for name in list_below(folder))
         if path.name.lower().endswith(ENDINGS[file_format])
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     ]

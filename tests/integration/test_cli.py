@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -36,7 +37,8 @@ def sojourn(*arguments, key=KEY, cwd=None):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "backfill", "status", "runs", "lineage", "catalog", "demo", "reference", "verify", "export"]
+    "command",
+    ["run", "backfill", "status", "runs", "check", "lineage", "catalog", "demo", "reference", "verify", "export"],
 )
 def test_every_command_has_help(command):
     done = sojourn(command, "--help")
@@ -95,6 +97,21 @@ def test_runs_are_listed_and_the_last_is_told_by_stage(study_file, root):
     assert sojourn("runs", "--root", root, "--run", "nobody").returncode == 2
     shown = sojourn("runs", "--root", root, "--run", "last")
     assert shown.returncode == 0 and "stays" in shown.stdout
+
+
+def test_check_is_0_on_a_sound_root_and_1_with_a_line_for_each_damaged_file(root, tmp_path):
+    done = sojourn("check", "--root", root, "--json", key="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told["findings"], told["is_sound"], told["writing"]) == ([], True, [])
+    copy = shutil.copytree(root, tmp_path / "copy")
+    shard = copy / "visits" / "bucket=0003.parquet"
+    shard.write_bytes(shard.read_bytes()[:-20])
+    done = sojourn("check", "--root", copy, key="")
+    assert done.returncode == 1
+    line, total = done.stdout.splitlines()
+    assert line == f"damaged: {shard} is damaged (ArrowInvalid); remove it and run again, and it is made again"
+    assert total.endswith("1 damaged")
 
 
 def test_a_log_of_json_lines_is_all_that_standard_error_holds(study_file, root):

@@ -22,7 +22,7 @@ from pipeline.engine.files import (
 )
 from pipeline.engine.lock import LockedError, root_lock
 from pipeline.engine.store import ShardKey, Store
-from pipeline.paths import as_path, files_below, join, matching, settled
+from pipeline.paths import as_path, join, list_below, matching, settled
 from pipeline.settings import Settings
 from tests.contract_rows import make_rows
 
@@ -68,7 +68,7 @@ def test_files_are_listed_read_and_removed(folder):
     for name in ("x/a.json", "x/y/b.json", "x/y/c.txt"):
         write_json(folder / name, name)
     assert sorted(names_below(folder / "x", "*.json")) == ["a.json", "y/b.json"]
-    assert sorted(p.name for p in files_below(folder)) == ["a.json", "b.json", "c.txt"]
+    assert sorted(list_below(folder)) == ["x/a.json", "x/y/b.json", "x/y/c.txt"]
     assert [p.name for p in matching(str(folder / "x/y/*.txt"), Path("/"))] == ["c.txt"]
     remove_file(folder / "x/a.json")
     remove_file(folder / "x/a.json")
