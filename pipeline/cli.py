@@ -41,7 +41,17 @@ from pipeline.plan_commands import plan
 from pipeline.private_commands import budget
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
-from pipeline.running import LogFileOption, LogFormatOption, LogLevelOption, run_stages, start_log, wanted
+from pipeline.running import (
+    LogFileOption,
+    LogFormatOption,
+    LogLevelOption,
+    MetricsFile,
+    Outputs,
+    PerformanceReport,
+    run_stages,
+    start_log,
+    wanted,
+)
 from pipeline.runs_commands import runs
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, dates_between, parse_date
@@ -94,13 +104,16 @@ def run(
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.WARNING,
     log_file: LogFileOption = None,
+    performance_report: PerformanceReport = None,
+    metrics_file: MetricsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new and bring every table up to date."""
     start_log(log_format, log_level, log_file)
     study = read_study(study_file, sets)
     settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
-    summaries = run_stages(study, settings, "run", span(study, first, last), None)
+    outputs = Outputs(performance_report, metrics_file)
+    summaries = run_stages(study, settings, "run", span(study, first, last), None, outputs)
     if report:
         _write_report(study, settings, report)
     show_summaries(summaries, as_json)
@@ -126,6 +139,8 @@ def backfill(
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.WARNING,
     log_file: LogFileOption = None,
+    performance_report: PerformanceReport = None,
+    metrics_file: MetricsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute what is stale or missing on a range of dates, for all stages or some."""
@@ -144,7 +159,8 @@ def backfill(
         reports = [r for r in find_status(study, settings, dates) if r.table in chosen]
         show_states(reports, as_json, only_due=True)
         return
-    show_summaries(run_stages(study, settings, "backfill", dates, stages), as_json)
+    outputs = Outputs(performance_report, metrics_file)
+    show_summaries(run_stages(study, settings, "backfill", dates, stages, outputs), as_json)
 
 
 @app.command()

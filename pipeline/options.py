@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.paths import as_path
-from pipeline.settings import Settings
+from pipeline.settings import MAX_BUCKETS, Settings
 from pipeline.study import Study, StudyError
 
 DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
@@ -38,7 +38,9 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON value to standard output, and nothing else there.")
 ]
 
-Buckets = Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date; fixed once a root exists.")]
+Buckets = Annotated[
+    int, typer.Option("--buckets", min=1, max=MAX_BUCKETS, help="Files per date; fixed once a root exists.")
+]
 Scheduler = Annotated[
     str | None, typer.Option(help="Existing Dask scheduler (tcp://..., tls://...); default: one on this machine.")
 ]

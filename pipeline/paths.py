@@ -8,6 +8,8 @@ answers the same calls through fsspec. Endpoints and credentials are found by fs
 from __future__ import annotations
 
 import errno
+import fnmatch
+import glob
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -137,11 +139,22 @@ Refused = Callable[[OSError], None]
 """Hears of a folder that the system does not let us list; its error names it."""
 
 
-def _raise(error: OSError) -> None:
+def raise_refused(error: OSError) -> None:
+    """Let nothing go on without such a folder."""
     raise error
 
 
-def list_below(folder: Path, on_refused: Refused = _raise) -> list[str]:
+def _unless_gone(on_refused: Refused) -> Refused:
+    """Return what hears of all but folders that are gone: these hold nothing."""
+
+    def hear(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            on_refused(error)
+
+    return hear
+
+
+def list_below(folder: Path, on_refused: Refused = raise_refused) -> list[str]:
     """Return the names of all files below a folder, relative to it, in no order; none where there is no folder.
 
     A store is asked for its listing once. Of folders of a disk that may not be listed `on_refused` hears.
@@ -154,27 +167,47 @@ def list_below(folder: Path, on_refused: Refused = _raise) -> list[str]:
         except FileNotFoundError:
             return []
     names, start = list[str](), len(os.path.join(folder, ""))  # noqa: PTH118 (pathlib drops the separator)
-
-    def refuse(error: OSError) -> None:
-        # A folder that is gone holds nothing: runs remove those of dates they have emptied.
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            on_refused(error)
-
-    for place, _, files in os.walk(folder, onerror=refuse):
+    for place, _, files in os.walk(folder, onerror=_unless_gone(on_refused)):
         below = f"{place[start:]}{os.sep}" if len(place) > start else ""
         names += [f"{below}{name}" for name in files]
     return names
 
 
-def matching(pattern: str, folder: Path) -> list[Path]:
-    """Return the files and folders that a name or glob stands for, a URL, absolute, or relative to `folder`."""
+def matching(pattern: str, folder: Path, on_refused: Refused = raise_refused) -> list[Path]:
+    """Return the files and folders that a name or glob stands for, a URL, absolute, or relative to `folder`.
+
+    Of folders of a disk that may not be listed, and may hold what is meant, `on_refused` hears.
+    """
     path = join(folder, pattern)
-    if path.exists():
-        return [path]
+    try:
+        if path.exists():
+            return [path]
+    except PermissionError as error:
+        if is_remote(path):
+            raise
+        on_refused(error)
+        return []
     if is_remote(path):
         store, name = remote(path)
         return [as_path(str(store.unstrip_protocol(found))) for found in sorted(store.glob(name))]
+    # `glob` passes over folders that it may not list.
+    _look_into(path, on_refused)
     return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def _look_into(pattern: Path, on_refused: Refused) -> None:
+    """Tell `on_refused` of the folders that a glob leads into and that may not be listed."""
+    parts = pattern.parts
+    n_plain = next(k for k, part in enumerate((*parts, "*")) if glob.has_magic(part))
+    is_deep = any("**" in part for part in parts)
+    n_levels = next((k for k, part in enumerate(parts) if "**" in part), len(parts) - 1)
+
+    def is_meant(place: str, name: str) -> bool:
+        depth = len(Path(place).parts)
+        return is_deep if depth >= n_levels else fnmatch.fnmatchcase(name, parts[depth])
+
+    for place, folders, _ in os.walk(Path(*parts[:n_plain]), onerror=_unless_gone(on_refused)):
+        folders[:] = [name for name in folders if is_meant(place, name)]
 
 
 def dataset_source(paths: Sequence[Path]) -> tuple[list[str], Any]:

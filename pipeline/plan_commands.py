@@ -14,13 +14,12 @@ from pipeline.costs import Costs, Foretold, Scale, facts_of_root, fit_costs, shi
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import FILES, status
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
-from pipeline.settings import Settings
+from pipeline.settings import MAX_BUCKETS, Settings
 from pipeline.study import StudyError
 from pipeline.time_left import in_words
 
 PINGS_PER_SHARD = 400_000
 """Pings of one date and bucket where `--buckets` leaves it to us: as the exchange gathers them, and little memory."""
-MAX_BUCKETS = 4096
 GIB, HOUR_S = 2**30, 3600.0
 ASSUMPTIONS = (
     "workers of one thread each on machines like those measured, as many as are asked for, none of them lost",

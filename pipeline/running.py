@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.engine.plan import ShardReport
+from pipeline.engine.plan import SHARD, ShardReport
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import StageSummary, open_run
 from pipeline.logs import LogFormat, LogLevel, configure
+from pipeline.metrics import RunMetrics
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError
 from pipeline.time_left import TimeLeft, in_words
@@ -24,6 +25,16 @@ from pipeline.time_left import TimeLeft, in_words
 LINE_EVERY_S = 30.0
 """Seconds between two lines of progress where standard error is no terminal (ours)."""
 
+PerformanceReport = Annotated[
+    Path | None,
+    typer.Option(
+        "--performance-report", help="Write Dask's performance report to this HTML file (needs sojourn[performance])."
+    ),
+]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option("--metrics-file", help="Write how the run ended, for Prometheus, to this file (.prom)."),
+]
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="Lines of the log as text or as JSON.")]
 LogLevelOption = Annotated[LogLevel, typer.Option("--log-level", help="Log events of this level and above.")]
 LogFileOption = Annotated[
@@ -36,27 +47,44 @@ def start_log(log_format: LogFormat, level: LogLevel, file: Path | None) -> None
     configure(log_format, level, file)
 
 
+class Outputs(NamedTuple):
+    """Files about a run that are written beside its tables where they are asked for."""
+
+    performance_report: Path | None = None
+    metrics_file: Path | None = None
+
+
 def run_stages(
-    study: Study, settings: Settings, command: str, dates: list[date], stages: list[str] | None
+    study: Study,
+    settings: Settings,
+    command: str,
+    dates: list[date],
+    stages: list[str] | None,
+    outputs: Outputs = Outputs(),  # noqa: B008 (it cannot be changed)
 ) -> list[StageSummary]:
     """Run stages in order and return what each did; progress goes to standard error."""
-    with open_run(study, settings, command, dates) as opened:
+    metrics = RunMetrics(study.name, command)
+    with metrics.kept(outputs.metrics_file), open_run(study, settings, command, dates) as opened:
         names = wanted(opened.stages, stages)
         expected = earlier_seconds(settings.root, command)
         left = TimeLeft(names, expected)
-        with _shown(left, names) as show:
-            return [_execute(opened, name, left, show) for name in names]
+        with opened.reporting(outputs.performance_report), _shown(left, names) as show:
+            return [_execute(opened, name, left, show, metrics) for name in names]
 
 
-def _execute(opened: Any, name: str, left: TimeLeft, show: Show) -> StageSummary:
+def _execute(opened: Any, name: str, left: TimeLeft, show: Show, metrics: RunMetrics) -> StageSummary:
     def on_shard(stage: str, report: ShardReport) -> None:
         left.advance()
         show(stage)
+        if report.step == SHARD:
+            metrics.count(report.state, report.n_rows)
 
     left.begin(name)
+    metrics.begin(name)
     show(name)
     summary: StageSummary = opened.execute(name, on_shard, left.expect)
     left.end()
+    metrics.end()
     show(name, is_over=True)
     return summary
 

@@ -22,6 +22,8 @@ from pydantic import (
 from pipeline.paths import is_remote, settled
 
 KEY_VARIABLE = "SOJOURN_KEY"
+MAX_BUCKETS = 4096
+"""Most buckets of a root (ours): their numbers have four digits, and with more, listing files is most of the work."""
 MIN_KEY_BYTES = 16
 MAX_KEY_BYTES = 64
 """What keyed BLAKE2b takes."""
@@ -41,7 +43,7 @@ class Settings(BaseModel):
         Path, PlainValidator(settled), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "path"})
     ]
     """Folder of all tables of one study, or its URL at an object store."""
-    n_buckets: int = Field(default=8, ge=1, le=4096)
+    n_buckets: int = Field(default=8, ge=1, le=MAX_BUCKETS)
     """Files per date. More buckets need less memory per task and cost more files."""
     wave_bytes: int = Field(default=2 * 2**30, ge=1)
     """Bytes of source files that are loaded at a time, about 100 million rows of Parquet. Their rows wait twice in

@@ -25,7 +25,7 @@ from pipeline.params import digest
 from pipeline.paths import is_remote, join, stamp_of
 from pipeline.sources import file_digest, find_files, is_device_in_name
 from pipeline.sources.hashing import hash_id, key_check
-from pipeline.study import Source
+from pipeline.study import Source, Study
 
 BOOKS = "_batches"
 """Folder of the records below a root."""
@@ -132,12 +132,12 @@ def file_name(work: Work, path: Path) -> str:
 
 
 def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], dict[str, str]]:
-    """Return the batches of all source files, and name → reason of files that the system does not let us read.
+    """Return the batches of all source files, and name → reason of files and folders that we are not let read.
 
     Files of the same contents and reading are one batch.
     """
     study = work.study
-    files = [(path, source) for source in study.sources for path in find_files(source, study.folder)]
+    files, unlisted = _find_all(study)
     digests, refused = _digest_files(work.store, [path for path, _ in files], run_map)
     readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
     found: dict[str, Batch] = {}
@@ -152,7 +152,18 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], 
         batch_id = digest([digests[path], reading, named])
         first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size))
         found[batch_id] = replace(first, files=(*first.files, name))
-    return list(found.values()), {file_name(work, path): why for path, why in refused.items()}
+    return list(found.values()), {file_name(work, path): why for path, why in (unlisted | refused).items()}
+
+
+def _find_all(study: Study) -> tuple[list[tuple[Path, Source]], dict[Path, str]]:
+    """Return all source files, each with its declaration, and why folders of some cannot be listed."""
+    unlisted: dict[Path, str] = {}
+
+    def hear(error: OSError) -> None:
+        unlisted[Path(error.filename)] = str(error.strerror)
+
+    files = [(path, source) for source in study.sources for path in find_files(source, study.folder, hear)]
+    return files, unlisted
 
 
 def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> tuple[dict[Path, str], dict[Path, str]]:
@@ -209,7 +220,7 @@ class Todo(NamedTuple):
     withdrawn: list[str]
     """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
     refused: dict[str, str]
-    """Name → reason of files that the system does not let us read. What they brought before stays."""
+    """Name → reason of files and folders that the system does not let us read. What they brought before stays."""
     spoilt: list[str]
     """Paths of shards to be built again from nothing: they hold withdrawn rows."""
     lacking: list[str]
@@ -264,8 +275,9 @@ def _withdrawn(work: Work, batches: Sequence[Batch], books: Books, refused: Coll
     readings = {batch.reading for batch in batches}
     names = {name for batch in batches for name in batch.files}
     withdrawn = []
+    folders = tuple(f"{name}/" for name in refused)
     for record in books.records.values():
-        is_refused = not set(record.files).isdisjoint(refused)
+        is_refused = any(name in refused or name.startswith(folders) for name in record.files)
         if record.batch_id in found or (is_refused and record.reading in readings):
             continue
         is_undeclared = not is_refused and any(join(work.study.folder, name).exists() for name in record.files)

@@ -8,6 +8,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import dask
@@ -15,13 +18,14 @@ import dask.dataframe as dd
 import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, as_completed, futures_of
-from distributed.client import FutureCancelledError
+from distributed.client import FutureCancelledError, performance_report
 from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 from distributed.shuffle._exceptions import P2POutOfDiskError
 from distributed.system import MEMORY_LIMIT
 
-from pipeline.engine.trouble import ClusterError, RunError
+from pipeline.engine.files import atomic_file
+from pipeline.engine.trouble import ClusterError, RunError, refusal
 from pipeline.engine.workers import Checked, Terms, look
 from pipeline.settings import Settings
 
@@ -34,6 +38,7 @@ MAX_RESTARTS = 3
 """How often one stage goes on after its scheduler was lost: one that our work brings down must not loop (ours)."""
 POLL_S, LOOK_S = 0.02, 5.0
 """How often results are looked for, and how often workers when no result comes (ours)."""
+NO_BOKEH = "a performance report needs bokeh where the Dask scheduler is: pip install 'sojourn[performance]'"
 NO_WORKERS = "the Dask scheduler has no workers, and none came; start `dask worker` with its address"
 
 
@@ -73,6 +78,45 @@ class Cluster:
             return dict(zip(numbers, futures, strict=True))
 
         yield from self._results(submit, [_shown(item) for item in every])
+
+    @contextmanager
+    def reporting(self, path: Path | None) -> Iterator[None]:
+        """Write Dask's own report of what is done inside to a file, also where that fails; None writes nothing.
+
+        RunError where the scheduler has no bokeh, or cannot make the report.
+        """
+        if path is None:
+            yield
+            return
+        try:
+            self._client.run_on_scheduler(version, "bokeh")
+        except PackageNotFoundError:
+            raise RunError(NO_BOKEH) from None
+        with TemporaryDirectory(prefix="sojourn-") as folder:
+            made = Path(folder) / "report.html"
+            # Inline: the page must not fetch anything from elsewhere when it is opened.
+            report = performance_report(filename=str(made), mode="inline")
+            report.__enter__()
+            try:
+                yield
+            except BaseException:
+                if reason := self._end_report(report, made, path):
+                    log.warning("no performance report: %s", reason)
+                raise
+            if reason := self._end_report(report, made, path):
+                raise RunError(f"the stages are done, but there is no performance report: {reason}")
+
+    def _end_report(self, report: performance_report, made: Path, path: Path) -> str:
+        """Put the report in its place; return why there is none, "" where there is."""
+        if self._client.status != "running":
+            return "the Dask scheduler is gone"
+        try:
+            report.__exit__(None, None, None)
+            with atomic_file(path) as file:
+                file.write(made.read_bytes())
+        except Exception as error:
+            return refusal(error) or f"{type(error).__name__} where it was made"
+        return ""
 
     def exchange(
         self, read: Callable[[Any], pd.DataFrame], blocks: Sequence[Any], meta: pd.DataFrame, steps: Sequence[Step]
@@ -234,4 +278,6 @@ def _start(settings: Settings) -> LocalCluster:
         security=Security.temporary() if settings.n_workers else None,
         silence_logs=logging.CRITICAL,
         dashboard_address="127.0.0.1:0",
+        # With bokeh there it would start a dashboard, a second of every run, whose address nobody is told.
+        scheduler_kwargs={"dashboard": False},
     )

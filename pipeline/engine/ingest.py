@@ -60,11 +60,11 @@ def load(
     scratch = work.settings.root / BLOCKS
     waves = cut(todo.batches, lambda batch: batch.n_bytes, work.settings.wave_bytes)
     if todo.spoilt and len(waves) > 1:
-        _stop_at_unreadable(work, todo.batches, cluster)
-    spoilt, trouble = set(todo.spoilt), [f"{name}: {why}" for name, why in todo.refused.items()]
+        _stop_at_unreadable(work, todo, cluster)
+    spoilt, trouble = set(todo.spoilt), _refused(todo)
     for wave in waves:
         remove_folder(scratch)
-        trouble += yield from _load_wave(work, wave, spoilt, scratch, cluster, books, on_more)
+        trouble += yield from _load_wave(work, wave, spoilt, trouble, scratch, cluster, books, on_more)
     remove_folder(scratch)
     for gone in sorted(spoilt):
         work.store.remove(PINGS, _shard_key(gone))
@@ -92,6 +92,7 @@ def _load_wave(
     work: Work,
     batches: list[Batch],
     spoilt: set[str],
+    before: Sequence[str],
     scratch: Path,
     cluster: Cluster,
     books: Books,
@@ -99,11 +100,12 @@ def _load_wave(
 ) -> Generator[ShardReport, None, list[str]]:
     """Load and record some batches and report their shards; return what is wrong with unreadable files.
 
-    Shards that are built anew are taken out of `spoilt`: they hold nothing then that has to go.
+    Shards that are built anew are taken out of `spoilt`: they hold nothing then that has to go. What is wrong with
+    files of other waves, `before`, is told beside where that stops the run.
     """
     outcomes, trouble = _read_batches(work, batches, scratch, cluster)
     if spoilt and trouble:
-        raise RunError(_say(list(trouble.values()), NOTHING_LOADED))
+        raise RunError(_say([*before, *trouble.values()], NOTHING_LOADED))
     on_more(sum(len(mine) for mine in outcomes.values()))
     yield from _read_reports(batches, outcomes)
     records = [_record(batch, outcomes[k]) for k, batch in enumerate(batches) if k not in trouble]
@@ -122,16 +124,20 @@ def _load_wave(
 NOTHING_LOADED = "Nothing was loaded, because shards have to be built anew"
 
 
-def _stop_at_unreadable(work: Work, batches: Sequence[Batch], cluster: Cluster) -> None:
+def _refused(todo: Todo) -> list[str]:
+    return [f"{name}: {why}" for name, why in todo.refused.items()]
+
+
+def _stop_at_unreadable(work: Work, todo: Todo, cluster: Cluster) -> None:
     """Read all files to their end and keep nothing; RunError, before any shard is touched, when one cannot be read.
 
     Files that are loaded in one wave are all read before the first shard is written, and need no reading before.
     """
-    pieces, trouble = _split_batches(batches, cluster)
+    pieces, trouble = _split_batches(todo.batches, cluster)
     for found in cluster.map(partial(_check_pieces, work), cut(pieces, lambda item: item.n_bytes, BYTES_PER_TASK)):
         trouble.update(found)
     if trouble:
-        raise RunError(_say([trouble[k] for k in sorted(trouble)], NOTHING_LOADED))
+        raise RunError(_say([*_refused(todo), *(trouble[k] for k in sorted(trouble))], NOTHING_LOADED))
 
 
 def _check_pieces(work: Work, items: list[Share]) -> dict[int, str]:

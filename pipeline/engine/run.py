@@ -6,9 +6,10 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, TABLES, Release
@@ -110,6 +111,10 @@ class Run:
         counts = {f"n_{state}": n for state, n in summary.shards.items()}
         self._log(logging.INFO, "stage finished", stage=stage, seconds=summary.seconds, n_rows=n_rows, **counts)
         return summary
+
+    def reporting(self, path: Path | None) -> AbstractContextManager[None]:
+        """Write Dask's performance report of the stages executed inside to a file; see `Cluster.reporting`."""
+        return self._cluster.reporting(path)
 
     def _beginning(self, stage: str) -> str:
         """Return what to call the beginning of a stage, and remember that it has begun."""

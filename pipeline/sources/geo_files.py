@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import IO
 
 import geopandas as gpd
 import pandas as pd
@@ -30,6 +31,8 @@ def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame
             if plain.suffix.lower() in (".parquet", ".pq"):
                 return gpd.read_parquet(plain)
             return gpd.read_file(plain, **({"layer": layer} if layer else {}))
+    except SourceError:
+        raise
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -37,6 +40,8 @@ def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame
         ValueError,
         OSError,
     ) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # What the system refuses is told by its words.
         # GDAL's words name files, layers and drivers; geopandas' say what a Parquet file lacks.
         raise SourceError(f"{path}: not readable as {what} ({type(error).__name__})") from None
 
@@ -63,8 +68,18 @@ def _unzipped(path: Path) -> Iterator[Path]:
                 open_stream(member) as packed,
                 (Path(folder) / member.name[: -len(".gz")]).open("wb") as plain,
             ):
-                shutil.copyfileobj(packed, plain)
+                _copy(packed, plain, member)
         yield Path(folder) / path.stem
+
+
+def _copy(packed: pa.NativeFile, plain: IO[bytes], path: Path) -> None:
+    """Decompress a file; SourceError where it is damaged, while a disk that is full stays the OSError it is."""
+    try:
+        shutil.copyfileobj(packed, plain)
+    except OSError as error:
+        if error.errno:
+            raise
+        raise SourceError(f"{path}: the compressed file is truncated or damaged") from None
 
 
 def to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:

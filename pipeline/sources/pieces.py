@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.paths import join, list_below, matching, open_file
+from pipeline.paths import Refused, join, list_below, matching, open_file, raise_refused
 from pipeline.sources.errors import SourceError
 from pipeline.sources.presets import fill
 from pipeline.study import Source
@@ -51,8 +51,10 @@ class Piece(NamedTuple):
     part: tuple[int, int] | None
 
 
-def find_files(source: Source, folder: Path) -> list[Path]:
+def find_files(source: Source, folder: Path, on_refused: Refused = raise_refused) -> list[Path]:
     """Return the data files of `source`, sorted; SourceError naming the path when there are none.
+
+    Of folders of a disk that may not be listed `on_refused` hears; what else there is is returned, be it nothing.
 
     ``source.path`` is a file, a folder or a glob, absolute, relative to `folder` or at a URL. A folder
     stands for all data files below it (by their endings), hive partitions included; names that
@@ -60,28 +62,38 @@ def find_files(source: Source, folder: Path) -> list[Path]:
     """
     source = fill(source)
     files: set[Path] = set()
-    for path in expand(source.path, folder):
-        files.update(_files_below(path, source.format) if path.is_dir() else [path])
-    if not files:
+    refused: list[OSError] = []
+    for path in expand(source.path, folder, refused.append):
+        files.update(_files_below(path, source.format, refused.append) if path.is_dir() else [path])
+    for error in refused:
+        on_refused(error)
+    if not files and not refused:
         raise SourceError(f"{join(folder, source.path)}: no {source.format} file there")
     return sorted(files, key=lambda path: path.parts)
 
 
-def expand(pattern: str, folder: Path) -> list[Path]:
-    """Return the files and folders that a name or glob stands for; SourceError where a store does not answer."""
+def expand(pattern: str, folder: Path, on_refused: Refused = raise_refused) -> list[Path]:
+    """Return the files and folders that a name or glob stands for; SourceError where a store does not answer.
+
+    Of folders of a disk that may not be listed `on_refused` hears.
+    """
     try:
-        return matching(pattern, folder)
+        return matching(pattern, folder, on_refused)
     except FileNotFoundError:
         return []
+    except PermissionError as error:
+        if error.filename is None:
+            raise SourceError(f"{pattern}: cannot be listed ({type(error).__name__})") from None
+        raise SourceError(f"{error.filename}: {error.strerror}") from None
     except Exception as error:
         # Names of errors only: every store's client has its own, and their texts may quote headers.
         raise SourceError(f"{pattern}: cannot be listed ({type(error).__name__})") from None
 
 
-def _files_below(folder: Path, file_format: str) -> list[Path]:
+def _files_below(folder: Path, file_format: str, on_refused: Refused) -> list[Path]:
     return [
         path
-        for path in (folder / name for name in list_below(folder))
+        for path in (folder / name for name in list_below(folder, on_refused))
         if path.name.lower().endswith(ENDINGS[file_format])
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     ]

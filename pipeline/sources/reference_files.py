@@ -10,7 +10,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.paths import join, open_bytes
+from pipeline.paths import join, open_bytes, stamp_of
 from pipeline.references import AreaFile
 from pipeline.sources.errors import SourceError
 from pipeline.sources.geo_files import read_geo_frame, text_ids
@@ -30,10 +30,13 @@ BLOCK_ID_COLUMNS = ("w_geocode", "h_geocode", "bgrp")
 
 
 def find_reference(pattern: str, folder: Path, what: str) -> list[Path]:
-    """Return the files that a name or glob stands for; SourceError where there is none."""
+    """Return the files that a name or glob stands for; SourceError where there is none, or one is empty."""
     files = expand(pattern, folder)
     if not files:
         raise SourceError(f"{join(folder, pattern)}: no such file of {what}")
+    for path in files:
+        if not stamp_of(path)[0]:
+            raise SourceError(f"{path}: the file is empty")
     return files
 
 
