@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,8 @@ MAX_RESTARTS = 3
 POLL_S, LOOK_S = 0.02, 5.0
 """How often results are looked for, and how often workers when no result comes (ours)."""
 NO_BOKEH = "a performance report needs bokeh where the Dask scheduler is: pip install 'sojourn[performance]'"
+FETCHED = rb'<link rel="shortcut icon"[^>]*>'
+"""All that the page of Dask's report would fetch from elsewhere, scripts being in it (`mode="inline"`)."""
 NO_WORKERS = "the Dask scheduler has no workers, and none came; start `dask worker` with its address"
 
 
@@ -94,7 +97,6 @@ class Cluster:
             raise RunError(NO_BOKEH) from None
         with TemporaryDirectory(prefix="sojourn-") as folder:
             made = Path(folder) / "report.html"
-            # Inline: the page must not fetch anything from elsewhere when it is opened.
             report = performance_report(filename=str(made), mode="inline")
             report.__enter__()
             try:
@@ -111,9 +113,9 @@ class Cluster:
         if self._client.status != "running":
             return "the Dask scheduler is gone"
         try:
-            report.__exit__(None, None, None)
+            self._client.sync(report.__aexit__, None, None, None, code="the stages of a run")
             with atomic_file(path) as file:
-                file.write(made.read_bytes())
+                file.write(re.sub(FETCHED, b"", made.read_bytes()))
         except Exception as error:
             return refusal(error) or f"{type(error).__name__} where it was made"
         return ""
