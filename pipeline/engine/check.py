@@ -308,10 +308,10 @@ def _lost(store: Store, looks: Looks) -> Iterator[Finding]:
     for name, key in looks:
         present[name].add(key)
     for name, path in sorted(_computed(store, looks)):
-        key = ShardKey.from_path(path)
-        if key is None or key in present.get(name, ()):
+        lost = ShardKey.from_path(path)
+        if lost is None or lost in present.get(name, ()):
             continue
-        if name in declared or (name in stages and _has_input(stages[name], key, present)):
+        if name in declared or (name in stages and _has_input(stages[name], lost, present)):
             words = f"{name}/{path} is missing, though a run made it and what it is made from is there; {AGAIN}"
             yield Finding(Kind.MISSING, f"{name}/{path}", words)
 

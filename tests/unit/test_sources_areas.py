@@ -114,7 +114,7 @@ def test_broken_and_absent_files(tmp_path):
     (tmp_path / "b.geojson.gz").write_bytes(gzip.compress(b"{}" * 100)[:-9])
     for path, says in (
         ("a.geojson", "not readable"),
-        ("b.geojson.gz", "not readable"),
+        ("b.geojson.gz", "the compressed file is truncated or damaged"),
         ("c.shp", "no such file"),
     ):
         with pytest.raises(SourceError, match=says):
