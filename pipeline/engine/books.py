@@ -19,6 +19,7 @@ from data_contracts import PINGS, REJECTED_PINGS
 from pipeline.engine.files import exists, names_below, read_replaceable, reading, remove_file, write_json
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.plan import RunMap, Work
+from pipeline.engine.spans import Reach
 from pipeline.engine.store import ROOT_FILE, ShardKey, Store
 from pipeline.engine.trouble import RunError
 from pipeline.params import digest
@@ -44,7 +45,7 @@ class Batch:
     path: Path
     source: Source
     reading: str
-    """Identity of all but the contents: declaration, Params, code, study facts, key."""
+    """Identity of all but the contents and the study's span: declaration, Params, code, zone, key."""
     files: tuple[str, ...]
     """Every name under which these contents are found now."""
     n_bytes: int
@@ -62,6 +63,8 @@ class Record(NamedTuple):
     reasons: dict[str, int]
     shards: dict[str, int]
     """Path of each shard of `pings` the batch reached → rows it brought there."""
+    reach: Reach
+    """How far the study's span may move before a row is judged otherwise."""
 
 
 class Books:
@@ -119,7 +122,7 @@ def read_page(path: Path) -> list[Record]:
     """Return the records of one file of the books; StoreError where it is damaged."""
     outcome = "is written again from its source files, which have to be there"
     with reading(path, outcome):
-        return [Record(**values) for values in read_replaceable(path, outcome)]
+        return [Record(**{**values, "reach": Reach(*values["reach"])}) for values in read_replaceable(path, outcome)]
 
 
 def file_name(work: Work, path: Path) -> str:
@@ -140,12 +143,15 @@ def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], 
     files, unlisted = _find_all(study)
     digests, refused = _digest_files(work.store, [path for path, _ in files], run_map)
     readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
+    # Of the study only what changes rows; which of them its span puts out, each record tells.
+    parts = {name: part for name, part in work.parts.items() if name != "study"}
+    zone = study.model_dump(mode="json", include={"zone", "zone_from_coordinates"})
     found: dict[str, Batch] = {}
     for path, source in files:
         if path in refused:
             continue
         declared = source.model_dump(mode="json", exclude={"path"})
-        reading = digest([work.parts, readers, declared, key_check(key)])
+        reading = digest([parts, zone, readers, declared, key_check(key)])
         name = file_name(work, path)
         # The same rows under two names are two devices where the name says whose they are.
         named = hash_id(name.encode(), key) if is_device_in_name(source) else None
@@ -216,7 +222,7 @@ class Todo(NamedTuple):
     """What loading has to do."""
 
     batches: list[Batch]
-    """To be read: new ones, and known ones needed again to rebuild a shard."""
+    """To be read: new ones, and known ones needed again, to rebuild a shard or because the study's span has moved."""
     withdrawn: list[str]
     """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
     refused: dict[str, str]
@@ -236,9 +242,12 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[
     withdrawn = _withdrawn(work, batches, books, refused)
     valid = set(found) | (set(books.records) - set(withdrawn))
     brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
-    spoilt = {path for path, mine in brought.items() if not mine <= valid}
+    span = set(work.study.dates())
+    outside = {key.path for key in work.store.keys(PINGS) if key.date not in span}
+    spoilt = outside | {path for path, mine in brought.items() if not mine <= valid}
     known = [record for record in books.records.values() if record.batch_id in valid]
-    lacking, again = set[str](), set[str]()
+    again = {record.batch_id for record in known if not record.reach.fits(work.study)}
+    lacking = set[str]()
     for record in known:
         missed = {path for path in record.shards if record.batch_id not in brought.get(path, ())}
         lacking |= missed
@@ -247,8 +256,8 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[
     lost = again - set(found)
     if lost:
         raise RunError(
-            f"{len(lost)} source files that are gone are needed again, to build {len(spoilt | lacking)} shards of "
-            "pings anew; put them back, or start a new root"
+            f"{len(lost)} source files that are gone are needed again, because of the study's span or to build "
+            f"{len(spoilt | lacking)} shards of pings anew; put them back, or start a new root"
         )
     again |= _lacking_rejects(work.store, [books.records[b] for b in found if b in books.records])
     new = set(found) - set(books.records)

@@ -20,6 +20,7 @@ from pipeline.engine.cluster import Cluster, Step
 from pipeline.engine.files import remove_folder, scratch_file, whole_source
 from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
+from pipeline.engine.spans import Reach, joined, reach_of
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
 from pipeline.settings import read_key
@@ -218,6 +219,7 @@ class Outcome(NamedTuple):
     reasons: Counter[str]
     shards: Counter[str]
     blocks: list[Block]
+    reach: Reach
     trouble: str = ""
     """Why the piece could not be read to its end; then nothing of its file is loaded."""
     cost: Cost | None = None
@@ -242,13 +244,14 @@ def _read_piece(work: Work, key: bytes, scratch: Path, share: Share) -> Outcome:
     """Check the rows of one piece, block by block: accepted ones to scratch, refused ones to their table."""
     batch_index, batch_id, piece, n_bytes = share
     reasons, shards = Counter[str](), Counter[str]()
-    blocks: list[Block] = []
+    blocks, reaches = list[Block](), list[Reach]()
     n_read, trouble = 0, ""
     with metered() as meter, named(file_name(work, piece.path)):
         try:
             for number, raw in enumerate(read_blocks(piece, key)):
                 accepted, refused = work.stage(raw, work.study, work.params)
                 n_read += raw.num_rows
+                reaches.append(reach_of(raw["tracked_at"], work.study))
                 reasons.update({v["values"]: v["counts"] for v in refused["reason"].value_counts().to_pylist()})
                 part = f"{piece.index:06d}-{number:06d}"
                 _write_rejected(work, ShardKey(name=f"{batch_id}-{part}"), piece, refused)
@@ -259,7 +262,7 @@ def _read_piece(work: Work, key: bytes, scratch: Path, share: Share) -> Outcome:
         except SourceError as error:
             trouble = str(error)
         meter.add_rows(n_read, n_bytes)
-    return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, trouble, meter.cost())
+    return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, joined(reaches), trouble, meter.cost())
 
 
 def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
@@ -290,9 +293,12 @@ def _shard_key(path: str) -> ShardKey:
 
 
 def _write_rejected(work: Work, key: ShardKey, piece: Piece, refused: pa.Table) -> None:
-    if refused.num_rows:
-        file = pa.array([file_name(work, piece.path)]).take(pa.array(np.zeros(refused.num_rows, dtype=np.int32)))
-        work.store.write(REJECTED_PINGS, key, refused.add_column(0, "file", file), {})
+    if not refused.num_rows:
+        # Under another span of the study there may have been some.
+        work.store.remove(REJECTED_PINGS, key)
+        return
+    file = pa.array([file_name(work, piece.path)]).take(pa.array(np.zeros(refused.num_rows, dtype=np.int32)))
+    work.store.write(REJECTED_PINGS, key, refused.add_column(0, "file", file), {})
 
 
 def _drop_unrecorded(work: Work, books: Books) -> None:
@@ -312,8 +318,8 @@ def _record(batch: Batch, outcomes: list[Outcome]) -> Record:
         raise RunError(
             f"{batch.files[0]}: {n_read} rows read, but {shards.total()} accepted and {reasons.total()} rejected"
         )
-    files = list(batch.files)
-    return Record(batch.batch_id, files, batch.reading, n_read, reasons.total(), dict(reasons), dict(shards))
+    files, reach = list(batch.files), joined(o.reach for o in outcomes)
+    return Record(batch.batch_id, files, batch.reading, n_read, reasons.total(), dict(reasons), dict(shards), reach)
 
 
 def _exchange(

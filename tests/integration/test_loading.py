@@ -16,6 +16,7 @@ from pipeline.engine.store import Store
 from pipeline.engine.trace import trace
 from pipeline.engine.trouble import RunError
 from pipeline.settings import Settings
+from pipeline.sources import read_blocks
 from pipeline.study import Study
 from tests.conftest import all_rows, run_all, shard_bytes
 
@@ -95,6 +96,32 @@ def test_a_changed_span_leaves_nothing_of_the_old_one(raw, tmp_path, span):
     changed = study(tmp_path, start=span[0], end=span[1], **fields)
     assert "stale" in states(changed, tmp_path / "t").values()
     assert_like_fresh(changed, tmp_path / "t", tmp_path / "fresh")
+
+
+def test_a_later_end_reads_only_files_with_rows_of_the_new_dates(tmp_path, monkeypatch):
+    for k in range(4):
+        write(tmp_path / "raw" / f"{k}.csv", day("A", k) + day("B", k) + day("C", 400))
+    write(tmp_path / "raw" / "night.csv", day("A", 1, lon=11.0) + day("A", 2, lon=11.0))
+    run(study(tmp_path, end="2020-01-02"), tmp_path / "t")
+    read = []
+    monkeypatch.setattr(
+        "pipeline.engine.ingest.read_blocks", lambda piece, key: read.append(piece.path.name) or read_blocks(piece, key)
+    )
+    assert_like_fresh(study(tmp_path, end="2020-01-03"), tmp_path / "t", tmp_path / "fresh")
+    assert sorted(read[:-5]) == ["2.csv", "night.csv"]
+
+
+def test_a_row_that_another_span_judges_otherwise_is_refused_for_its_new_reason(tmp_path):
+    """A row that is refused on a date of the study is refused as outside once the study leaves that date out."""
+    write(tmp_path / "raw" / "a.csv", [*day("A", 0), ("B", NOON_S + 86_400, 10.0, 99.0, 0)])
+    run(study(tmp_path), tmp_path / "t")
+    assert count_pings(Store(tmp_path / "t")).reasons == {"latitude_out_of_range": 1}
+    write(tmp_path / "raw" / "a.csv", [*day("A", 0), ("B", NOON_S + 86_400, 10.0, 50.0, 99_999)])
+    run(study(tmp_path), tmp_path / "t")
+    assert count_pings(Store(tmp_path / "t")).reasons == {"bad_utc_offset": 1}
+    shorter = study(tmp_path, end="2020-01-01")
+    assert_like_fresh(shorter, tmp_path / "t", tmp_path / "fresh")
+    assert count_pings(Store(tmp_path / "t")).reasons == {"outside_study": 1}
 
 
 def test_a_renamed_file_can_still_be_corrected(raw, tmp_path):
