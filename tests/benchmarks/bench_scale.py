@@ -2,7 +2,12 @@
 
 ``python -m tests.benchmarks.bench_scale CITY --root TABLES --workers 2 --json run.json`` runs every stage over a city
 that `write_city` made (a folder with raw/ and tracts.geojson). Run again on the same root, it measures what a run costs
-that finds everything current; with ``--until DATE`` first and without it after, what a further day costs.
+that finds everything current; with ``--until DATE`` first and without it after, or after more files were added to raw/,
+what a further day costs.
+
+"own CPU s" is what the pieces of work of a stage took of the processor: reading, computing, checking, writing. What
+the processes took besides is Dask's, the exchange's and the engine's: that is the overhead. "idle" is the share of the
+cores that nobody used.
 """
 
 import argparse
@@ -103,7 +108,8 @@ def measure(options: argparse.Namespace) -> dict:
         n_threads=options.threads,
         memory_limit_bytes=round(options.memory_gb * 1e9) if options.memory_gb else None,
     )
-    found: dict = {"city": str(options.city), "workers": options.workers, "buckets": options.buckets, "stages": []}
+    found: dict = {"city": str(options.city), "workers": options.workers, "threads": options.threads or os.cpu_count()}
+    found |= {"buckets": options.buckets, "stages": []}
     watch = Watch(options.root / "_scratch")
     watch.start()
     started, cpu = time.perf_counter(), watch.cpu_s()
@@ -114,6 +120,7 @@ def measure(options: argparse.Namespace) -> dict:
             now = watch.cpu_s()
             row = {"stage": name, "seconds": summary.seconds, "cpu_s": now - cpu, "n_rows": summary.n_rows}
             found["stages"].append({**row, **watch.peaks(), "table_bytes": bytes_below(options.root / name)})
+            found["stages"][-1]["own_cpu_s"] = own_cpu_s(options.root, run.record.run_id, name)
             cpu = now
             if name == "pings":
                 found["n_pings"] = summary.details["n_pings"]
@@ -124,17 +131,30 @@ def measure(options: argparse.Namespace) -> dict:
     return found
 
 
+def own_cpu_s(root: Path, run_id: str, stage: str) -> float:
+    """Return the CPU seconds of all pieces of work on a stage's table in a run."""
+    from pipeline.engine.shard_records import read_shard_records
+
+    rows = read_shard_records(root, run_id)
+    return float(rows.loc[rows["stage"] == stage, "cpu_s"].sum())
+
+
 def report(found: dict) -> None:
     """Print the table."""
     millions = found["n_pings"] / MILLION
     print(f"{found['n_pings']:,} pings, {found['workers']} worker processes: {found['wall_s']:.0f} s wall, ", end="")
     print(f"{found['cpu_s']:.0f} s CPU, {found['wall_s'] / millions:.3f} s a million pings")
-    print(f"{'stage':24}{'s':>8}{'CPU s':>8}{'s/M':>8}{'worker':>8}{'client':>8}{'scratch':>9}{'table':>8}  (MiB)")
+    own, cpu = (sum(row[name] for row in found["stages"]) for name in ("own_cpu_s", "cpu_s"))
+    n_cores = found["workers"] or found["threads"]
+    idle = 1 - found["cpu_s"] / found["wall_s"] / n_cores
+    print(f"overhead {1 - own / cpu:.1%} of the CPU time of stages, idle {idle:.1%} of {n_cores} cores")
+    names = ("s", "CPU s", "own CPU", "s/M", "worker", "client", "scratch", "table")
+    print(f"{'stage':24}" + "".join(f"{name:>9}" for name in names) + "  (MiB)")
     for row in found["stages"]:
         scratch, table = (row[name] / 2**20 for name in ("scratch_bytes", "table_bytes"))
         print(
-            f"{row['stage']:24}{row['seconds']:8.1f}{row['cpu_s']:8.1f}{row['seconds'] / millions:8.3f}"
-            f"{row['worker_mib']:8}{row['client_mib']:8}{scratch:9.0f}{table:8.0f}"
+            f"{row['stage']:24}{row['seconds']:9.1f}{row['cpu_s']:9.1f}{row['own_cpu_s']:9.1f}"
+            f"{row['seconds'] / millions:9.3f}{row['worker_mib']:9}{row['client_mib']:9}{scratch:9.0f}{table:9.0f}"
         )
 
 
