@@ -105,6 +105,11 @@ def _as_lists(start: np.ndarray, flat: Columns) -> Columns:
     return {name: objects(values[a:b] for a, b in itertools.pairwise(start)) for name, values in flat.items()}
 
 
+def flat(lists: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the whole numbers of some lists one after the other."""
+    return np.concatenate([np.empty(0, np.int64), *lists])
+
+
 def objects(arrays: Iterable[np.ndarray]) -> np.ndarray:
     """Return arrays as the elements of one (numpy would make a matrix of those of one length)."""
     listed = list(arrays)

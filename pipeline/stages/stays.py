@@ -21,6 +21,7 @@ from pipeline.open_stays import (
     LastPings,
     as_times,
     as_us,
+    flat,
     objects,
     of_open_centroids,
     of_open_stays,
@@ -271,11 +272,12 @@ class _Offsets:
     def __init__(self, pings: pd.DataFrame, open_stays: pd.DataFrame, day_end: pd.Timestamp) -> None:
         self._pings = pings
         self._day_start = (day_end - pd.Timedelta(days=1)).value // 1000
-        names = ["device_id", "at", "offset"]
-        firsts = open_stays[["device_id", "started_at", "utc_offset_s"]].set_axis(names, axis=1)
-        kept = open_stays[["device_id", "kept_at", "kept_utc_offset_s"]].set_axis(names, axis=1)
-        known = [firsts.assign(at=as_us(firsts["at"])), kept.explode(["at", "offset"]).dropna()]
-        self._carried = pd.concat(known).astype("int64").drop_duplicates(["device_id", "at"])
+        device_id, at, offset = (open_stays[name].to_numpy() for name in ("device_id", "kept_at", "kept_utc_offset_s"))
+        kept = (np.repeat(device_id, [len(found) for found in at]), flat(at), flat(offset))
+        firsts = (device_id, as_us(open_stays["started_at"]), open_stays["utc_offset_s"].to_numpy())
+        both = (np.concatenate(parts).astype(np.int64) for parts in zip(firsts, kept, strict=True))
+        names = ("device_id", "at", "offset")
+        self._carried = pd.DataFrame(dict(zip(names, both, strict=True))).drop_duplicates(["device_id", "at"])
 
     def of(self, device_id: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the offset in seconds (int32) of each ping named by device and time (µs)."""
@@ -309,11 +311,11 @@ def _left(
     is_open |= day_end.value // 1000 - last.at <= _us(params.infer_gap_s)
     device_id, kept_at = candidates["device_id"], candidates["kept_at"]
     lengths = [len(at) for at in kept_at]
-    flat = np.concatenate([np.empty(0, np.int64), *kept_at])
+    every = flat(kept_at)
     # Corners of a hull are kept without their time; a stay's offset is that of its first ping alone.
-    is_timed = flat > 0
-    kept_offset = np.zeros(flat.size, np.int32)
-    kept_offset[is_timed] = offsets.of(np.repeat(device_id, lengths)[is_timed], flat[is_timed])
+    is_timed = every > 0
+    kept_offset = np.zeros(every.size, np.int32)
+    kept_offset[is_timed] = offsets.of(np.repeat(device_id, lengths)[is_timed], every[is_timed])
     start = np.append(0, np.cumsum(lengths)).astype(np.int64)
     candidates = candidates | {
         "kept_utc_offset_s": objects(kept_offset[a:b] for a, b in itertools.pairwise(start)),
