@@ -122,7 +122,10 @@ def read_page(path: Path) -> list[Record]:
     """Return the records of one file of the books; StoreError where it is damaged."""
     outcome = "is written again from its source files, which have to be there"
     with reading(path, outcome):
-        return [Record(**{**values, "reach": Reach(*values["reach"])}) for values in read_replaceable(path, outcome)]
+        # Records without a reach were read under another code, whose readings are never taken for today's.
+        return [
+            Record(**values | {"reach": Reach(*values.get("reach", ()))}) for values in read_replaceable(path, outcome)
+        ]
 
 
 def file_name(work: Work, path: Path) -> str:
