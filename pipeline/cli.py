@@ -15,6 +15,7 @@ from rich.table import Table as Grid
 
 from pipeline.audit_commands import audit_tables
 from pipeline.check_commands import check
+from pipeline.compact_commands import compact
 from pipeline.engine.plan import ShardReport
 from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError, refusal
@@ -39,6 +40,7 @@ from pipeline.options import (
 )
 from pipeline.plan_commands import plan
 from pipeline.private_commands import budget
+from pipeline.rebucket_commands import rebucket
 from pipeline.reference_commands import reference_app, verify_root
 from pipeline.report_commands import report_app
 from pipeline.running import (
@@ -55,6 +57,7 @@ from pipeline.running import (
 from pipeline.runs_commands import runs
 from pipeline.settings import Settings
 from pipeline.study import Study, StudyError, dates_between, parse_date
+from pipeline.withdraw_commands import withdraw
 
 STATES = ("current", "stale", "missing", "unknown")
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
@@ -280,6 +283,9 @@ app.command("check")(check)
 app.command("verify")(verify_root)
 app.command("runs")(runs)
 app.command("plan")(plan)
+app.command("withdraw")(withdraw)
+app.command("rebucket")(rebucket)
+app.command("compact")(compact)
 
 
 def span(study: Study, first: str | None, last: str | None) -> list[date]:

@@ -22,6 +22,7 @@ from pipeline.engine.plan import RunMap, Work
 from pipeline.engine.spans import Reach
 from pipeline.engine.store import ROOT_FILE, ShardKey, Store
 from pipeline.engine.trouble import RunError
+from pipeline.engine.withdrawals import read_withdrawals
 from pipeline.params import digest
 from pipeline.paths import is_remote, join, stamp_of
 from pipeline.sources import file_digest, find_files, is_device_in_name
@@ -32,6 +33,11 @@ BOOKS = "_batches"
 """Folder of the records below a root."""
 DIGESTS = "_digests.json"
 """File below a root that remembers hashes of source files."""
+UNCOUNTED = 0
+"""In place of a count of rows that a batch brought to a shard: some, but nobody knows how many, since the shard was cut
+out of another one (`rebucket`)."""
+RECORDS_PER_PAGE = 1_000
+"""Most records in a file where they are put together (ours): one of them changes by writing all of its file."""
 SETTLED_NS = 2_000_000_000
 """Age from which a file's times are believed to differ from those of a later change, in ns (ours: the coarsest tick of
 file systems still in use). Files that are younger, or from the future by a clock set back, are hashed every time."""
@@ -62,9 +68,15 @@ class Record(NamedTuple):
     n_rejected: int
     reasons: dict[str, int]
     shards: dict[str, int]
-    """Path of each shard of `pings` the batch reached → rows it brought there."""
+    """Path of each shard of `pings` the batch reached → rows it brought there, or `UNCOUNTED`. Those of withdrawn
+    devices count."""
     reach: Reach
     """How far the study's span may move before a row is judged otherwise."""
+
+    @property
+    def n_accepted(self) -> int:
+        """Rows that were not refused."""
+        return self.n_read - self.n_rejected
 
 
 class Books:
@@ -100,6 +112,20 @@ class Books:
         renamed = [record._replace(files=list(b.files)) for record, b in known if record.files != list(b.files)]
         if renamed:
             self.add(renamed)
+
+    def merge_pages(self) -> tuple[int, int]:
+        """Put the records into as few files as hold them; return how many files there were and are.
+
+        Killed meanwhile, a record is in two files until this is done again, which must be the next that happens.
+        """
+        before, ids = set(self._page_of.values()), sorted(self.records)
+        groups = [ids[k : k + RECORDS_PER_PAGE] for k in range(0, len(ids), RECORDS_PER_PAGE)]
+        self._page_of = {b: self._folder / f"{digest(group)}.json" for group in groups for b in group}
+        after = set(self._page_of.values())
+        self._write(after - before)
+        for page in before - after:
+            remove_file(page)
+        return len(before), len(after)
 
     def _remember(self, page: Path, record: Record) -> None:
         self.records[record.batch_id] = record
@@ -140,10 +166,11 @@ def file_name(work: Work, path: Path) -> str:
 def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], dict[str, str]]:
     """Return the batches of all source files, and name → reason of files and folders that we are not let read.
 
-    Files of the same contents and reading are one batch.
+    Files of the same contents and reading are one batch. Files named after withdrawn devices are passed over.
     """
-    study = work.study
-    files, unlisted = _find_all(study)
+    study, gone = work.study, read_withdrawals(work.store.root, key)
+    found_files, unlisted = _find_all(study)
+    files = [(path, source) for path, source in found_files if not gone.owns(source, path)]
     digests, refused = _digest_files(work.store, [path for path, _ in files], run_map)
     readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
     # Of the study only what changes rows; which of them its span puts out, each record tells.

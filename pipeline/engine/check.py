@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Table
 from data_contracts.runs import RUN_SHARDS
-from pipeline.engine.books import BOOKS, DIGESTS, Record, read_page, rejected_by
+from pipeline.engine.books import BOOKS, DIGESTS, UNCOUNTED, Record, read_page, rejected_by
 from pipeline.engine.cluster import connect
 from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_replaceable, reading
-from pipeline.engine.ingest import BLOCKS, cut
+from pipeline.engine.ingest import BLOCKS
+from pipeline.engine.merge import cut
 from pipeline.engine.plan import SHARD, stages_in_order
 from pipeline.engine.records import LIVE, read_runs
 from pipeline.engine.statics import STATICS
@@ -37,6 +38,7 @@ from pipeline.engine.store import (
     read_footer,
     read_rows,
 )
+from pipeline.engine.unfinished import NOTE, unfinished
 from pipeline.engine.workers import terms_of
 from pipeline.settings import Settings
 from pipeline.stage import Stage
@@ -114,6 +116,9 @@ def check_root(settings: Settings, on_done: Callable[[int, int], None] = lambda 
     if not keys:
         raise StoreError(f"{store.root} holds no shard of any table")
     findings = list(_records(store))
+    if begun := unfinished(store.root):
+        words = f"`sojourn {begun['command']}` has not finished there; run it again to its end"
+        findings.append(Finding(Kind.UNFINISHED, NOTE, words))
     n_buckets = _n_buckets(store, findings)
     looks = list[Look]()
     # Workers are asked for a file that is there, to see that they read the same root.
@@ -239,11 +244,11 @@ def _lacking(looks: Looks, records: Mapping[str, Record]) -> Iterator[Finding]:
     for record in records.values():
         for path, n_rows in record.shards.items():
             look = looks.get((PINGS.name, ShardKey.from_path(path) or ALL))
-            held = 0 if look is None else n_rows
+            held: int | None = None if look is None else n_rows
             if look and look.footer:
-                held = look.footer.made_from["batches"].get(record.batch_id, 0)
-            if held != n_rows:
-                n_lacking[path] += n_rows - held
+                held = look.footer.made_from["batches"].get(record.batch_id)
+            if held is None or (held != n_rows and UNCOUNTED not in (held, n_rows)):
+                n_lacking[path] += n_rows - (held or 0)
                 n_files[path] += 1
     for path, n_rows in n_lacking.items():
         is_there = (PINGS.name, ShardKey.from_path(path)) in looks

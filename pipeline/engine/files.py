@@ -207,6 +207,19 @@ def remove_file(path: Path) -> None:
             return
 
 
+def move_file(path: Path, target: Path) -> None:
+    """Move a file of a root to another place there; killed meanwhile, it is at the old place, or whole at both."""
+    if not is_remote(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        _flush_folder(target.parent)
+        return
+    store, name = remote(path)
+    with reaching(path):
+        store.cp_file(name, remote(target)[1])
+        store.rm_file(name)
+
+
 def names_below(folder: Path, pattern: str) -> list[str]:
     """Return the names of the files below a folder, relative to it, whose last part matches."""
     with reaching(folder):

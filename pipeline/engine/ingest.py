@@ -4,46 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
 
 from data_contracts import PINGS, REJECTED_PINGS
-from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rejected_by, rows_brought
-from pipeline.engine.cluster import Cluster, Step
-from pipeline.engine.files import remove_folder, scratch_file, whole_source
+from pipeline.engine.books import Batch, Books, Record, Todo, file_name, rejected_by
+from pipeline.engine.cluster import Cluster
+from pipeline.engine.files import remove_folder, scratch_file
+from pipeline.engine.merge import Block, Gone, cut, exchange_rows, merge_rows
 from pipeline.engine.metering import Cost, metered, note_written
+from pipeline.engine.numbering import Numbering, numbering, shard_key
 from pipeline.engine.plan import READ, ShardReport, Work, check_code
 from pipeline.engine.spans import Reach, joined, reach_of
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
+from pipeline.engine.withdrawals import Withdrawals, read_withdrawals
 from pipeline.settings import read_key
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
-ROWS_PER_PART = 400_000
-"""Rows that one task of the exchange gathers or sends: large enough to be cheap, small against memory (ours)."""
 BYTES_PER_TASK = 16 * 2**20
 """Bytes of small source files that one task reads: as many rows as are worth a task (ours)."""
 FILES_PER_TASK = 200
 """Source files whose pieces one task finds, opening each (ours)."""
 BLOCKS = "_scratch/blocks"
 """Folder below a root in which rows wait for the exchange."""
-
-Item = TypeVar("Item")
-
-
-class Block(NamedTuple):
-    """Accepted rows of one batch, waiting in a scratch file for the exchange."""
-
-    path: Path
-    batch_index: int
-    n_rows: int
 
 
 def load(
@@ -68,25 +57,12 @@ def load(
         trouble += yield from _load_wave(work, wave, spoilt, trouble, scratch, cluster, books, on_more)
     remove_folder(scratch)
     for gone in sorted(spoilt):
-        work.store.remove(PINGS, _shard_key(gone))
+        work.store.remove(PINGS, shard_key(gone))
         yield ShardReport(PINGS.name, gone, "removed", ("its source files changed",))
     books.drop(todo.withdrawn)
     _drop_unrecorded(work, books)
     if trouble:
         raise RunError(_say(trouble, "The others were loaded"))
-
-
-def cut(items: Sequence[Item], size: Callable[[Item], int], limit: int) -> list[list[Item]]:
-    """Return the items in order, in groups of at most `limit` in all; a larger item is a group of its own."""
-    groups: list[list[Item]] = []
-    room = 0
-    for item in items:
-        room -= size(item)
-        if room < 0 or not groups:
-            groups.append([])
-            room = limit - size(item)
-        groups[-1].append(item)
-    return groups
 
 
 def _load_wave(
@@ -115,11 +91,21 @@ def _load_wave(
         reached.update(record.shards)
     on_more(len(reached))
     blocks = [block for k in sorted(set(outcomes) - set(trouble)) for o in outcomes[k] for block in o.blocks]
-    if blocks:
-        yield from _exchange(work, cluster, blocks, reached, [batch.batch_id for batch in batches], frozenset(spoilt))
+    gone = _gone(batches, {k: outcomes[k] for k in outcomes if k not in trouble})
+    if blocks or gone:
+        merge = partial(merge_rows, work, [batch.batch_id for batch in batches], frozenset(spoilt), gone)
+        yield from exchange_rows(work, cluster, blocks, reached, merge, set(gone))
     spoilt -= set(reached)
     books.add(records)
     return [trouble[k] for k in sorted(trouble)]
+
+
+def _gone(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) -> Gone:
+    gone: Gone = {}
+    for k, mine in outcomes.items():
+        for path, n in sum((outcome.gone for outcome in mine), Counter[str]()).items():
+            gone.setdefault(path, {})[batches[k].batch_id] = n
+    return gone
 
 
 NOTHING_LOADED = "Nothing was loaded, because shards have to be built anew"
@@ -207,7 +193,8 @@ def _read_pieces(work: Work, scratch: Path, shares: list[Share]) -> list[Outcome
     check_code(work)
     # Of this process, not an argument: what a task is given may be logged by a worker, and crosses the network.
     key = read_key()
-    return [_read_piece(work, key, scratch, share) for share in shares]
+    withdrawals = read_withdrawals(work.store.root, key)
+    return [_read_piece(work, key, withdrawals, scratch, share) for share in shares]
 
 
 class Outcome(NamedTuple):
@@ -218,6 +205,9 @@ class Outcome(NamedTuple):
     n_read: int
     reasons: Counter[str]
     shards: Counter[str]
+    """Path of a shard → accepted rows."""
+    gone: Counter[str]
+    """Of these, rows of withdrawn devices, which are in no block."""
     blocks: list[Block]
     reach: Reach
     trouble: str = ""
@@ -240,12 +230,12 @@ def _read_reports(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) 
             )
 
 
-def _read_piece(work: Work, key: bytes, scratch: Path, share: Share) -> Outcome:
+def _read_piece(work: Work, key: bytes, withdrawals: Withdrawals, scratch: Path, share: Share) -> Outcome:
     """Check the rows of one piece, block by block: accepted ones to scratch, refused ones to their table."""
     batch_index, batch_id, piece, n_bytes = share
-    reasons, shards = Counter[str](), Counter[str]()
+    reasons, shards, gone = Counter[str](), Counter[str](), Counter[str]()
     blocks, reaches = list[Block](), list[Reach]()
-    n_read, trouble = 0, ""
+    n_read, trouble, shards_of = 0, "", numbering(work)
     with metered() as meter, named(file_name(work, piece.path)):
         try:
             for number, raw in enumerate(read_blocks(piece, key)):
@@ -255,41 +245,27 @@ def _read_piece(work: Work, key: bytes, scratch: Path, share: Share) -> Outcome:
                 reasons.update({v["values"]: v["counts"] for v in refused["reason"].value_counts().to_pylist()})
                 part = f"{piece.index:06d}-{number:06d}"
                 _write_rejected(work, ShardKey(name=f"{batch_id}-{part}"), piece, refused)
+                accepted, withdrawn = withdrawals.split(accepted)
+                gone.update(shards_of.counts(shards_of.of_rows(withdrawn)))
                 if accepted.num_rows:
                     path = scratch / f"{batch_index:06d}-{part}.arrow"
-                    shards.update(_write_block(work, path, accepted))
+                    shards.update(_write_block(shards_of, path, accepted))
                     blocks.append(Block(path, batch_index, accepted.num_rows))
         except SourceError as error:
             trouble = str(error)
         meter.add_rows(n_read, n_bytes)
-    return Outcome(batch_index, piece.index, n_read, reasons, shards, blocks, joined(reaches), trouble, meter.cost())
+    shards.update(gone)
+    reach, cost = joined(reaches), meter.cost()
+    return Outcome(batch_index, piece.index, n_read, reasons, shards, gone, blocks, reach, trouble, cost)
 
 
-def _write_block(work: Work, path: Path, accepted: pa.Table) -> Counter[str]:
+def _write_block(shards_of: Numbering, path: Path, accepted: pa.Table) -> Counter[str]:
     """Write accepted rows with the number of their shard; return the rows of each shard's path."""
-    n_buckets = work.settings.n_buckets
-    device = accepted["device_id"].to_numpy()
-    day_us = 86_400_000_000
-    first_day = pd.Timestamp(work.study.start).value // (day_us * 1000)
-    day = accepted["tracked_at"].cast(pa.int64()).to_numpy() // day_us - first_day
-    shard = (day * n_buckets + (device.view(np.uint64) % np.uint64(n_buckets)).astype(np.int64)).astype(np.int32)
+    shard = shards_of.of_rows(accepted)
     with scratch_file(path) as file:
         feather.write_feather(accepted.append_column("shard", pa.array(shard)), file, compression="lz4")
         note_written(file.tell())
-    numbers, counts = np.unique(shard, return_counts=True)
-    return Counter({_key_of(work, int(n)).path: int(c) for n, c in zip(numbers, counts, strict=True)})
-
-
-def _key_of(work: Work, shard: int) -> ShardKey:
-    day, bucket = divmod(shard, work.settings.n_buckets)
-    return ShardKey(work.study.start + timedelta(days=day), bucket)
-
-
-def _shard_key(path: str) -> ShardKey:
-    key = ShardKey.from_path(path)
-    if key is None:
-        raise RunError(f"{path} is no shard of {PINGS.name}")
-    return key
+    return shards_of.counts(shard)
 
 
 def _write_rejected(work: Work, key: ShardKey, piece: Piece, refused: pa.Table) -> None:
@@ -320,76 +296,3 @@ def _record(batch: Batch, outcomes: list[Outcome]) -> Record:
         )
     files, reach = list(batch.files), joined(o.reach for o in outcomes)
     return Record(batch.batch_id, files, batch.reading, n_read, reasons.total(), dict(reasons), dict(shards), reach)
-
-
-def _exchange(
-    work: Work,
-    cluster: Cluster,
-    blocks: list[Block],
-    reached: Counter[str],
-    batch_ids: list[str],
-    spoilt: frozenset[str],
-) -> Iterator[ShardReport]:
-    n_parts = max(1, min(len(reached), reached.total() // ROWS_PER_PART))
-    write = partial(_write_shards, work, batch_ids, spoilt)
-    groups = cut(blocks, lambda block: block.n_rows, ROWS_PER_PART)
-    meta = _read_group([])
-    for reports in cluster.exchange(_read_group, groups, meta, [Step("shard", n_parts, write, _reports([]))]):
-        for row in reports.itertuples(index=False):
-            why = (row.why,) if row.why else ()
-            yield ShardReport(row.table, row.path, row.state, why, row.n_rows, cost=row.cost)
-
-
-def _read_group(blocks: list[Block]) -> pd.DataFrame:
-    """Return the rows of some blocks, each with the number of its batch; of none, an empty frame of that shape."""
-    fields = [f for f in PINGS.schema.remove_metadata() if f.name != "is_jump"] + [pa.field("shard", pa.int32())]
-    parts = [feather.read_table(whole_source(block.path)).select([f.name for f in fields]) for block in blocks]
-    frame = pa.concat_tables([pa.schema(fields).empty_table(), *parts]).to_pandas()
-    frame["tracked_at"] = frame["tracked_at"].astype("int64")
-    batch = np.repeat([block.batch_index for block in blocks], [block.n_rows for block in blocks])
-    return frame.assign(batch=batch.astype(np.int32))
-
-
-def _reports(reports: list[ShardReport]) -> pd.DataFrame:
-    frame = pd.DataFrame(reports, columns=ShardReport._fields)
-    return frame.assign(why=["; ".join(r.why) for r in reports]).astype(
-        {"n_rows": "int64", "n_suppressed": "int64", "cost": "object"}
-    )
-
-
-def _write_shards(work: Work, batch_ids: list[str], spoilt: frozenset[str], rows: pd.DataFrame) -> pd.DataFrame:
-    """Merge gathered rows into their shards; return one report a shard."""
-    check_code(work)
-    return _reports(
-        [
-            _merge(work, batch_ids, spoilt, _key_of(work, int(shard)), part)
-            for shard, part in rows.groupby("shard", sort=True)
-        ]
-    )
-
-
-def _merge(work: Work, batch_ids: list[str], spoilt: frozenset[str], key: ShardKey, rows: pd.DataFrame) -> ShardReport:
-    """Merge rows of some batches into one shard, those it holds already left out."""
-    store = work.store
-    is_kept = key.path not in spoilt
-    brought = rows_brought(store, key) if is_kept else {}
-    is_new = [k for k, batch_id in enumerate(batch_ids) if batch_id not in brought]
-    rows = rows[rows["batch"].isin(is_new)]
-    if rows.empty:
-        return ShardReport(PINGS.name, key.path, "current", (), store.footer(PINGS, key).n_rows)  # type: ignore[union-attr]
-    added = {batch_ids[int(k)]: int(n) for k, n in rows["batch"].value_counts().items()}
-    with metered() as meter, named(f"{PINGS.name}/{key.path}"):
-        meter.add_rows(len(rows), int(rows.memory_usage(index=False).sum()))
-        data = _to_rows(rows)
-        if brought:
-            data = pa.concat_tables([store.read(PINGS, key).drop_columns("is_jump"), data.cast(PINGS.schema.remove(6))])
-        merged = work.stage.finish(data, work.params)  # type: ignore[misc]
-        footer = store.write(PINGS, key, merged, {"batches": {**brought, **added}})
-    why = (f"{len(added)} source files",)
-    return ShardReport(PINGS.name, key.path, "computed", why, footer.n_rows, cost=meter.cost())
-
-
-def _to_rows(rows: pd.DataFrame) -> pa.Table:
-    data = pa.Table.from_pandas(rows.drop(columns=["shard", "batch"]), preserve_index=False)
-    at = data["tracked_at"].cast(PINGS.schema.field("tracked_at").type)
-    return data.set_column(data.schema.get_field_index("tracked_at"), "tracked_at", at).replace_schema_metadata(None)

@@ -29,6 +29,7 @@ import psutil
 
 from pipeline.engine.files import StoreError, create_file, names_below, read_json, remove_file, write_json
 from pipeline.engine.trouble import RunError
+from pipeline.engine.unfinished import check_whole_root
 from pipeline.paths import is_remote
 
 LEASE_S = 60.0
@@ -60,9 +61,13 @@ class Lock(ABC):
 
 
 @contextmanager
-def root_lock(root: Path, run_id: str = "", wait_s: float = 0.0) -> Iterator[Lock]:
-    """Hold a root for one run; LockedError when another holds it for longer than `wait_s`, 0 refusing at once."""
+def root_lock(root: Path, run_id: str = "", wait_s: float = 0.0, command: str = "") -> Iterator[Lock]:
+    """Hold a root for one run; LockedError when another holds it for longer than `wait_s`, 0 refusing at once.
+
+    RunError where a command that changes the root as a whole, other than `command`, has to be finished first.
+    """
     with hold(root / "_lock", f"another run is writing to {root}", run_id, wait_s) as lock:
+        check_whole_root(root, command)
         yield lock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, TABLES, Release
-from pipeline.engine.books import Books, file_name, find_batches, find_todo
-from pipeline.engine.cluster import Cluster, connect
-from pipeline.engine.files import exists, read_replaceable, write_json
+from pipeline.engine.books import UNCOUNTED, Books, Record, file_name, find_batches, find_todo
 from pipeline.engine.gather import count_reports, visit_table
 from pipeline.engine.ingest import load
-from pipeline.engine.lock import Lock, root_lock
+from pipeline.engine.opening import HeldRoot, hold_root
 from pipeline.engine.plan import SHARD, ShardReport, find_stage, params_of, stages_in_order, work_for
-from pipeline.engine.records import RunRecord, new_run_id
 from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
-from pipeline.engine.store import ROOT_FILE, Store
-from pipeline.engine.trouble import RunError, named, refusal
-from pipeline.engine.workers import terms_of
+from pipeline.engine.store import Store
+from pipeline.engine.trouble import RunError, named
+from pipeline.engine.unfinished import check_whole_root
 from pipeline.logs import log_event
 from pipeline.settings import Settings, read_key
 from pipeline.study import Study
@@ -33,8 +30,8 @@ from pipeline.study import Study
 OnShard = Callable[[str, ShardReport], None]
 OnMore = Callable[[int], None]
 FILES = "source files"
-LAYOUT = 1
-"""Version of how a root is laid out."""
+WITHDRAWN = "withdrawn"
+"""Reason why an accepted row is not kept: its device was deleted from the root."""
 
 
 class StageSummary(NamedTuple):
@@ -62,19 +59,11 @@ class Counts(NamedTuple):
 class Run:
     """An open run. `stages` are its steps in order; `execute` does one."""
 
-    def __init__(
-        self,
-        study: Study,
-        settings: Settings,
-        cluster: Cluster,
-        record: RunRecord,
-        lock: Lock,
-        dates: Collection[date] | None,
-    ) -> None:
+    def __init__(self, study: Study, held: HeldRoot, dates: Collection[date] | None) -> None:
         """Hold what every step needs; `open_run` makes one."""
-        self.study, self.settings, self.record = study, settings, record
-        self._cluster, self._lock, self._dates = cluster, lock, dates
-        self._shards = ShardRecords(Store(settings.root), record.run_id)
+        self.study, self.settings, self.record = study, held.settings, held.record
+        self._cluster, self._lock, self._dates = held.cluster, held.lock, dates
+        self._shards = ShardRecords(Store(held.settings.root), held.record.run_id)
         self._begun = set[str]()
         self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
@@ -155,71 +144,41 @@ class Run:
 def count_pings(store: Store) -> Counts:
     """Return the balance of a root, after checking that it balances; RunError when a row is lost."""
     records = Books(store).records.values()
-    footers = [store.footer(PINGS, key) for key in store.keys(PINGS)]
-    n_pings = sum(f.n_rows for f in footers if f)
-    n_brought = sum(sum(f.made_from["batches"].values()) for f in footers if f)
-    reasons = Counter[str]()
+    found = {key: footer for key in store.keys(PINGS) if (footer := store.footer(PINGS, key))}
+    n_pings = sum(f.n_rows for f in found.values())
+    n_withdrawn = sum(f.made_from.get("withdrawn", 0) for f in found.values())
+    n_brought = _count_brought(records, {key.path: f.made_from["batches"] for key, f in found.items()})
+    reasons = Counter[str]({WITHDRAWN: n_withdrawn} if n_withdrawn else {})
     for record in records:
         reasons.update(record.reasons)
     n_read, n_rejected = sum(r.n_read for r in records), sum(r.n_rejected for r in records)
     if n_read != n_brought + n_rejected:
         raise RunError(f"rows are missing: {n_read} read, {n_brought} in shards, {n_rejected} rejected")
-    return Counts(len(records), n_read, n_pings, n_brought - n_pings, n_rejected, dict(sorted(reasons.items())))
+    n_duplicates, n_refused = n_brought - n_pings - n_withdrawn, n_rejected + n_withdrawn
+    return Counts(len(records), n_read, n_pings, n_duplicates, n_refused, dict(sorted(reasons.items())))
+
+
+def _count_brought(records: Iterable[Record], shards: dict[str, dict[str, int]]) -> int:
+    """Return how many rows all batches brought to shards, before duplicates were found."""
+    n_brought = sum(sum(batches.values()) for batches in shards.values())
+    for record in records:
+        counts = [shards.get(path, {}).get(record.batch_id) for path in record.shards]
+        if UNCOUNTED in counts and None not in counts:
+            n_brought += record.n_accepted - sum(n for n in counts if n)
+    return n_brought
 
 
 @contextmanager
 def open_run(study: Study, settings: Settings, command: str, dates: Collection[date] | None = None) -> Iterator[Run]:
     """Yield a run that holds the root, a cluster and a record, and note how it ends."""
-    read_key()
     params_of(study)
-    run_id = new_run_id(settings.root)
-    with root_lock(settings.root, run_id, settings.lock_wait_s) as lock:
-        settle_root(settings)
-        record = RunRecord(settings.root, command, study.shown(), run_id)
-        log_event("run", logging.INFO, "run started", run_id=record.run_id, command=command)
-        try:
-            with connect(settings, terms_of(record.path)) as cluster:
-                record.note(n_buckets=settings.n_buckets, n_threads=cluster.n_threads())
-                Store(settings.root).remove_leftovers()
-                yield Run(study, settings, cluster, record, lock, dates)
-        except KeyboardInterrupt:
-            _close(record, "cancelled")
-            raise
-        except BaseException as error:
-            _close_failed(record, error)
-            raise
-        _close(record, "finished")
-
-
-def _close(record: RunRecord, state: str, error: str | None = None) -> None:
-    record.close(state, error)
-    level = logging.ERROR if state == "failed" else logging.INFO
-    log_event("run", level, f"run {state}", run_id=record.run_id, error=error)
-
-
-def _close_failed(record: RunRecord, error: BaseException) -> None:
-    """Note an error in the record; RunError with both reasons when even that cannot be written (a full disk)."""
-    reason = str(error) if isinstance(error, RunError) else type(error).__name__
-    try:
-        _close(record, "failed", reason)
-    except OSError as second:
-        kind = type(error) if isinstance(error, RunError) else RunError
-        raise kind(f"{reason}; nor can its record be written: {refusal(second)}") from None
-
-
-def settle_root(settings: Settings) -> None:
-    """Note the layout of a new root; RunError when an existing one has another."""
-    path = settings.root / ROOT_FILE
-    wanted = {"layout": LAYOUT, "n_buckets": settings.n_buckets}
-    if not exists(path):
-        write_json(path, wanted)
-    found = read_replaceable(path, "is written again, with the --buckets that you then give: give those of this root")
-    if found != wanted:
-        raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
+    with hold_root(settings, command, study.shown()) as held:
+        yield Run(study, held, dates)
 
 
 def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:
     """Return the state of every source file and shard as a run would find it, computing nothing."""
+    check_whole_root(settings.root)
     reports = [*_file_states(study, settings), *static_states(study, Store(settings.root))]
     for stage in stages_in_order():
         if stage.name == "pings":

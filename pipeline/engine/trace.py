@@ -10,7 +10,7 @@ from typing import Any
 
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import PINGS, TABLES, Shard, Table
-from pipeline.engine.books import Books
+from pipeline.engine.books import UNCOUNTED, Books
 from pipeline.engine.files import StoreError
 from pipeline.engine.store import ALL, ShardKey, Store, is_dated
 from pipeline.params import digest
@@ -97,5 +97,8 @@ def _files(store: Store, made_from: Sequence[dict[str, Any]]) -> list[dict[str, 
     nodes, records = [], Books(store).records
     for batch_id, n_rows in sorted(brought.items()):
         name = ", ".join(records[batch_id].files) if batch_id in records else "a file not yet recorded"
-        nodes.append({"name": name, "n_rows": n_rows, "parts": {"batch": batch_id[:12]}, "inputs": []})
+        parts = {"batch": batch_id[:12]} | (
+            {"rows": "not counted here since `rebucket`"} if n_rows == UNCOUNTED else {}
+        )
+        nodes.append({"name": name, "n_rows": n_rows, "parts": parts, "inputs": []})
     return nodes
