@@ -21,7 +21,7 @@ from data_contracts import PINGS, REJECTED_PINGS, TABLES, Table
 from data_contracts.runs import RUN_SHARDS
 from pipeline.engine.books import BOOKS, DIGESTS, UNCOUNTED, Record, read_page, rejected_by
 from pipeline.engine.cluster import connect
-from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_replaceable, reading
+from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_json, read_replaceable, reading
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.merge import cut
 from pipeline.engine.plan import SHARD, stages_in_order
@@ -152,7 +152,8 @@ def _n_buckets(store: Store, findings: list[Finding]) -> int | None:
     """Return the bucket count of a root; None, and a finding, where it cannot be told."""
     outcome = "is written again, with the --buckets that you then give: give those of this root"
     try:
-        return int(read_replaceable(store.root / ROOT_FILE, outcome)["n_buckets"])
+        with reading(store.root / ROOT_FILE, outcome):
+            return int(read_replaceable(store.root / ROOT_FILE, outcome)["n_buckets"])
     except FileNotFoundError:
         words = f"{store.root / ROOT_FILE} is missing; run again, and it {outcome}"
         findings.append(Finding(Kind.MISSING, ROOT_FILE, words))
@@ -325,7 +326,8 @@ def _declared(store: Store) -> set[str]:
     """Return the reference tables that the study of the latest run declared."""
     for name in sorted(names_below(store.root / RUNS, "*.json"), reverse=True):
         try:
-            study: dict[str, Any] = read_replaceable(store.root / RUNS / name)["study"]
+            with reading(store.root / RUNS / name, "is listed no more"):
+                study: dict[str, Any] = read_json(store.root / RUNS / name)["study"]
             return {static for static in STATICS if study.get(static) is not None}
         except StoreError:  # Told among the records.
             continue

@@ -220,6 +220,13 @@ def test_a_damaged_record_is_named(root, check, name, damage):
     assert told(check(root)) == {(Kind.DAMAGED, path.relative_to(root).as_posix())}
 
 
+def test_a_layout_without_a_bucket_count_is_damaged(root, check):
+    (root / "_root.json").write_text("{}")
+    assert told(check(root)) == {(Kind.DAMAGED, "_root.json")}
+    (root / "_root.json").unlink()
+    assert told(check(root)) == {(Kind.MISSING, "_root.json")}
+
+
 def test_a_run_at_work_is_named(root, check):
     record = RunRecord(root, "test", {})
     assert check(root).writing == [record.run_id]
