@@ -170,7 +170,8 @@ class Chaos:
             with (self._folder / "run.log").open("wb") as log:
                 end = self._attempt(name, log)
             self.tally.ends[end] += 1
-            print(f"{time.strftime('%H:%M:%S')} {name}: {end}, {self._left} kills left", flush=True)
+            why = f" ({self._said().strip().rpartition(chr(10))[2]})" if end == "failed" else ""
+            print(f"{time.strftime('%H:%M:%S')} {name}: {end}{why}, {self._left} kills left", flush=True)
             if end == "finished":
                 return
             if end == "failed" and began - self._last_kill > RECOVERY_S:
