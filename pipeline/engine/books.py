@@ -285,9 +285,10 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[
             again.add(record.batch_id)
     lost = again - set(found)
     if lost:
+        closed = "".join(f"; {name}: {why}" for name, why in refused.items())
         raise RunError(
-            f"{len(lost)} source files that are gone are needed again, because of the study's span or to build "
-            f"{len(spoilt | lacking)} shards of pings anew; put them back, or start a new root"
+            f"{len(lost)} source files that are gone or may not be read are needed again, for the study's span or "
+            f"to build {len(spoilt | lacking)} shards of pings anew; put them back, or start a new root{closed}"
         )
     again |= _lacking_rejects(work.store, [books.records[b] for b in found if b in books.records])
     new = set(found) - set(books.records)

@@ -80,6 +80,24 @@ def test_what_stops_a_load_names_files_that_may_not_be_read_too(open_folder, tmp
     assert shard_bytes(root) == before
 
 
+def test_a_file_that_is_needed_again_and_may_not_be_read_is_named(open_folder, tmp_path):
+    root, raw = tmp_path / "t", tmp_path / "raw"
+    for name in "AB":
+        write(raw / f"{name.lower()}.csv", day(name, 0))
+    with as_nobody():
+        run(study(tmp_path), root)
+    before = shard_bytes(root)
+    write(raw / "a.csv", day("A", 0, lon=11.0))
+    (raw / "b.csv").chmod(0)
+    with as_nobody():
+        fails(study(tmp_path), root, "may not be read are needed again.*raw/b.csv: Permission denied")
+    assert shard_bytes(root) == before
+    (raw / "b.csv").chmod(0o644)
+    with as_nobody():
+        run(study(tmp_path), root)
+    assert count_pings(Store(root)).n_pings == 60
+
+
 def test_a_damaged_reference_file_is_named_and_keeps_the_table(tmp_path):
     write(tmp_path / "raw" / "a.csv", day("A", 0))
     root, path = tmp_path / "t", tmp_path / "tracts.geojson"
