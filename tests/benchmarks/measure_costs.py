@@ -20,6 +20,7 @@ from pathlib import Path
 from pipeline.costs import RunFacts, facts_of_root, fit_costs, simulate
 from pipeline.costs.facts import facts_from_dict, facts_to_dict, sizes
 from pipeline.costs.fit import costs_to_dict
+from pipeline.settings import MAX_BUCKETS
 from tests.benchmarks.bench_run import BENCH, make_city, study_of
 
 FACTS = BENCH / "costs"
@@ -57,7 +58,7 @@ def measure(words: str, options: argparse.Namespace) -> RunFacts:
     city, root = find_city(words), options.scratch / "measured"
     n_days = len(list((city / "raw").iterdir()))
     n_rows = sum(_n_rows(path) for path in (city / "raw").rglob("*.parquet"))
-    n_buckets = options.buckets or max(2, min(4096, round(n_rows / n_days / PINGS_PER_SHARD)))
+    n_buckets = options.buckets or max(2, min(MAX_BUCKETS, round(n_rows / n_days / PINGS_PER_SHARD)))
     shutil.rmtree(root, ignore_errors=True)
     numbers = (options.workers, options.threads, n_buckets)
     subprocess.run([sys.executable, "-m", __spec__.name, "--only", city, root, *map(str, numbers)], check=True)
