@@ -50,7 +50,7 @@ class Settings(BaseModel):
     scratch, at up to 80 bytes a row in all: 8 GB for 2 GiB of Parquet. Smaller waves need less of it and lose less
     when a run is killed; larger ones write fewer shards twice, those whose rows come in two waves."""
     scheduler: str | None = None
-    """Address of a Dask scheduler; None starts one in this process."""
+    """Address of a Dask scheduler (tcp:// or tls://); None starts one in this process."""
     n_workers: int = Field(default=0, ge=0, le=1024)
     """Worker processes started on this machine; 0 computes in threads of this process. Not for a `scheduler`.
 
@@ -60,8 +60,9 @@ class Settings(BaseModel):
     n_threads: int | None = Field(default=None, ge=1)
     """Threads of each worker started here; None: one in a worker process, all cores in this process."""
     memory_limit_bytes: int | None = Field(default=None, ge=2**28)
-    """Memory of each worker started here; None: 70 % of the machine's, shared out. A worker process that needs more is
-    ended and its shards are tried on another; threads of this process begin to keep results on the disk."""
+    """Memory of each worker started here, of which libraries take 0.5 GB; None: 70 % of the machine's, shared out. A
+    worker process that needs more is ended and its shards are tried on another; threads of this process begin to keep
+    results on the disk, and a run ends that waits a minute for memory."""
     scratch: Annotated[Path, AfterValidator(Path.resolve)] | None = None
     """Folder on a local disk for what workers started here cannot hold in memory; None: `_scratch` under the root, or
     `sojourn` in the folder for temporary files where the root is at an object store."""

@@ -35,6 +35,11 @@ MEMORY_SHARE = 0.7
 """Share of the memory of this machine, or of the container it is, for all workers started here (ours)."""
 WORKERS_WAIT_S = 300.0
 """How long a run waits for a first worker, or another one: clouds start a machine in minutes (ours)."""
+PAUSED_WAIT_S = 60.0
+"""How long nothing is computed while workers are paused, before a run ends: a worker that has results to put on its
+disk is done with that in seconds, and no other can free what fills it (ours)."""
+AT_REST_GB = 0.5
+"""Memory of a worker that has loaded the libraries and computes nothing, as measured."""
 MAX_RESTARTS = 3
 """How often one stage goes on after its scheduler was lost: one that our work brings down must not loop (ours)."""
 POLL_S, LOOK_S = 0.02, 5.0
@@ -42,7 +47,14 @@ POLL_S, LOOK_S = 0.02, 5.0
 NO_BOKEH = "a performance report needs bokeh where the Dask scheduler is: pip install 'sojourn[performance]'"
 FETCHED = rb'<link rel="shortcut icon"[^>]*>'
 """All that the page of Dask's report would fetch from elsewhere, scripts being in it (`mode="inline"`)."""
+RUNNING = ("executing", "long-running", "flight")
+"""States of tasks on a worker that end without anybody's doing; a paused worker begins no others."""
 NO_WORKERS = "the Dask scheduler has no workers, and none came; start `dask worker` with its address"
+
+NO_CERTIFICATES = (
+    "tls:// needs certificates; name their files in DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+)
 
 
 class Step(NamedTuple):
@@ -80,7 +92,7 @@ class Cluster:
             futures = self._client.map(Checked(self._terms, function), [every[k] for k in numbers], pure=False)
             return dict(zip(numbers, futures, strict=True))
 
-        yield from self._results(submit, [_shown(item) for item in every])
+        yield from self._results(submit, len(every), lambda k: _shown(every[k]))
 
     @contextmanager
     def reporting(self, path: Path | None) -> Iterator[None]:
@@ -137,18 +149,20 @@ class Cluster:
             futures = {future.key[1]: future for future in futures_of(rows.persist())}
             return {k: futures[k] for k in numbers}
 
-        yield from self._results(submit, [f"exchange by {step.by}"] * rows.npartitions)
+        yield from self._results(submit, rows.npartitions, lambda _: f"exchange by {step.by}")
 
-    def _results(self, submit: Callable[[list[int]], dict[int, Future]], names: list[str]) -> Iterator[Any]:
-        """Yield the results of as many futures as there are `names`, submitting again what a scheduler forgot."""
-        waiting = set(range(len(names)))
+    def _results(
+        self, submit: Callable[[list[int]], dict[int, Future]], n: int, name: Callable[[int], str]
+    ) -> Iterator[Any]:
+        """Yield the results of `n` futures, submitting again what a scheduler forgot; errors say the `name` of one."""
+        waiting = set(range(n))
         for _ in range(1 + MAX_RESTARTS):
             self._await_scheduler()
             futures = submit(sorted(waiting))
             numbers = {future.key: k for k, future in futures.items()}
             try:
                 for future in self._completed(list(futures.values())):
-                    result = _result_of(future, names[numbers[future.key]])
+                    result = _result_of(future, name(numbers[future.key]))
                     waiting.discard(numbers[future.key])
                     yield result
                 return
@@ -160,21 +174,16 @@ class Cluster:
         raise RunError(f"the Dask scheduler was lost {1 + MAX_RESTARTS} times in one stage; see its own log")
 
     def _completed(self, futures: list[Future]) -> Iterator[Future]:
-        """Yield futures as they complete; RunError when no worker has been there for long."""
+        """Yield futures as they complete; RunError when nobody has been there for long who could do them."""
         completed = as_completed(futures, loop=self._client.loop)
-        last_seen = last_look = time.monotonic()
+        patience = _Patience(self._client)
         while not completed.is_empty():
             if completed.has_ready():
                 yield next(completed)
-                last_seen = time.monotonic()
-                continue
-            time.sleep(POLL_S)
-            now = time.monotonic()
-            if now - last_look > LOOK_S and self._client.status == "running":
-                last_look = now
-                last_seen = now if _has_workers(self._client) else last_seen
-                if now - last_seen > WORKERS_WAIT_S:
-                    raise RunError(NO_WORKERS)
+                patience.renew()
+            else:
+                time.sleep(POLL_S)
+                patience.look()
 
     def _await_scheduler(self) -> None:
         """Wait until a lost scheduler is back; RunError once the client has given up."""
@@ -182,6 +191,58 @@ class Cluster:
             time.sleep(POLL_S)
         if self._client.status != "running":
             raise RunError("the Dask scheduler was lost and did not return; run again to go on once it is there")
+
+
+class _Patience:
+    """Since when a cluster does nothing for a run. A task may take as long as it likes, as long as it runs."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: a result came."""
+        self._looked = self._had_workers = self._computed = time.monotonic()
+
+    def look(self) -> None:
+        """Ask the scheduler from time to time; RunError when there was no worker for long, or only paused ones."""
+        now = time.monotonic()
+        if now - self._looked <= LOOK_S or self._client.status != "running":
+            return
+        self._looked = now
+        workers = _workers(self._client)
+        if workers is None:
+            # The scheduler went away while it was asked: the futures say so themselves.
+            return
+        paused = [worker for worker in workers if worker["status"] == "paused"]
+        if workers:
+            self._had_workers = now
+        if not paused or any(_computes(worker) for worker in workers):
+            self._computed = now
+        if now - self._had_workers > WORKERS_WAIT_S:
+            raise RunError(NO_WORKERS)
+        if now - self._computed > PAUSED_WAIT_S:
+            raise RunError(_full(paused, len(workers)))
+
+
+def _computes(worker: dict[str, Any]) -> bool:
+    counts = worker["metrics"].get("task_counts", {})
+    return any(counts.get(state) for state in RUNNING)
+
+
+def _full(paused: list[dict[str, Any]], n_workers: int) -> str:
+    """Return why nothing goes on where workers take no tasks since their memory is full."""
+    limit = min(worker["memory_limit"] for worker in paused)
+    used = min(worker["metrics"].get("memory", 0) for worker in paused)
+    return (
+        f"{len(paused)} of {n_workers} workers take no tasks, since their memory is full, and nothing was computed for "
+        f"{PAUSED_WAIT_S:.0f} s: each may use {_gb(limit)} and uses {_gb(used)} or more, where a worker at rest takes "
+        f"{AT_REST_GB} GB; give workers more memory or fewer threads each"
+    )
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"
 
 
 def _shown(item: Any) -> str:
@@ -195,9 +256,11 @@ def _result_of(future: Future, name: str) -> Any:
     try:
         return future.result()
     except KilledWorker as error:
+        limit = error.last_worker.memory_limit
+        each = f" ({_gb(limit)} each)" if limit else ""
         raise ClusterError(
             f"{name}: {error.allowed_failures + 1} workers were lost computing it, so it probably needs more memory "
-            "than they have: give workers more memory, fewer threads each, or begin a root with more buckets"
+            f"than they have{each}: give workers more memory, fewer threads each, or begin a root with more buckets"
         ) from None
     except NoWorkerError:
         raise RunError(NO_WORKERS) from None
@@ -205,12 +268,12 @@ def _result_of(future: Future, name: str) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(dask.config.get("temporary-directory"))) from None
 
 
-def _has_workers(client: Client) -> bool:
+def _workers(client: Client) -> list[dict[str, Any]] | None:
+    """Return what the scheduler knows of each worker; None where it cannot be asked."""
     try:
-        return bool(client.nthreads())
+        return list(client.sync(client.scheduler.identity, n_workers=-1)["workers"].values())
     except OSError:
-        # The scheduler went away while it was asked: the futures say so themselves.
-        return True
+        return None
 
 
 @contextmanager
@@ -231,18 +294,21 @@ def connect(settings: Settings, terms: Terms) -> Iterator[Cluster]:
 
 
 def _reach(address: str) -> Client:
-    """Return a client of an existing scheduler."""
+    """Return a client of an existing scheduler, over TLS where the address says so."""
     try:
         return Client(address)
-    except (OSError, ValueError, TypeError) as error:
-        # ValueError: no address; TypeError: tls:// without certificates.
+    except TypeError:
+        # What Dask raises where TLS has no certificates.
+        raise RunError(f"no Dask scheduler can be reached at {address}: {NO_CERTIFICATES}") from None
+    except (OSError, ValueError) as error:
+        # ValueError: no address.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"no Dask scheduler can be reached at {address}: {reason}") from None
 
 
 def _check_workers(client: Client, terms: Terms) -> None:
     """Ask every worker that is there whether it can work for the run; those who come later are asked by `Checked`."""
-    if not _has_workers(client):
+    if not client.nthreads():
         # A task that waits is what makes a cluster that scales by itself start its first worker.
         waiting = client.submit(int, pure=False)
         try:
@@ -258,22 +324,34 @@ def _check_workers(client: Client, terms: Terms) -> None:
 
 def _config(settings: Settings) -> dict[str, Any]:
     """Return what Dask has to know of a run."""
-    return {
+    config: dict[str, Any] = {
         "temporary-directory": str(settings.disk),
         "dataframe.convert-string": False,
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.admin.large-graph-warning-threshold": "100MB",
     }
+    if settings.n_workers and _n_threads(settings) == 1:
+        # A worker above this share of its memory takes no tasks until what fills it is on the disk. What libraries
+        # hold never gets there, so it would wait for ever. One that needs more than its limit is ended by its nanny.
+        config["distributed.worker.memory.pause"] = False
+    if not settings.n_workers:
+        # Threads of this process are as alive as the scheduler beside them, even where one task holds up all others.
+        config["distributed.scheduler.worker-ttl"] = None
+    return config
+
+
+def _n_threads(settings: Settings) -> int:
+    """Return the threads of each worker started here."""
+    return settings.n_threads or (1 if settings.n_workers else CPU_COUNT)
 
 
 def _start(settings: Settings) -> LocalCluster:
     """Return a cluster of worker processes, or of threads in this process, that ends with its context."""
     n_workers = settings.n_workers or 1
-    n_threads = settings.n_threads or (1 if settings.n_workers else CPU_COUNT)
     return LocalCluster(
         processes=settings.n_workers > 0,
         n_workers=n_workers,
-        threads_per_worker=n_threads,
+        threads_per_worker=_n_threads(settings),
         memory_limit=settings.memory_limit_bytes or int(MEMORY_LIMIT * MEMORY_SHARE) // n_workers,
         host="127.0.0.1" if settings.n_workers else None,
         # Whoever can talk to a scheduler can run code as its owner: on a shared machine that would be everybody.

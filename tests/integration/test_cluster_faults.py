@@ -11,8 +11,9 @@ from pathlib import Path
 
 import dask
 import pandas as pd
+import psutil
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
 from pipeline.engine import cluster as cluster_module
 from pipeline.engine.cluster import Cluster, Step, connect
@@ -24,6 +25,7 @@ from tests.conftest import KEY, run_all, shard_bytes
 from tests.integration.dask_processes import DaskProcesses, kill, wait_for
 
 N_ITEMS = 12
+WORKER_BYTES = 1_500_000_000
 
 
 def die_once(marker: Path, item: int) -> int:
@@ -44,11 +46,43 @@ def eat_memory(item: int) -> int:
     return item
 
 
+HELD = []
+"""What a worker never gives back."""
+
+
+def fill(share: float) -> None:
+    """Take memory until this process holds that share of the 1500 MB it may use; what is kept counts."""
+    size = int(share * WORKER_BYTES) - psutil.Process().memory_info().rss
+    HELD.append(b"x" * max(size, 0))
+
+
+def keep_memory(item: int) -> int:
+    """Leave 87 % of the memory taken for ever, long enough for its worker to see."""
+    fill(0.87)
+    time.sleep(0.3)
+    return item
+
+
+def borrow_memory(item: int) -> int:
+    """Hold 87 % of the memory for longer than a run waits for workers that do nothing, and give it back."""
+    if item < 2:
+        fill(0.87)
+        time.sleep(4.0)
+        HELD.clear()
+    return item
+
+
 def make_rows(marker: Path | None, block: int) -> pd.DataFrame:
     """Rows of one block; where there is a marker to set, block 3 kills its worker first."""
     if marker:
         die_once(marker, block + 2)
     return pd.DataFrame({"group": range(8), "value": block})
+
+
+def make_rows_slowly(block: int) -> pd.DataFrame:
+    """Rows of one block, after a while."""
+    time.sleep(0.3)
+    return make_rows(None, block)
 
 
 def add_up(marker: Path | None, rows: pd.DataFrame) -> pd.DataFrame:
@@ -103,6 +137,12 @@ def patience(seconds: str):
     return dask.config.set({"distributed.comm.timeouts.connect": seconds})
 
 
+def quick(monkeypatch, **constants: float) -> None:
+    """Shorten how long a run waits, and look at workers often."""
+    for name, value in {**constants, "LOOK_S": 0.2}.items():
+        monkeypatch.setattr(cluster_module, name, value)
+
+
 def pids(address: str) -> list[int]:
     with Client(address) as client:
         return sorted(client.run(os.getpid).values())
@@ -136,6 +176,42 @@ def test_a_worker_without_memory_ends_in_one_line_that_names_stage_and_bucket(cl
     assert "\n" not in str(caught.value)
 
 
+def test_own_workers_go_on_while_what_they_keep_leaves_them_little_memory(terms, tmp_path):
+    settings = Settings(root=tmp_path, n_workers=1, memory_limit_bytes=WORKER_BYTES)
+    with connect(settings, terms) as connected:
+        assert sorted(connected.map(keep_memory, range(4))) == list(range(4))
+
+
+def test_own_workers_with_less_memory_than_libraries_take_end_a_run_in_one_line(terms, tmp_path):
+    settings = Settings(root=tmp_path, n_workers=1, memory_limit_bytes=300_000_000)
+    lost = pytest.raises(RunError, match=r"stays: bucket \d: 2 workers were lost .* \(0\.3 GB each\)")
+    few = dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    with few, lost as caught, named("stays"), connect(settings, terms) as connected:
+        list(connected.map(keep_memory, range(2)))
+    assert "\n" not in str(caught.value)
+
+
+def test_workers_whose_memory_is_full_end_a_run_in_one_line(terms, tmp_path, monkeypatch):
+    quick(monkeypatch, PAUSED_WAIT_S=1.0)
+    own = DaskProcesses(tmp_path)
+    try:
+        own.start_scheduler()
+        # What libraries take at rest is more than this worker may use before it takes no more tasks.
+        worker = own.start_workers(1, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.05")
+        wait_for(lambda: n_workers(own.address) == 1, worker)
+        full = pytest.raises(RunError, match=r"1 of 1 workers take no tasks.* may use 1\.5 GB and uses 0\.\d GB")
+        with full as caught, connect(Settings(root=tmp_path, scheduler=own.address), terms) as connected:
+            list(connected.map(abs, range(4)))
+        assert "\n" not in str(caught.value)
+    finally:
+        own.stop()
+
+
+def test_workers_whose_memory_is_full_for_a_while_are_waited_for(cluster, monkeypatch):
+    quick(monkeypatch, PAUSED_WAIT_S=2.0)
+    assert sorted(cluster.map(borrow_memory, range(6))) == list(range(6))
+
+
 def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, processes, tmp_path):
     wait_for(lambda: n_workers(processes.address) == 2)
     stopped = pids(processes.address)[0]
@@ -148,6 +224,40 @@ def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, pr
         # Its nanny may have ended it by now.
         with suppress(ProcessLookupError):
             os.kill(stopped, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("work", ["map", "exchange"])
+def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes, tmp_path, work):
+    wait_for(lambda: n_workers(processes.address) == 2)
+    leaving = threading.Timer(0.7, retire, [processes.address])
+    leaving.start()
+    try:
+        if work == "map":
+            assert sorted(cluster.map(partial(slowly, tmp_path), range(8))) == list(range(8))
+        else:
+            nothing = make_rows(None, 0)
+            step = Step("group", 4, partial(add_up, None), add_up(None, nothing))
+            parts = list(cluster.exchange(make_rows_slowly, list(range(8)), nothing.iloc[:0], [step]))
+            assert pd.concat(parts).set_index("group")["value"].to_dict() == dict.fromkeys(range(8), 28)
+    finally:
+        leaving.join()
+        processes.start_workers(1)
+
+
+def retire(address: str) -> None:
+    """Let one worker leave, as a cluster that shrinks does."""
+    with Client(address) as client:
+        client.retire_workers([min(client.nthreads())])
+
+
+def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, tmp_path):
+    place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": WORKER_BYTES}
+    with LocalCluster(n_workers=0, threads_per_worker=1, **place) as scaled:
+        scaled.adapt(minimum=0, maximum=2, interval="200ms", wait_count=3)
+        with connect(Settings(root=tmp_path, scheduler=scaled.scheduler_address), terms) as connected:
+            for _ in range(2):
+                assert sorted(connected.map(partial(slowly, tmp_path), range(4))) == list(range(4))
+                wait_for(lambda: not n_workers(scaled.scheduler_address))
 
 
 @pytest.mark.slow
@@ -198,7 +308,7 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
 
     with patience("500ms"):
         assert "no Dask scheduler can be reached at tcp://127.0.0.1:1" in refusal(scheduler="tcp://127.0.0.1:1")
-    assert "no Dask scheduler can be reached at tls://" in refusal(scheduler="tls://127.0.0.1:1")
+    assert "tls:// needs certificates" in refusal(scheduler="tls://127.0.0.1:1")
     there = {"scheduler": processes.address}
     wait_for(lambda: n_workers(processes.address) == 2)
     for environment, words in (
@@ -217,7 +327,7 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
 
 
 def test_a_scheduler_without_workers_is_said_so(terms, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster_module, "WORKERS_WAIT_S", 1.0)
+    quick(monkeypatch, WORKERS_WAIT_S=1.0)
     own = DaskProcesses(tmp_path)
     try:
         settings = Settings(root=tmp_path, scheduler=own.start_scheduler())
