@@ -270,8 +270,9 @@ def _result_of(future: Future, name: str) -> Any:
 
 def _workers(client: Client) -> list[dict[str, Any]] | None:
     """Return what the scheduler knows of each worker; None where it cannot be asked."""
+    scheduler = client.scheduler
     try:
-        return list(client.sync(client.scheduler.identity, n_workers=-1)["workers"].values())
+        return list(client.sync(scheduler.identity, n_workers=-1)["workers"].values()) if scheduler else None
     except OSError:
         return None
 
