@@ -21,7 +21,7 @@ CORES = 8
 """Cores of a job, and its workers: each of one thread."""
 MEMORY = "24GB"
 """Of a job: 3 GB a worker, of which libraries take 0.5."""
-WALLTIME, LIFETIME = "04:00:00", "3h50m"
+WALLTIME, LIFETIME = "04:00:00", "230m"
 """Workers leave in good order before their job is ended."""
 MAX_JOBS = 16
 

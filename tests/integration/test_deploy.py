@@ -12,6 +12,7 @@ import dask
 import kubernetes_validate
 import pytest
 import yaml
+from dask.utils import parse_timedelta
 from distributed.cli import dask_scheduler, dask_worker
 from distributed.security import Security
 
@@ -28,7 +29,8 @@ SSH = """#!/bin/sh
 HOME=$MACHINES/$1 && export HOME && mkdir -p "$HOME" && exec sh -c "$2"
 """
 SBATCH = """#!/bin/sh
-setsid bash "$1" >>"$MACHINES/job.log" 2>&1 </dev/null &
+cp "$1" "$MACHINES/job-$$.sh"
+setsid bash "$MACHINES/job-$$.sh" >>"$MACHINES/job.log" 2>&1 </dev/null &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh
@@ -161,6 +163,7 @@ def test_slurm_is_asked_for_what_the_workers_take(certificate):
     options = dask_options(dask_worker, worker.split()[3:])
     assert (options["n_workers"], options["nthreads"], options["memory_limit"]) == ("8", 1, "2.79GiB")
     assert options["scheduler"].startswith("tls://")
+    assert parse_timedelta(options["lifetime"]) == 230 * 60
     assert KEY not in script
 
 
