@@ -259,8 +259,9 @@ def _result_of(future: Future, name: str) -> Any:
         limit = error.last_worker.memory_limit
         each = f" ({_gb(limit)} each)" if limit else ""
         raise ClusterError(
-            f"{name}: {error.allowed_failures + 1} workers were lost computing it, so it probably needs more memory "
-            f"than they have{each}: give workers more memory, fewer threads each, or begin a root with more buckets"
+            f"{name}: {error.allowed_failures + 1} workers were lost that had it in hand, so it, or what was beside "
+            f"it, probably needs more memory than they have{each}: give workers more memory, fewer threads each, or "
+            "begin a root with more buckets"
         ) from None
     except NoWorkerError:
         raise RunError(NO_WORKERS) from None

@@ -9,11 +9,8 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-QUICK = {
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s",
-}
-"""Give up on a task after its second worker, and on a worker that is silent for 10 s: tests cannot wait longer."""
+QUICK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s"}
+"""Give up on a worker that is silent for 10 s: tests cannot wait longer."""
 
 
 class DaskProcesses:
