@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from data_contracts.runs import RUN_SHARDS
 from pipeline.engine.books import Books
-from pipeline.engine.files import names_below, remove_file, remove_folder
+from pipeline.engine.files import exists, remove_file, remove_folder
 from pipeline.engine.lock import root_lock
 from pipeline.engine.records import new_run_id, read_runs
 from pipeline.engine.store import ROOT_FILE, ShardKey, Store
@@ -35,7 +35,7 @@ class Compacted(NamedTuple):
 
 def compact(root: Path, keep_runs: int = KEEP_RUNS, wait_s: float = 0.0) -> Compacted:
     """Remove and put together what a root does not need; RunError where there is no root."""
-    if ROOT_FILE not in names_below(root, ROOT_FILE):
+    if not exists(root / ROOT_FILE):
         raise RunError(f"{root} is no root: there is nothing to compact")
     with root_lock(root, new_run_id(root), wait_s, COMMAND) as lock:
         begin(root, COMMAND)

@@ -98,6 +98,7 @@ def withdraw(held: HeldRoot, study: Study, raw_ids: Iterable[bytes]) -> Withdraw
     files = _files_of(held, study, listed)
     _take_out(held, hits, files)
     _forget(held, study, listed, files)
+    # What killed workers had put on the disk, Dask cleared as this command's cluster began.
     remove_folder(root / BLOCKS)
     check = verify(held)
     if not check.n_rows:

@@ -7,17 +7,20 @@ from typer.testing import CliRunner
 
 from data_contracts import PINGS, TABLES, Shard
 from pipeline.cli import app
-from pipeline.engine import files, rebucket, store
+from pipeline.engine import compact, files, rebucket, store
 from pipeline.engine.check import check_root
+from pipeline.engine.files import names_below
 from pipeline.engine.opening import hold_root, root_buckets
 from pipeline.engine.run import count_pings, status
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
+from pipeline.paths import as_path
 from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.study import StudyError
 from tests.conftest import KEY, shard_bytes
 from tests.integration.test_loading import day
-from tests.integration.test_withdraw import FEW, put, run, study, take_out
+from tests.integration.test_withdraw import FEW, put, rows_of, run, study, take_out
+from tests.s3_server import serving
 
 GONE = "Q-17"
 
@@ -137,6 +140,21 @@ def test_killed_and_done_again(loaded, tmp_path, monkeypatch, what, n):
     run(a_study, root, 2, ["pings", "coverage"])
     assert shard_bytes(root) == expected
     assert not (root / rebucket.STAGED).exists()
+
+
+def test_at_an_object_store(raw, tmp_path):
+    roots, a_study = [tmp_path / "t"], study(tmp_path)
+    with serving(tmp_path / "s3") as server:
+        roots.append(as_path(f"s3://{server.bucket}/tables"))
+        for root in roots:
+            run(a_study, root, 4, ["pings"])
+            assert take_out(a_study, root, GONE).n_rows > 0
+            cut_anew(root, 2)
+            assert compact.compact(root, keep_runs=1).n_runs == 3
+            run(a_study, root, 2, ["pings"])
+        assert contents(roots[1]) == contents(roots[0])
+        assert rows_of(roots[1], GONE) == 0
+        assert not names_below(roots[1] / rebucket.STAGED, "*")
 
 
 def test_the_command_line_says_what_was_done_and_what_is_next(raw, tmp_path):

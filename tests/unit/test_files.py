@@ -13,6 +13,7 @@ from pipeline.engine.files import (
     atomic_file,
     create_file,
     exists,
+    move_file,
     names_below,
     read_bytes,
     read_json,
@@ -78,6 +79,15 @@ def test_files_are_listed_read_and_removed(folder):
     assert names_below(folder, "*") == []
     with pytest.raises(FileNotFoundError):
         read_bytes(folder / "x/y/b.json")
+
+
+def test_a_file_is_moved_over_another(folder):
+    for name in ("old/a", "new/a"):
+        with atomic_file(folder / name) as file:
+            file.write(name.encode())
+    move_file(folder / "new/a", folder / "old/a")
+    assert read_bytes(folder / "old/a") == b"new/a"
+    assert names_below(folder, "a") == ["old/a"]
 
 
 def test_shards_at_a_store_are_those_of_a_disk(tmp_path):
