@@ -14,8 +14,8 @@ from prefect import State, flow
 from flows.command import make_parser, run_flow
 from flows.inputs import StageName, pick_dates, pick_stages, read_study, run_name
 from flows.tasks import do_run
-from pipeline.engine.plan import ShardReport
-from pipeline.engine.run import StageSummary, status
+from pipeline.engine.plan import ShardReport, with_followers
+from pipeline.engine.run import StageSummary, left_stale, status
 from pipeline.engine.trouble import named
 from pipeline.settings import Settings
 
@@ -25,7 +25,7 @@ class StatusLine(NamedTuple):
 
     table: str
     state: str
-    """current, stale or missing."""
+    """current, stale, missing or waiting."""
     n_shards: int
     why: tuple[str, ...]
     """The reasons given, each once."""
@@ -39,6 +39,8 @@ def backfill(
     start: date | None = None,
     end: date | None = None,
     stages: list[StageName] | None = None,
+    downstream: bool = False,
+    force: bool = False,
     dry_run: bool = False,
     report: Path | None = None,
 ) -> list[StageSummary] | list[StatusLine] | State:
@@ -46,7 +48,7 @@ def backfill(
 
     Stages run in the order of the pipeline, and those they read from that are not chosen are taken
     as they are. Shards that are current are skipped. A dry run computes and writes nothing, and
-    prints a line per table and state.
+    prints a line per table and state. A run of some stages or dates prints what it left as it was.
 
     Args:
         settings: Where the tables are and how fast they are made. They never change a number.
@@ -55,15 +57,23 @@ def backfill(
         start: First UTC date of the tables kept per date; empty: the study's. Others are always of the whole study.
         end: Last UTC date of the tables kept per date, included; empty: the study's.
         stages: Tables to bring up to date; empty: all.
+        downstream: Also all tables that are made from those of `stages`.
+        force: Compute shards that are current, too (not pings and reference tables). Bytes stay the same.
         dry_run: Only say what would be computed and why.
         report: Write the HTML report to this path of the worker, and link it.
     """
     studied = read_study(study_file, study)
     dates, chosen = pick_dates(studied, start, end), pick_stages(studied, stages)
+    if downstream:
+        chosen = [name for name in pick_stages(studied, None) if name in with_followers(chosen)]
     if not dry_run:
-        return do_run(studied, settings, "flow backfill", dates, chosen, report)
+        done = do_run(studied, settings, "flow backfill", dates, chosen, report, force)
+        if not isinstance(done, State):
+            with named("status"):
+                print(left_stale(studied, settings) or "everything is current")
+        return done
     with named("status"):
-        lines = count_states(status(studied, settings, dates), chosen)
+        lines = count_states(status(studied, settings, dates, chosen, is_forced=force), chosen)
     print(format_status(lines))
     return lines
 
@@ -92,9 +102,12 @@ def main() -> None:
     """Run the flow from the command line."""
     parser = make_parser("Bring some stages of a study up to date on some dates.")
     parser.add_argument("--stages", nargs="+", help="stages to run (default: all)")
+    parser.add_argument("--downstream", action="store_true", help="also all tables made from those of --stages")
+    parser.add_argument("--force", action="store_true", help="compute shards that are current, too")
     parser.add_argument("--dry-run", action="store_true", help="only say what state the shards are in")
     options = parser.parse_args()
-    run_flow(backfill, options, stages=options.stages, dry_run=options.dry_run)
+    more = {name: getattr(options, name) for name in ("stages", "downstream", "force", "dry_run")}
+    run_flow(backfill, options, **more)
 
 
 if __name__ == "__main__":

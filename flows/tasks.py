@@ -64,7 +64,13 @@ def task_for(stage: str) -> Task[[Run, str], StageSummary]:
 
 
 def do_run(
-    study: Study, settings: Settings, command: str, dates: Sequence[date], stages: Collection[str], report: Path | None
+    study: Study,
+    settings: Settings,
+    command: str,
+    dates: Sequence[date],
+    stages: Collection[str],
+    report: Path | None,
+    is_forced: bool = False,
 ) -> list[StageSummary] | State:
     """Run some stages in order, one task each, and show what they did on the page of the flow run.
 
@@ -72,7 +78,7 @@ def do_run(
     """
     title = f"{study.name}, {dates[0]} to {dates[-1]}"
     try:
-        with open_flow_run(study, settings, command, dates) as run:
+        with open_flow_run(study, settings, command, dates, is_forced) as run:
             summaries = [task_for(stage)(run, stage) for stage in run.stages if stage in stages]
     except LockedError as error:
         return Failed(name=REFUSED, message=str(error), data=error)
@@ -87,13 +93,15 @@ def do_run(
 
 
 @contextmanager
-def open_flow_run(study: Study, settings: Settings, command: str, dates: Collection[date]) -> Iterator[Run]:
+def open_flow_run(
+    study: Study, settings: Settings, command: str, dates: Collection[date], is_forced: bool
+) -> Iterator[Run]:
     """Yield an open run of the engine, recorded as cancelled when Prefect stops the flow (SIGTERM).
 
     The engine knows Ctrl-C but not Prefect's signal; Prefect needs its own signal back.
     """
     try:
-        with open_run(study, settings, command, dates) as run:
+        with open_run(study, settings, command, dates, is_forced) as run:
             try:
                 yield run
             except TerminationSignal as signal:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +12,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.audit_commands import audit_tables
+from pipeline.backfill_commands import backfill
 from pipeline.check_commands import check
 from pipeline.compact_commands import compact
-from pipeline.engine.plan import ShardReport
-from pipeline.engine.run import StageSummary
 from pipeline.engine.trouble import SAFE, RunError, refusal
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
@@ -26,17 +23,20 @@ from pipeline.options import (
     DEFAULT_BUCKETS,
     AsJson,
     Buckets,
+    From,
     MemoryGB,
     Root,
     Scheduler,
     Sets,
     StudyFile,
     Threads,
+    To,
     Wait,
     Workers,
     make_settings,
     print_json,
     read_study,
+    span,
 )
 from pipeline.plan_commands import plan
 from pipeline.private_commands import budget
@@ -52,14 +52,13 @@ from pipeline.running import (
     PerformanceReport,
     run_stages,
     start_log,
-    wanted,
 )
 from pipeline.runs_commands import runs
 from pipeline.settings import Settings
-from pipeline.study import Study, StudyError, dates_between, parse_date
+from pipeline.shown import print_joins, show_states, show_summaries
+from pipeline.study import Study, StudyError, parse_date
 from pipeline.withdraw_commands import withdraw
 
-STATES = ("current", "stale", "missing", "unknown")
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,10 +68,6 @@ app = typer.Typer(
     "3 not everything is current (status) or rows are of too few devices (audit), 130 cancelled.",
 )
 progress_console = Console(stderr=True)
-
-From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
-To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
-Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
 
 
 def main() -> None:
@@ -123,50 +118,6 @@ def run(
 
 
 @app.command()
-def backfill(
-    study_file: StudyFile = None,
-    root: Root = Path("tables"),
-    first: From = None,
-    last: To = None,
-    stages: Stages = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be computed and why; compute nothing.")
-    ] = False,
-    sets: Sets = None,
-    buckets: Buckets = DEFAULT_BUCKETS,
-    scheduler: Scheduler = None,
-    workers: Workers = 0,
-    threads: Threads = None,
-    memory_gb: MemoryGB = None,
-    wait: Wait = 0.0,
-    log_format: LogFormatOption = LogFormat.TEXT,
-    log_level: LogLevelOption = LogLevel.WARNING,
-    log_file: LogFileOption = None,
-    performance_report: PerformanceReport = None,
-    metrics_file: MetricsFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Recompute what is stale or missing on a range of dates, for all stages or some."""
-    start_log(log_format, log_level, log_file)
-    study = read_study(study_file, sets)
-    settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
-    dates = span(study, first, last)
-    if dry_run:
-        from pipeline.engine.plan import stages_in_order
-        from pipeline.engine.run import FILES
-        from pipeline.engine.run import status as find_status
-        from pipeline.engine.statics import STATICS
-
-        known = [FILES, *STATICS, *(stage.name for stage in stages_in_order())]
-        chosen = wanted(known, [FILES, *stages] if stages else None)
-        reports = [r for r in find_status(study, settings, dates) if r.table in chosen]
-        show_states(reports, as_json, only_due=True)
-        return
-    outputs = Outputs(performance_report, metrics_file)
-    show_summaries(run_stages(study, settings, "backfill", dates, stages, outputs), as_json)
-
-
-@app.command()
 def status(
     study_file: StudyFile = None,
     root: Root = Path("tables"),
@@ -188,7 +139,7 @@ def status(
     else:
         _print_runs(runs)
         show_states(reports, False)
-        _print_joins(joins)
+        print_joins(joins)
     if any(report.state != "current" for report in reports):
         raise typer.Exit(EXIT_NOT_CURRENT)
 
@@ -283,67 +234,10 @@ app.command("check")(check)
 app.command("verify")(verify_root)
 app.command("runs")(runs)
 app.command("plan")(plan)
+app.command("backfill")(backfill)
 app.command("withdraw")(withdraw)
 app.command("rebucket")(rebucket)
 app.command("compact")(compact)
-
-
-def span(study: Study, first: str | None, last: str | None) -> list[date]:
-    """Return the UTC dates from `first` to `last`, by default the study's; StudyError outside of it."""
-    start, end = (parse_date(first) if first else study.start), (parse_date(last) if last else study.end)
-    if not study.start <= start <= end <= study.end:
-        raise StudyError(f"{start} to {end} is not a span inside the study ({study.start} to {study.end})")
-    return dates_between(start, end)
-
-
-def show_summaries(summaries: list[StageSummary], as_json: bool) -> None:
-    """Print what each stage did, and the balance of rows."""
-    if as_json:
-        print_json([s._asdict() for s in summaries])
-        return
-    grid = Grid("table", "shards", "rows", "seconds", title="What ran", title_justify="left")
-    for s in summaries:
-        shards = ", ".join(f"{n:,} {state}" for state, n in sorted(s.shards.items())) or "none"
-        grid.add_row(s.stage, shards, f"{s.n_rows:,}", f"{s.seconds:.1f}")
-    console = Console()
-    console.print(grid)
-    for s in summaries:
-        _print_joins(s.details.get("joins", []))
-        if s.stage == "pings":
-            console.print(balance_line(s.details), highlight=False)
-        if s.details.get("n_suppressed"):
-            console.print(f"{s.stage}: {s.details['n_suppressed']:,} rows left out, too few devices", highlight=False)
-
-
-def _print_joins(joins: list[dict[str, Any]]) -> None:
-    for join in joins:
-        Console().print(join["words"], highlight=False, markup=False, soft_wrap=True)
-
-
-def balance_line(counts: dict[str, Any]) -> str:
-    """Return the balance of rows in words: read = accepted + duplicates + rejected."""
-    reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["reasons"].items())
-    return (
-        f"{counts['n_read']:,} rows read from {counts['n_files']:,} files = {counts['n_pings']:,} pings "
-        f"+ {counts['n_duplicates']:,} duplicates + {counts['n_rejected']:,} rejected"
-        + (f" ({reasons})" if reasons else "")
-    )
-
-
-def show_states(reports: list[ShardReport], as_json: bool, only_due: bool = False) -> None:
-    """Print states of shards: counts a table, then what is due and why."""
-    due = [r for r in reports if r.state != "current"]
-    if as_json:
-        print_json([r._asdict() for r in (due if only_due else reports)])
-        return
-    grid = Grid("table", *STATES, "why")
-    for table in dict.fromkeys(r.table for r in reports):
-        mine = [r for r in reports if r.table == table]
-        n = Counter(r.state for r in mine)
-        why = Counter(reason for r in mine for reason in r.why)
-        reasons = ", ".join(f"{reason} ({k})" for reason, k in why.most_common(3))
-        grid.add_row(table, *(f"{n[s]:,}" for s in STATES), reasons)
-    Console().print(grid)
 
 
 def _print_runs(runs: list[dict[str, Any]]) -> None:

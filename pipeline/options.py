@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from pipeline.paths import as_path
 from pipeline.settings import MAX_BUCKETS, Settings
-from pipeline.study import Study, StudyError
+from pipeline.study import Study, StudyError, dates_between, parse_date
 
 DEFAULT_BUCKETS: int = Settings.model_fields["n_buckets"].default
 BYTES_PER_GB = 1_000_000_000
@@ -57,6 +58,17 @@ MemoryGB = Annotated[
 Wait = Annotated[
     float, typer.Option(min=0, help="Seconds to wait for a root that another run holds; 0 refuses at once.")
 ]
+
+From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
+To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
+
+
+def span(study: Study, first: str | None, last: str | None) -> list[date]:
+    """Return the UTC dates from `first` to `last`, by default the study's; StudyError outside of it."""
+    start, end = (parse_date(first) if first else study.start), (parse_date(last) if last else study.end)
+    if not study.start <= start <= end <= study.end:
+        raise StudyError(f"{start} to {end} is not a span inside the study ({study.start} to {study.end})")
+    return dates_between(start, end)
 
 
 def read_study(path: Path | None, sets: list[str] | None) -> Study:

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.costs import Costs, Foretold, Scale, facts_of_root, fit_costs, shipped_costs, simulate
+from pipeline.engine.forecast import FILES
 from pipeline.engine.records import read_runs
-from pipeline.engine.run import FILES, status
+from pipeline.engine.run import status
 from pipeline.options import AsJson, Root, Sets, StudyFile, print_json, read_study
 from pipeline.settings import MAX_BUCKETS, Settings
 from pipeline.study import StudyError
@@ -77,8 +78,8 @@ def due_stages(
 ) -> list[dict[str, Any]]:
     """Return for each stage the shards that are due, and the seconds that so many took in the earlier runs of the root.
 
-    Seconds are None where the root has computed no shard of the stage yet, or source files wait: what they reach is
-    known only once they are read.
+    `n_waiting` shards are computed only if what they wait for comes out different; `seconds` leave them out,
+    `seconds_at_most` count them. Both are None where the root has computed no shard of the stage yet.
     """
     study = read_study(study_file, sets)
     given = {} if buckets is None else {"n_buckets": buckets}
@@ -88,10 +89,11 @@ def due_stages(
     for table in dict.fromkeys(r.table for r in reports):
         mine = [r for r in reports if r.table == table]
         n_due = sum(r.state in ("stale", "missing") for r in mine)
-        n_unknown = sum(r.state == "unknown" for r in mine)
-        each = seconds.get(table)
-        known = None if each is None or n_unknown or table == FILES else n_due * each
-        told.append({"table": table, "n_shards": len(mine), "n_due": n_due, "n_unknown": n_unknown, "seconds": known})
+        n_waiting = sum(r.state == "waiting" for r in mine)
+        each = None if table == FILES else seconds.get(table)
+        times = (None, None) if each is None else (n_due * each, (n_due + n_waiting) * each)
+        counts = {"n_shards": len(mine), "n_due": n_due, "n_waiting": n_waiting}
+        told.append({"table": table, **counts, "seconds": times[0], "seconds_at_most": times[1]})
     return told
 
 
@@ -108,16 +110,17 @@ def seconds_a_shard(root: Path) -> dict[str, float]:
 
 
 def _tell_due(due: list[dict[str, Any]]) -> None:
-    grid = Grid("table", "shards", "due", "not known yet", "time")
+    grid = Grid("table", "shards", "due", "waiting", "time", "at most")
     for row in due:
-        time = "" if row["seconds"] is None else in_words(row["seconds"])
-        grid.add_row(row["table"], *(f"{row[name]:,}" for name in ("n_shards", "n_due", "n_unknown")), time)
+        times = ["" if row[name] is None else in_words(row[name]) for name in ("seconds", "seconds_at_most")]
+        grid.add_row(row["table"], *(f"{row[name]:,}" for name in ("n_shards", "n_due", "n_waiting")), *times)
     console = Console()
     console.print(grid)
-    known = [row["seconds"] for row in due if row["seconds"] is not None]
-    is_whole = all(row["seconds"] is not None or not row["n_due"] + row["n_unknown"] for row in due)
-    words = "in all" if is_whole else "for what is known; files wait, or stages never ran on this root: see --what-if"
-    console.print(f"about {in_words(sum(known))} {words}", highlight=False)
+    known = [row for row in due if row["seconds"] is not None]
+    least, most = (sum(row[name] for row in known) for name in ("seconds", "seconds_at_most"))
+    is_whole = all(row in known or row["table"] == FILES or not row["n_due"] + row["n_waiting"] for row in due)
+    words = "in all" if is_whole else "for stages that ran on this root before; for the others see --what-if"
+    console.print(f"about {in_words(least)}, at most {in_words(most)}, {words}", highlight=False)
 
 
 def _tell_json(costs: Costs, scale: Scale, foretold: Sequence[Foretold]) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.engine.plan import SHARD, ShardReport
+from pipeline.engine.outlook import SHARD, ShardReport
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import StageSummary, open_run
 from pipeline.logs import LogFormat, LogLevel, configure
@@ -61,10 +61,11 @@ def run_stages(
     dates: list[date],
     stages: list[str] | None,
     outputs: Outputs = Outputs(),  # noqa: B008 (it cannot be changed)
+    is_forced: bool = False,
 ) -> list[StageSummary]:
     """Run stages in order and return what each did; progress goes to standard error."""
     metrics = RunMetrics(study.name, command)
-    with metrics.kept(outputs.metrics_file), open_run(study, settings, command, dates) as opened:
+    with metrics.kept(outputs.metrics_file), open_run(study, settings, command, dates, is_forced) as opened:
         names = wanted(opened.stages, stages)
         expected = earlier_seconds(settings.root, command)
         left = TimeLeft(names, expected)

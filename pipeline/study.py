@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.references import (
     Areas,
@@ -27,21 +27,41 @@ class StudyError(ValueError):
     """A study that cannot be used: names the field, what was given and what is accepted."""
 
 
-class ColumnMap(Declared):
-    """Which column of the source holds what. None, or "" where a preset says otherwise: there is no such column."""
+ColumnName = str | tuple[str, ...] | None
+"""A column's name, or a list of names: then each file has exactly one of them."""
+OPTIONAL_COLUMNS = ("accuracy_m", "utc_offset_s")
 
-    device_id: str | None = None
+
+class ColumnMap(Declared):
+    """Which column of the source holds what. None, or "" where a preset says otherwise: there is no such column.
+
+    Files of two layouts are one source where a column has a list of names (`tracked_at = ["timestamp", "ts"]`). Of
+    columns that need not be there the list may have "": a file with none of the names has no such column.
+    """
+
+    device_id: ColumnName = None
     """None: the device is named by the file (``device_from``)."""
-    tracked_at: str | None = None
-    lon: str | None = None
-    lat: str | None = None
-    accuracy_m: str | None = None
-    utc_offset_s: str | None = None
+    tracked_at: ColumnName = None
+    lon: ColumnName = None
+    lat: ColumnName = None
+    accuracy_m: ColumnName = None
+    utc_offset_s: ColumnName = None
 
     @field_validator("*")
     @classmethod
-    def _empty_is_none(cls, value: str | None) -> str | None:
-        return value or None
+    def _tidy(cls, value: ColumnName, info: ValidationInfo) -> ColumnName:
+        if not isinstance(value, tuple):
+            return value or None
+        if not any(value) or len(set(value)) < len(value):
+            raise ValueError("a list of names must have a name, and each but once")
+        if "" in value and info.field_name not in OPTIONAL_COLUMNS:
+            raise ValueError(f'only {" and ".join(OPTIONAL_COLUMNS)} may be missing from a file ("")')
+        return value if len(value) > 1 else value[0]
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Column → names of those that have several."""
+        return {column: names for column, names in self if isinstance(names, tuple)}
 
 
 class Source(Declared):

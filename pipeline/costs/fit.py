@@ -15,7 +15,7 @@ from scipy.optimize import nnls
 
 from pipeline.costs.facts import MILLION, RunFacts, Task
 from pipeline.costs.schedule import schedule
-from pipeline.engine.plan import PART, READ, SHARD
+from pipeline.engine.outlook import PART, READ, SHARD
 from pipeline.engine.statics import STATICS
 from pipeline.engine.store import is_dated
 from pipeline.stage import STAGES

@@ -20,7 +20,7 @@ from pipeline.costs.fit import (
     StepCost,
 )
 from pipeline.costs.schedule import schedule, uneven
-from pipeline.engine.plan import PART, READ, SHARD
+from pipeline.engine.outlook import PART, READ, SHARD
 
 EXCHANGE_COPIES = 2
 """Copies of accepted rows on scratch disks while pings are exchanged: the blocks read, and what the shuffle keeps."""

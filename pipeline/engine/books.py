@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,14 @@ from pipeline.engine.trouble import RunError
 from pipeline.engine.withdrawals import read_withdrawals
 from pipeline.params import digest
 from pipeline.paths import is_remote, join, stamp_of
-from pipeline.sources import file_digest, find_files, is_device_in_name
+from pipeline.sources import (
+    SourceError,
+    file_digest,
+    find_files,
+    is_device_in_name,
+    possible_columns,
+    settle_columns,
+)
 from pipeline.sources.hashing import hash_id, key_check
 from pipeline.study import Source, Study
 
@@ -56,6 +63,8 @@ class Batch:
     """Every name under which these contents are found now."""
     n_bytes: int
     """Size of the file."""
+    readings: frozenset[str]
+    """Those of all files of its declaration, which may have other names for the same columns."""
 
 
 class Record(NamedTuple):
@@ -163,30 +172,25 @@ def file_name(work: Work, path: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
 
 
-def find_batches(work: Work, key: bytes, run_map: RunMap) -> tuple[list[Batch], dict[str, str]]:
+def find_batches(work: Work, key: bytes, run_map: RunMap, is_dry: bool = False) -> tuple[list[Batch], dict[str, str]]:
     """Return the batches of all source files, and name → reason of files and folders that we are not let read.
 
     Files of the same contents and reading are one batch. Files named after withdrawn devices are passed over.
+    A dry run writes down no digests of files.
     """
     study, gone = work.study, read_withdrawals(work.store.root, key)
     found_files, unlisted = _find_all(study)
     files = [(path, source) for path, source in found_files if not gone.owns(source, path)]
-    digests, refused = _digest_files(work.store, [path for path, _ in files], run_map)
-    readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
-    # Of the study only what changes rows; which of them its span puts out, each record tells.
-    parts = {name: part for name, part in work.parts.items() if name != "study"}
-    zone = study.model_dump(mode="json", include={"zone", "zone_from_coordinates"})
+    digests, refused = _digest_files(work.store, [path for path, _ in files], run_map, is_dry)
+    readings = {s: frozenset(_reading(work, key, one) for one in possible_columns(s)) for s in study.sources}
     found: dict[str, Batch] = {}
-    for path, source in files:
-        if path in refused:
-            continue
-        declared = source.model_dump(mode="json", exclude={"path"})
-        reading = digest([parts, zone, readers, declared, key_check(key)])
+    for path, declared, source in _settle([file for file in files if file[0] not in refused], run_map):
+        reading = _reading(work, key, source)
         name = file_name(work, path)
         # The same rows under two names are two devices where the name says whose they are.
         named = hash_id(name.encode(), key) if is_device_in_name(source) else None
         batch_id = digest([digests[path], reading, named])
-        first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size))
+        first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size, readings[declared]))
         found[batch_id] = replace(first, files=(*first.files, name))
     return list(found.values()), {file_name(work, path): why for path, why in (unlisted | refused).items()}
 
@@ -202,7 +206,35 @@ def _find_all(study: Study) -> tuple[list[tuple[Path, Source]], dict[Path, str]]
     return files, unlisted
 
 
-def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> tuple[dict[Path, str], dict[Path, str]]:
+def _settle(files: Sequence[tuple[Path, Source]], run_map: RunMap) -> Iterator[tuple[Path, Source, Source]]:
+    """Yield each file, its declaration, and that with the columns which the file has.
+
+    A name that only other files have makes it no other batch.
+    """
+    settled = dict(run_map(_settle_one, [(k, *file) for k, file in enumerate(files) if file[1].columns.lists]))
+    for k, (path, source) in enumerate(files):
+        yield path, source, settled.get(k, source)
+
+
+def _settle_one(file: tuple[int, Path, Source]) -> tuple[int, Source]:
+    k, path, source = file
+    try:
+        return k, settle_columns(path, source)
+    except SourceError:
+        return k, source  # Reading the file will say why; it is never recorded.
+
+
+def _reading(work: Work, key: bytes, source: Source) -> str:
+    readers = code_digest("pipeline.sources", apart=("pipeline.sources.areas",))
+    # Of the study only what changes rows; which of them its span puts out, each record tells.
+    parts = {name: part for name, part in work.parts.items() if name != "study"}
+    zone = work.study.model_dump(mode="json", include={"zone", "zone_from_coordinates"})
+    return digest([parts, zone, readers, source.model_dump(mode="json", exclude={"path"}), key_check(key)])
+
+
+def _digest_files(
+    store: Store, paths: Sequence[Path], run_map: RunMap, is_dry: bool
+) -> tuple[dict[Path, str], dict[Path, str]]:
     """Return the hash of each file's contents, and why others cannot be read.
 
     A hash is remembered for as long as size and times of the file stay the same.
@@ -215,7 +247,7 @@ def _digest_files(store: Store, paths: Sequence[Path], run_map: RunMap) -> tuple
     hashed = {path: (found, trouble) for path, found, trouble in run_map(_digest_file, fresh)}
     refused = {p: trouble for p, s in seen.items() if (trouble := s.trouble or hashed.get(p, ("", ""))[1])}
     digests = {p: hashed[p][0] if p in hashed else known[str(p)][-1] for p in seen if p not in refused}
-    if fresh and exists(store.root / ROOT_FILE):
+    if fresh and not is_dry and exists(store.root / ROOT_FILE):
         settled = {p: found for p, found in digests.items() if is_remote(p) or max(seen[p].values[1:]) < settled_ns}
         write_json(book, {str(p): [*seen[p].values, found] for p, found in settled.items()})
     return digests, refused
@@ -312,7 +344,7 @@ def rejected_by(key: ShardKey) -> str:
 
 def _withdrawn(work: Work, batches: Sequence[Batch], books: Books, refused: Collection[str]) -> list[str]:
     found = {batch.batch_id for batch in batches}
-    readings = {batch.reading for batch in batches}
+    readings = set[str]().union(*(batch.readings for batch in batches))
     names = {name for batch in batches for name in batch.files}
     withdrawn = []
     folders = tuple(f"{name}/" for name in refused)

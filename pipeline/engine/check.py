@@ -24,7 +24,9 @@ from pipeline.engine.cluster import connect
 from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_json, read_replaceable, reading
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.merge import cut
-from pipeline.engine.plan import SHARD, stages_in_order
+from pipeline.engine.origins import ORIGINS
+from pipeline.engine.outlook import SHARD
+from pipeline.engine.plan import stages_in_order
 from pipeline.engine.records import LIVE, read_runs
 from pipeline.engine.statics import STATICS
 from pipeline.engine.store import (
@@ -141,7 +143,7 @@ def _writing(store: Store) -> list[str]:
 def _records(store: Store) -> Iterator[Finding]:
     """Yield the records of runs and the book of hashes that cannot be read."""
     names = [f"{RUNS}/{name}" for name in sorted(names_below(store.root / RUNS, "*.json"))]
-    for name in [*names, *([DIGESTS] if exists(store.root / DIGESTS) else [])]:
+    for name in [*names, *(book for book in (DIGESTS, ORIGINS) if exists(store.root / book))]:
         try:
             read_replaceable(store.root / name, "is listed no more" if name in names else "is written again")
         except StoreError as error:

@@ -17,8 +17,8 @@ import pandas as pd
 
 from pipeline.engine.meeting import Exchange, visit_meeting
 from pipeline.engine.metering import metered, note_part
+from pipeline.engine.outlook import PART
 from pipeline.engine.plan import (
-    PART,
     Input,
     RunMap,
     ShardReport,

@@ -19,7 +19,8 @@ from pipeline.engine.files import remove_folder, scratch_file
 from pipeline.engine.merge import Block, Gone, cut, exchange_rows, merge_rows
 from pipeline.engine.metering import Cost, metered, note_written
 from pipeline.engine.numbering import Numbering, numbering, shard_key
-from pipeline.engine.plan import READ, ShardReport, Work, check_code
+from pipeline.engine.outlook import READ
+from pipeline.engine.plan import ShardReport, Work, check_code
 from pipeline.engine.spans import Reach, joined, reach_of
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
@@ -238,8 +239,7 @@ def _read_piece(work: Work, key: bytes, withdrawals: Withdrawals, scratch: Path,
     n_read, trouble, shards_of = 0, "", numbering(work)
     with metered() as meter, named(file_name(work, piece.path)):
         try:
-            for number, raw in enumerate(read_blocks(piece, key)):
-                accepted, refused = work.stage(raw, work.study, work.params)
+            for number, (raw, accepted, refused) in enumerate(read_accepted(work, piece, key)):
                 n_read += raw.num_rows
                 reaches.append(reach_of(raw["tracked_at"], work.study))
                 reasons.update({v["values"]: v["counts"] for v in refused["reason"].value_counts().to_pylist()})
@@ -257,6 +257,13 @@ def _read_piece(work: Work, key: bytes, withdrawals: Withdrawals, scratch: Path,
     shards.update(gone)
     reach, cost = joined(reaches), meter.cost()
     return Outcome(batch_index, piece.index, n_read, reasons, shards, gone, blocks, reach, trouble, cost)
+
+
+def read_accepted(work: Work, piece: Piece, key: bytes) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
+    """Yield the rows of each block of a piece as read, those accepted, and those refused."""
+    for raw in read_blocks(piece, key):
+        accepted, refused = work.stage(raw, work.study, work.params)
+        yield raw, accepted, refused
 
 
 def _write_block(shards_of: Numbering, path: Path, accepted: pa.Table) -> Counter[str]:

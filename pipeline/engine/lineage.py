@@ -5,6 +5,7 @@ Params, contracts, source code, facts of the study, and the *contents* of its in
 contents and not histories are compared, work stops where a change stops changing anything.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Any
 
 import grimp
 
+from data_contracts import Table
 from pipeline.params import Params, digest
 from pipeline.stage import Stage
 from pipeline.study import Study
@@ -43,10 +45,9 @@ PART_NAMES = {
 
 def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
     """Return the parts of a fingerprint that all shards of a stage share."""
-    tables = [*stage.reads, stage.writes, *(t for t in (stage.carries, stage.rejects) if t)]
     parts = {
         "params": digest(params.model_dump()),
-        "contracts": digest([table.to_dict() for table in tables]),
+        "contracts": digest([table.to_dict() for table in _tables_of(stage)]),
         "code": code_digest(stage.module),
     }
     if "study" in stage.needs:
@@ -54,6 +55,27 @@ def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
     if "seed" in stage.needs:
         parts["seed"] = str(study.seed)
     return parts
+
+
+def stage_values(stage: Stage, params: Params, study: Study) -> dict[str, Any]:
+    """Return what the digests among `stage_parts` are made of, as plain values that can be compared by name."""
+    values: dict[str, Any] = {
+        "params": plain(params.model_dump()),
+        "contracts": {table.name: digest(table.to_dict()) for table in _tables_of(stage)},
+        "code": code_values(stage.module),
+    }
+    if "study" in stage.needs:
+        values["study"] = study.model_dump(mode="json", include=set(STUDY_FACTS))
+    return values
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON would give it back."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _tables_of(stage: Stage) -> list[Table]:
+    return [*stage.reads, stage.writes, *(t for t in (stage.carries, stage.rejects) if t)]
 
 
 STUDY_FACTS = ("start", "end", "zone", "zone_from_coordinates")
@@ -67,6 +89,15 @@ def code_digest(module: str, apart: tuple[str, ...] = ()) -> str:
     sources = [(name, _source(name)) for name in code_modules(module) if name not in apart]
     libraries = [(name, version(name)) for name in DATA_LIBRARIES if name in _closure(module)]
     return digest([sources, libraries])
+
+
+@cache
+def code_values(module: str, apart: tuple[str, ...] = ()) -> dict[str, dict[str, str]]:
+    """Return what `code_digest` is made of: a digest of each module's source, the version of each library."""
+    return {
+        "modules": {name: digest(_source(name))[:16] for name in code_modules(module) if name not in apart},
+        "libraries": {name: version(name) for name in DATA_LIBRARIES if name in _closure(module)},
+    }
 
 
 def code_modules(module: str) -> list[str]:
@@ -92,7 +123,21 @@ def _source(module: str) -> str:
     return Path(spec.origin).read_text()
 
 
+DETAILS = "input_shards"
+"""Part of a footer that says of which contents an input was made. It is told, and compared in `inputs` only."""
+
+
+def short_name(path: str) -> str:
+    """Return a shard's path as details name it, which are long lists."""
+    return path.replace("date=", "").replace("bucket=", "").removesuffix(".parquet")
+
+
+def changed_parts(made_from: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Return the names of the parts in which a fingerprint differs; empty when the shard is current."""
+    names = sorted({*made_from, *expected} - {DETAILS})
+    return [name for name in names if made_from.get(name) != expected.get(name)]
+
+
 def differences(made_from: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Return in words which parts of a fingerprint changed; empty when the shard is current."""
-    changed = [name for name in sorted({*made_from, *expected}) if made_from.get(name) != expected.get(name)]
-    return [f"{PART_NAMES[name]} changed" for name in changed]
+    return [f"{PART_NAMES[name]} changed" for name in changed_parts(made_from, expected)]

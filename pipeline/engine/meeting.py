@@ -18,6 +18,8 @@ import pandas as pd
 
 from pipeline.engine.cluster import Step
 from pipeline.engine.metering import Cost, metered
+from pipeline.engine.origins import Origins
+from pipeline.engine.outlook import Outlook
 from pipeline.engine.plan import (
     Input,
     ShardReport,
@@ -52,7 +54,7 @@ def visit_meeting(work: Work, exchange: Exchange | None) -> Iterator[ShardReport
     for key in work.store.keys(stage.writes):
         if key.bucket not in buckets:
             yield from remove_shard(work, key)
-    look = replace(work, is_dry=True)
+    look = work if work.is_dry else replace(work, outlook=Outlook(), origins=Origins(work.store))
     found = [report for bucket in buckets for report in visit_whole(look, ShardKey(bucket=bucket), inputs=inputs)]
     stale = {bucket: report for bucket, report in zip(buckets, found, strict=True) if report.state != "current"}
     yield from (report for report in found if work.is_dry or report.state == "current")

@@ -1,8 +1,8 @@
 """What has to be done: the order of stages, the shards of each, and whether each is current.
 
 `visit_dates` walks a bucket date by date, `visit_whole` makes one shard of all of a bucket, or of the
-study. In a dry run they only say what state each shard is in, so that `sojourn status` and a run
-cannot disagree.
+study. In a dry run they only say what state each shard is in and note in the run's `Outlook` what becomes of it, so
+that `sojourn status` and a run cannot disagree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,8 +19,11 @@ from pydantic import ValidationError
 
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import Shard, Table
-from pipeline.engine.lineage import code_digest, differences, stage_parts
-from pipeline.engine.metering import Cost, metered
+from pipeline.engine.foresee import foresee, note, wait_for
+from pipeline.engine.lineage import code_digest, differences, stage_parts, stage_values
+from pipeline.engine.metering import metered
+from pipeline.engine.origins import Origins
+from pipeline.engine.outlook import Fate, Outlook, ShardReport, details
 from pipeline.engine.store import ALL, Footer, ShardKey, Store, is_dated
 from pipeline.engine.trouble import RunError, named
 from pipeline.params import Params, digest
@@ -29,26 +32,8 @@ from pipeline.stage import STAGES, Stage
 from pipeline.study import Study, StudyError
 
 Input = tuple[Table, ShardKey]
-SHARD, PART, READ = "shard", "part", "read"
-"""Steps of the work on a table: see `run_shards`."""
 RunMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or a cluster's."""
-
-
-class ShardReport(NamedTuple):
-    """The state in which one shard was found or left."""
-
-    table: str
-    path: str
-    state: str
-    """current, computed, removed; in a dry run also stale or missing."""
-    why: tuple[str, ...] = ()
-    n_rows: int = 0
-    n_suppressed: int = 0
-    cost: Cost | None = None
-    """What computing it took; None where nothing was computed."""
-    step: str = SHARD
-    """What was done: a shard, or a part of the work on one, which counts as no shard."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +46,30 @@ class Work:
     settings: Settings
     parts: dict[str, str]
     dates: frozenset[date]
-    is_dry: bool = False
-    not_current: frozenset[tuple[str, str]] = frozenset()
-    """Dry runs: table and path of shards known not to be current."""
+    outlook: Outlook | None = None
+    """Dry runs: what becomes of the shards of the tables before, and takes what becomes of these."""
+    origins: Origins | None = None
+    """Dry runs: what the digests in footers stand for."""
+    is_forced: bool = False
+    """Whether shards are computed although they are current."""
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether nothing is computed."""
+        return self.outlook is not None
+
+    def keys(self, table: Table, bucket: int | None = None) -> list[ShardKey]:
+        """Return the shards of a table that are there; in a dry run those that will or may be there."""
+        return self.outlook.keys(self.store, table, bucket) if self.outlook else self.store.keys(table, bucket)
+
+    def fate(self, table: Table, key: ShardKey) -> Fate:
+        """Return what becomes of a shard; in a run that is not dry what is there stays."""
+        return self.outlook.fate(table, key) if self.outlook else Fate.STAYS
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the digests among `parts` stand for."""
+        return stage_values(self.stage, self.params, self.study)
 
     @property
     def store(self) -> Store:
@@ -75,6 +81,15 @@ def stages_in_order() -> list[Stage]:
     """Return all stages, each after those whose tables it reads."""
     reads = {name: [t.name for t in s.reads if t.name in STAGES] for name, s in sorted(STAGES.items())}
     return [STAGES[name] for name in TopologicalSorter(reads).static_order()]
+
+
+def with_followers(names: Collection[str]) -> set[str]:
+    """Return tables of those names and all that are made from them, however far down."""
+    found = set(names)
+    for stage in stages_in_order():
+        if any(table.name in found for table in stage.reads):
+            found.add(stage.name)
+    return found
 
 
 def find_stage(name: str) -> Stage:
@@ -127,22 +142,30 @@ def visit_dates(work: Work, bucket: int) -> list[ShardReport]:
     """
     store, stage = work.store, work.stage
     reports = _remove_outside(work, bucket)
-    measured, existing = (_dates_of(store, table, bucket) for table in (stage.reads[0], stage.writes))
-    suspect = False
+    measured = {key.date for key in work.keys(stage.reads[0], bucket)}
+    existing = {key.date for key in store.keys(stage.writes, bucket)}
+    is_settled, is_open = True, False
     for day in work.study.dates():
-        key = ShardKey(day, bucket)
-        before = ShardKey(day - timedelta(days=1), bucket)
-        is_open = stage.carries is not None and store.has(stage.carries, before)
-        if day not in measured and not is_open:
+        key, before = ShardKey(day, bucket), ShardKey(day - timedelta(days=1), bucket)
+        is_left = stage.carries is not None and store.has(stage.carries, key)
+        is_sure = (day in measured and work.fate(stage.reads[0], key) is not Fate.DOUBTFUL) or (is_open and is_settled)
+        if day not in measured and not is_open and is_settled:
             reports += remove_shard(work, key) if day in existing else []
             if stage.carries and not work.is_dry:
                 store.remove(stage.carries, key)
-            suspect = False
+            is_left = False
+        elif not is_sure:
+            reports.append(wait_for(work, key, ["what the date before leaves open may change"]))
+            is_settled = False
         elif day in work.dates or day in existing or day not in measured:
             inputs = [(stage.reads[0], key)] if day in measured else []
-            report = _visit(work, key, inputs + _single_inputs(work), before, suspect)
-            suspect = stage.carries is not None and report.state in ("stale", "missing")
+            report = _visit(work, key, inputs + _single_inputs(work), before if is_open else None, is_settled)
+            is_left = stage.carries is not None and store.has(stage.carries, key)
+            is_settled = stage.carries is None or report.state in ("current", "computed")
             reports.append(report)
+        else:
+            is_settled = True
+        is_open = is_left
     return reports
 
 
@@ -167,15 +190,18 @@ def visit_whole(
     """
     inputs = inputs_of(work, key) if inputs is None else inputs
     first, is_whole = work.stage.reads[0], work.stage.is_whole
-    if not any(table is first if is_whole else not table.shard.is_single for table, _ in inputs):
+    needed = [(t, found) for t, found in inputs if (t is first if is_whole else not t.shard.is_single)]
+    if not needed:
         return remove_shard(work, key) if work.store.has(work.stage.writes, key) else []
+    if all(work.fate(table, found) is Fate.DOUBTFUL for table, found in needed):
+        return [wait_for(work, key, ["perhaps nothing is left to make it of"])]
     return [_visit(work, key, inputs, compute=compute)]
 
 
 def inputs_of(work: Work, key: ShardKey) -> list[Input]:
     """Return all shards that the one shard of a bucket, or of the study, is made from."""
     shards = [table for table in work.stage.reads if not table.shard.is_single]
-    return [(table, found) for table in shards for found in work.store.keys(table, key.bucket)] + _single_inputs(work)
+    return [(table, found) for table in shards for found in work.keys(table, key.bucket)] + _single_inputs(work)
 
 
 def _visit(
@@ -183,41 +209,27 @@ def _visit(
     key: ShardKey,
     inputs: list[Input],
     before: ShardKey | None = None,
-    suspect: bool = False,
+    is_settled: bool = True,
     compute: Compute | None = None,
 ) -> ShardReport:
-    """Return the state of one shard, after computing it if it is not current and the run is not dry."""
+    """Return the state of one shard, after computing it if it is not current and the run is not dry.
+
+    `is_settled` says that what the date before leaves open is what it will be.
+    """
     store, table = work.store, work.stage.writes
     expected = expected_parts(work, key, inputs, before)
     footer = store.footer(table, key)
+    if work.outlook is not None:
+        return foresee(work, key, inputs, footer, expected, is_settled)
     why = differences(footer.made_from, expected) if footer else ["never computed"]
-    if work.is_dry:
-        why += [f"{name} is not current" for name in _not_current(work, key)]
-        why += ["the date before is not current"] if suspect else []
+    if not why and work.is_forced and (key.date is None or key.date in work.dates):
+        why = ["asked for"]
     if not why and footer:
         return ShardReport(table.name, key.path, "current", (), footer.n_rows, n_suppressed=footer.n_suppressed)
-    if work.is_dry:
-        return ShardReport(table.name, key.path, "stale" if footer else "missing", tuple(why))
     check_code(work)
     with metered() as meter, named(f"{table.name}/{key.path}"):
         made = (compute or _compute)(work, key, inputs, before, expected)
     return ShardReport(table.name, key.path, "computed", tuple(why), made.n_rows, made.n_suppressed, cost=meter.cost())
-
-
-def _not_current(work: Work, key: ShardKey) -> list[str]:
-    """Return which tables a shard reads have a shard that goes into it and is not current."""
-    read = {table.name: table for table in work.stage.reads}
-    bucket = ShardKey(bucket=key.bucket).path
-    is_of_all = key == ALL or work.stage.meet is not None
-    found = set()
-    for name, path in work.not_current:
-        if name in read and key.date and is_dated(read[name]):
-            is_input = path == key.path
-        else:
-            is_input = name in read and (is_of_all or path.endswith((bucket, ALL.path)))
-        if is_input:
-            found.add(name)
-    return sorted(found)
 
 
 def check_code(work: Work) -> None:
@@ -229,17 +241,18 @@ def check_code(work: Work) -> None:
 def expected_parts(work: Work, key: ShardKey, inputs: Sequence[Input], before: ShardKey | None) -> dict[str, Any]:
     """Return the parts of the fingerprint the shard would have if it were computed now."""
     store, carries = work.store, work.stage.carries
-    contents: dict[str, list[str]] = {}
+    contents: dict[str, list[tuple[str, str]]] = {}
     for table, found in inputs:
         footer = store.footer(table, found)
-        contents.setdefault(table.name, []).append(f"{found.path} {footer.content if footer else ''}")
+        contents.setdefault(table.name, []).append((found.path, footer.content if footer else ""))
     parts: dict[str, Any] = {
         **work.parts,
-        "inputs": {name: digest(found) for name, found in contents.items()},
+        "inputs": {name: digest([" ".join(one) for one in found]) for name, found in contents.items()},
+        **details(contents),
     }
-    if carries and before:
+    if carries:
         parts["is_last"] = key.date == work.study.end
-        parts["carry"] = _content(store, carries, before)
+        parts["carry"] = _content(store, carries, before) if before else ""
         parts["leaves"] = _content(store, carries, key)
     return parts
 
@@ -250,8 +263,8 @@ def _compute(
     """Read, call, check, write one shard and what it carries; return its footer."""
     store, stage = work.store, work.stage
     arguments: list[Any] = read_frames(work, stage.reads, inputs)
-    if stage.carries and before:
-        arguments.append(_read_frame(store, stage.carries, [before] if store.has(stage.carries, before) else []))
+    if stage.carries:
+        arguments.append(_read_frame(store, stage.carries, [before] if before else []))
     result = stage(*arguments, *facts(work, key), work.params)
     if stage.carries:
         result, left = result
@@ -305,7 +318,7 @@ def _single_inputs(work: Work) -> list[Input]:
     """
     single = [table for table in work.stage.reads if table.shard.is_single]
     known = [t for t in single if t.shard is Shard.STUDY or getattr(work.study, t.name) is not None]
-    return [(table, ALL) for table in known if work.store.has(table, ALL)]
+    return [(table, ALL) for table in known if work.keys(table)]
 
 
 def _content(store: Store, table: Table, key: ShardKey) -> str:
@@ -313,17 +326,15 @@ def _content(store: Store, table: Table, key: ShardKey) -> str:
     return footer.content if footer else ""
 
 
-def _dates_of(store: Store, table: Table, bucket: int) -> set[date]:
-    return {key.date for key in store.keys(table, bucket) if key.date}
-
-
 def remove_shard(work: Work, key: ShardKey) -> list[ShardReport]:
     """Remove a shard whose inputs are gone, and what it carried."""
     report = ShardReport(
         work.stage.writes.name, key.path, "stale" if work.is_dry else "removed", ("its inputs are gone",)
     )
-    if not work.is_dry:
-        for table in (work.stage.carries, work.stage.writes):
-            if table:
-                work.store.remove(table, key)
+    if work.is_dry:
+        note(work, key, Fate.GOES)
+        return [report]
+    for table in (work.stage.carries, work.stage.writes):
+        if table:
+            work.store.remove(table, key)
     return [report]

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, TABLES, Release
-from pipeline.engine.books import UNCOUNTED, Books, Record, file_name, find_batches, find_todo
+from pipeline.engine.books import UNCOUNTED, Books, Record, find_batches, find_todo
+from pipeline.engine.forecast import MAX_BYTES, forecast
 from pipeline.engine.gather import count_reports, visit_table
 from pipeline.engine.ingest import load
 from pipeline.engine.opening import HeldRoot, hold_root
-from pipeline.engine.plan import SHARD, ShardReport, find_stage, params_of, stages_in_order, work_for
+from pipeline.engine.origins import Origins
+from pipeline.engine.outlook import SHARD, Outlook, count_due
+from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, work_for
 from pipeline.engine.shard_records import ShardRecords
-from pipeline.engine.statics import STATICS, declared_statics, load_static, static_states
+from pipeline.engine.statics import STATICS, declared_statics, foresee_static, load_static, static_origins
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError, named
 from pipeline.engine.unfinished import check_whole_root
@@ -29,7 +32,6 @@ from pipeline.study import Study
 
 OnShard = Callable[[str, ShardReport], None]
 OnMore = Callable[[int], None]
-FILES = "source files"
 WITHDRAWN = "withdrawn"
 """Reason why an accepted row is not kept: its device was deleted from the root."""
 
@@ -59,11 +61,12 @@ class Counts(NamedTuple):
 class Run:
     """An open run. `stages` are its steps in order; `execute` does one."""
 
-    def __init__(self, study: Study, held: HeldRoot, dates: Collection[date] | None) -> None:
+    def __init__(self, study: Study, held: HeldRoot, dates: Collection[date] | None, is_forced: bool = False) -> None:
         """Hold what every step needs; `open_run` makes one."""
         self.study, self.settings, self.record = study, held.settings, held.record
         self._cluster, self._lock, self._dates = held.cluster, held.lock, dates
         self._shards = ShardRecords(Store(held.settings.root), held.record.run_id)
+        self._is_forced, self._origins = is_forced, Origins(Store(held.settings.root))
         self._begun = set[str]()
         self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
 
@@ -121,6 +124,7 @@ class Run:
         log_event("run", level, event, run_id=self.record.run_id, **facts)
 
     def _reports(self, stage: str, details: dict[str, Any], on_more: OnMore) -> Iterator[ShardReport]:
+        self._origins.remember(*self._made_of(stage))
         if stage in STATICS:
             on_more(1)
             yield load_static(stage, self.study, Store(self.settings.root), details)
@@ -128,8 +132,15 @@ class Run:
             yield from self._ingest(details, on_more)
         else:
             work = work_for(find_stage(stage), self.study, self.settings, self._dates)
+            work = replace(work, is_forced=self._is_forced)
             on_more(count_reports(work))
             yield from visit_table(work, self._cluster.map, self._cluster.exchange)
+
+    def _made_of(self, stage: str) -> tuple[dict[str, str], dict[str, Any]]:
+        if stage in STATICS:
+            return static_origins(stage, self.study)
+        work = work_for(find_stage(stage), self.study, self.settings)
+        return work.parts, work.values
 
     def _ingest(self, details: dict[str, Any], on_more: OnMore) -> Iterator[ShardReport]:
         work = work_for(find_stage("pings"), self.study, self.settings)
@@ -169,53 +180,60 @@ def _count_brought(records: Iterable[Record], shards: dict[str, dict[str, int]])
 
 
 @contextmanager
-def open_run(study: Study, settings: Settings, command: str, dates: Collection[date] | None = None) -> Iterator[Run]:
-    """Yield a run that holds the root, a cluster and a record, and note how it ends."""
+def open_run(
+    study: Study, settings: Settings, command: str, dates: Collection[date] | None = None, is_forced: bool = False
+) -> Iterator[Run]:
+    """Yield a run that holds the root, a cluster and a record, and note how it ends.
+
+    With `is_forced` shards are computed although they are current (not `pings` and reference tables).
+    """
     params_of(study)
     with hold_root(settings, command, study.shown()) as held:
-        yield Run(study, held, dates)
+        yield Run(study, held, dates, is_forced)
 
 
-def status(study: Study, settings: Settings, dates: Collection[date] | None = None) -> list[ShardReport]:
-    """Return the state of every source file and shard as a run would find it, computing nothing."""
+def status(
+    study: Study,
+    settings: Settings,
+    dates: Collection[date] | None = None,
+    stages: Collection[str] | None = None,
+    max_bytes: int | None = MAX_BYTES,
+    is_forced: bool = False,
+) -> list[ShardReport]:
+    """Return the state of every source file and shard as a run would find it, computing and writing nothing.
+
+    Of a run of some `stages` on some `dates`: the tables of other stages stay as they are. Waiting files are read,
+    unless they have more than `max_bytes`, to say which shards they reach.
+    """
     check_whole_root(settings.root)
-    reports = [*_file_states(study, settings), *static_states(study, Store(settings.root))]
-    for stage in stages_in_order():
-        if stage.name == "pings":
+    store, outlook = Store(settings.root), Outlook()
+    origins, reports = Origins(store), list[ShardReport]()
+    for name in [*declared_statics(study), *(stage.name for stage in stages_in_order())]:
+        if stages is not None and name not in stages:
             continue
-        not_current = frozenset((r.table, r.path) for r in reports if r.state != "current")
-        work = replace(work_for(stage, study, settings, dates), is_dry=True, not_current=not_current)
-        reports += visit_table(work, map)
-    is_waiting = any(r.table == FILES and r.state != "current" for r in reports)
-    return [_unknown(r) if is_waiting else r for r in reports]
+        if name in STATICS:
+            reports.append(foresee_static(name, study, store, outlook, origins))
+        elif name == "pings":
+            reports[:0] = _foresee_load(study, settings, outlook, max_bytes)
+        else:
+            work = work_for(find_stage(name), study, settings, dates)
+            reports += visit_table(replace(work, outlook=outlook, origins=origins, is_forced=is_forced), map)
+    return reports
 
 
-def _unknown(report: ShardReport) -> ShardReport:
-    """Return the report of a shard that follows from pings, while files wait that may change it."""
-    if report.state != "current" or report.table in (FILES, *STATICS):
-        return report
-    return report._replace(state="unknown", why=("source files wait to be loaded",))
+def left_stale(study: Study, settings: Settings) -> str:
+    """Return a line that counts what a backfill of some dates or tables has left as it was; "" where all is current.
+
+    Waiting source files are not read for it: shards they may reach count as waiting.
+    """
+    due = count_due(status(study, settings, max_bytes=0))
+    told = [f"{table} {', '.join(f'{n:,} {state}' for state, n in mine.items())}" for table, mine in due.items()]
+    return f"left as it was, since it was not asked for: {'; '.join(told)}" if told else ""
 
 
-def _file_states(study: Study, settings: Settings) -> Iterator[ShardReport]:
-    """Yield the state of each source file, then of each shard of `pings` that exists."""
-    work = work_for(find_stage("pings"), study, settings)
+def _foresee_load(study: Study, settings: Settings, outlook: Outlook, max_bytes: int | None) -> list[ShardReport]:
+    work, key = work_for(find_stage("pings"), study, settings), read_key()
     books = Books(work.store)
-    batches, refused = find_batches(work, read_key(), map)
+    batches, refused = find_batches(work, key, map, is_dry=True)
     todo = find_todo(work, batches, books, refused)
-    to_read = {batch.batch_id for batch in todo.batches}
-    for batch in batches:
-        state = "missing" if batch.batch_id not in books.records else "current"
-        why = ("never loaded, or changed",) if state == "missing" else ()
-        if batch.batch_id in to_read and state == "current":
-            state, why = "stale", ("shards it reached have to be built anew",)
-        yield ShardReport(FILES, file_name(work, batch.path), state, why)
-    for name, why_not in todo.refused.items():
-        yield ShardReport(FILES, name, "missing", (f"cannot be read: {why_not}",))
-    for batch_id in todo.withdrawn:
-        files = ", ".join(books.records[batch_id].files)
-        yield ShardReport(FILES, files, "stale", ("its rows are to be withdrawn",))
-    to_change = {*todo.spoilt, *todo.lacking}
-    for key in work.store.keys(PINGS):
-        state = "stale" if key.path in to_change else "current"
-        yield ShardReport("pings", key.path, state, ("its source files changed",) if state == "stale" else ())
+    return list(forecast(work, batches, todo, books, key, outlook, max_bytes))

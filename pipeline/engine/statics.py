@@ -8,7 +8,7 @@ even if an earlier study left it in the root.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,15 +24,20 @@ from data_contracts import (
     POIS,
     TELEWORK,
     TRACTS,
+    ContractError,
     Table,
+    conform,
 )
 from pipeline.engine.joins import describe_statics
-from pipeline.engine.lineage import code_digest, differences
+from pipeline.engine.lineage import code_digest, code_values, differences
 from pipeline.engine.metering import metered
-from pipeline.engine.plan import ShardReport
+from pipeline.engine.origins import Origins
+from pipeline.engine.outlook import Fate, Outlook, ShardReport
 from pipeline.engine.store import ALL, Footer, Store
+from pipeline.engine.why import explain
 from pipeline.params import digest
 from pipeline.sources import (
+    SourceError,
     areas_digest,
     demographics_digest,
     epidemic_digest,
@@ -107,22 +112,56 @@ def load_static(name: str, study: Study, store: Store, details: dict[str, Any]) 
     return report
 
 
-def static_states(study: Study, store: Store) -> Iterator[ShardReport]:
-    """Yield the state of each reference table that a study declares."""
-    for name in declared_statics(study):
-        _, footer, why = _compare(STATICS[name], study, store)
-        state = "current" if footer and not why else "stale" if footer else "missing"
-        yield ShardReport(name, ALL.path, state, tuple(why), footer.n_rows if footer else 0)
+def foresee_static(name: str, study: Study, store: Store, outlook: Outlook, origins: Origins) -> ShardReport:
+    """Return the state of a reference table and note what becomes of it: where it is stale its files are read."""
+    static = STATICS[name]
+    parts, footer, why = _compare(static, study, store)
+    if footer is None:
+        outlook.note(static.table, ALL, Fate.APPEARS)
+        return ShardReport(name, ALL.path, "missing", tuple(why))
+    if not why:
+        return ShardReport(name, ALL.path, "current", (), footer.n_rows)
+    told = explain(footer.made_from, parts, origins, _values(static, study))
+    if footer.made_from["inputs"] != parts["inputs"]:
+        told.append("its files changed")
+    try:
+        rows = conform(static.read(getattr(study, name), study.folder), static.table)
+        is_same = rows.equals(store.read(static.table, ALL))
+        outlook.note(static.table, ALL, Fate.STAYS if is_same else Fate.CHANGES)
+        told += ["its rows come out the same"] if is_same else []
+    except (SourceError, ContractError) as error:
+        outlook.note(static.table, ALL, Fate.MAY_CHANGE)
+        told.append(str(error))
+    return ShardReport(name, ALL.path, "stale", tuple(told), footer.n_rows)
+
+
+def static_origins(name: str, study: Study) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the digests in the footer of a reference table, and the values they stand for."""
+    static = STATICS[name]
+    return _parts(static, study), _values(static, study)
+
+
+def _values(static: Static, study: Study) -> dict[str, Any]:
+    section = getattr(study, static.table.name)
+    return {
+        "params": section.model_dump(mode="json", exclude=PATHS),
+        "contracts": {static.table.name: digest(static.table.to_dict())},
+        "code": code_values(static.module),
+    }
+
+
+def _parts(static: Static, study: Study) -> dict[str, str]:
+    section = getattr(study, static.table.name)
+    return {
+        "params": digest(section.model_dump(mode="json", exclude=PATHS)),
+        "contracts": digest(static.table.to_dict()),
+        "code": code_digest(static.module),
+    }
 
 
 def _compare(static: Static, study: Study, store: Store) -> tuple[dict[str, Any], Footer | None, list[str]]:
     """Return what a reference table would be made from now, its footer, and what changed."""
     section = getattr(study, static.table.name)
-    parts = {
-        "params": digest(section.model_dump(mode="json", exclude=PATHS)),
-        "contracts": digest(static.table.to_dict()),
-        "code": code_digest(static.module),
-        "inputs": {"file": static.digest_files(section, study.folder)},
-    }
+    parts = {**_parts(static, study), "inputs": {"file": static.digest_files(section, study.folder)}}
     footer = store.footer(static.table, ALL)
     return parts, footer, differences(footer.made_from, parts) if footer else ["never computed"]

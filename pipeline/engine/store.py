@@ -61,6 +61,10 @@ class ShardKey(NamedTuple):
         day, bucket, name = match.group("date", "bucket", "name")
         return cls(date.fromisoformat(day) if day else None, int(bucket) if bucket else None, name)
 
+    def order(self) -> tuple[Any, ...]:
+        """Return what keys are sorted by: date, bucket, name."""
+        return self.date or date.min, self.bucket or 0, self.name or ""
+
 
 ALL = ShardKey(name="all")
 """The one shard of a static or study table."""
@@ -97,7 +101,7 @@ class Store:
         folder = self.root / table.name
         pattern = "*.parquet" if bucket is None else f"bucket={bucket:04d}.parquet"
         found = (ShardKey.from_path(name) for name in names_below(folder, pattern))
-        return sorted((k for k in found if k), key=lambda k: (k.date or date.min, k.bucket or 0, k.name or ""))
+        return sorted((k for k in found if k), key=ShardKey.order)
 
     def has(self, table: Table, key: ShardKey) -> bool:
         """Return whether there is such a shard."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.sources import delimited, geolife_plt, parquet
 from pipeline.sources.areas import areas_digest, read_areas
+from pipeline.sources.columns import possible_columns, settle_columns
 from pipeline.sources.demographics import demographics_digest, read_demographics
 from pipeline.sources.epidemic import epidemic_digest, read_epidemic
 from pipeline.sources.errors import SourceError
@@ -39,6 +40,7 @@ __all__ = [
     "npi_policies_digest",
     "official_rates_digest",
     "pois_digest",
+    "possible_columns",
     "read_areas",
     "read_blocks",
     "read_demographics",
@@ -49,6 +51,7 @@ __all__ = [
     "read_official_rates",
     "read_pois",
     "read_telework",
+    "settle_columns",
     "split_file",
     "telework_digest",
 ]
@@ -64,10 +67,10 @@ READERS = {
 def split_file(path: Path, source: Source) -> list[Piece]:
     """Return the pieces in which tasks read a file: row groups of Parquet, else the whole file.
 
-    The declaration inside a piece has its preset filled in. SourceError where the file is absent,
-    empty or not what the declaration says.
+    The declaration inside a piece has its preset filled in, and of lists of column names the one that the file has.
+    SourceError where the file is absent, empty or not what the declaration says.
     """
-    source = fill(source)
+    source = fill(settle_columns(path, source))
     if source.format == "parquet":
         return parquet.split(path, source)
     return [Piece(path, source, 0, 1, 0, None)]

@@ -173,15 +173,21 @@ def _has_line_break(value: pa.Scalar | None) -> bool:
 
 def find_layout(path: Path, source: Source, wanted: dict[str, str]) -> tuple[Layout, str]:
     """Return the layout of a file and the name of its last column, once all wanted columns are there."""
-    first = _first_fields(path, source.delimiter)
-    names = first if source.has_header else [str(k) for k in range(len(first))]
+    names, described = column_names(path, source)
     missing = [name for name in wanted.values() if name not in names]
     if missing:
-        raise SourceError(f"{path}: no column {', '.join(missing)}; {_describe(names, source)}")
+        raise SourceError(f"{path}: no column {', '.join(missing)}; {described}")
     repeated = [name for name in wanted.values() if names.count(name) > 1]
     if repeated:
         raise SourceError(f"{path}: column {', '.join(repeated)} occurs twice")
     return Layout(source.delimiter, None if source.has_header else names), names[-1]
+
+
+def column_names(path: Path, source: Source) -> tuple[list[str], str]:
+    """Return the names of a file's columns, and what an error may say of them; SourceError where there are none."""
+    first = _first_fields(path, source.delimiter)
+    names = first if source.has_header else [str(k) for k in range(len(first))]
+    return names, _describe(names, source)
 
 
 def _first_fields(path: Path, delimiter: str) -> list[str]:

@@ -66,10 +66,20 @@ def _place(path: Path) -> Any:
     return open_bytes(path) if is_remote(path) else path
 
 
+def column_names(path: Path) -> tuple[list[str], str]:
+    """Return the names of a file's columns, and what an error may say of them; SourceError where it cannot be read."""
+    with _open(path) as file:
+        return file.schema_arrow.names, _describe(file.schema_arrow.names)
+
+
+def _describe(names: list[str]) -> str:
+    return f"it has {', '.join(names)}"
+
+
 def _check_columns(names: list[str], wanted: dict[str, str], path: Path) -> None:
     missing = [name for name in wanted.values() if name not in names]
     if missing:
-        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
+        raise SourceError(f"{path}: no column {', '.join(missing)}; {_describe(names)}")
 
 
 def _batches(file: pq.ParquetFile, piece: Piece, names: list[str], block_rows: int) -> Iterator[pa.RecordBatch]:

@@ -8,13 +8,14 @@ from typer.testing import CliRunner
 
 from data_contracts import DEMOGRAPHICS, JOBS, OFFICIAL_RATES, TELEWORK, conform
 from pipeline.catalog import load
-from pipeline.cli import app, show_summaries
+from pipeline.cli import app
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import open_run, status
 from pipeline.engine.trouble import RunError
 from pipeline.id_join import join_ids
 from pipeline.references import Areas, Demographics, Jobs, OfficialRates, Telework
 from pipeline.settings import Settings
+from pipeline.shown import show_summaries
 from pipeline.sources import read_areas, read_demographics, read_jobs, read_official_rates, read_telework
 
 STATICS = ("tracts", "demographics", "jobs", "telework")

@@ -212,7 +212,7 @@ def test_a_load_that_was_stopped_is_unfinished_and_not_damaged(folder, root, che
     assert check(root).findings == []
 
 
-@pytest.mark.parametrize("name", ["_root.json", "_digests.json", "_batches", "_runs"])
+@pytest.mark.parametrize("name", ["_root.json", "_digests.json", "_origins.json", "_batches", "_runs"])
 @pytest.mark.parametrize("damage", [empty, truncated])
 def test_a_damaged_record_is_named(root, check, name, damage):
     path = root / name if name.endswith(".json") else sorted((root / name).glob("*.json"))[0]

@@ -63,7 +63,7 @@ def test_status_is_0_when_current_and_3_when_not(study_file, root):
     assert {shard["state"] for shard in json.loads(done.stdout)["shards"]} == {"current"}
     done = sojourn("status", study_file, "--root", root, "--set", "params.locations.eps_m=80")
     assert done.returncode == 3
-    assert "parameters changed" in done.stdout
+    assert "waiting" in done.stdout
 
 
 def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root):
@@ -81,7 +81,7 @@ def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root)
     assert done.returncode == 0, done.stderr
     due = {shard["table"]: (shard["path"], shard["why"]) for shard in json.loads(done.stdout)}
     assert set(due) == {"gyration", "employment_effects"}
-    assert due["employment_effects"] == ("all.parquet", ["gyration is not current"])
+    assert due["employment_effects"] == ("all.parquet", ["8 shards of gyration may change"])
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before
 
 
@@ -119,6 +119,21 @@ def test_a_log_of_json_lines_is_all_that_standard_error_holds(study_file, root):
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert [events[0]["event"], events[-1]["event"]] == ["run started", "run finished"]
     assert len({event["run_id"] for event in events}) == 1
+
+
+def test_backfill_tells_what_it_left_as_it_was_and_downstream_leaves_nothing_below(study_file, root, tmp_path):
+    copy = tmp_path / "tables"
+    shutil.copytree(root, copy)
+    given = ["backfill", study_file, "--root", copy, "--set", "params.gyration.windows=['day']", "--stage", "gyration"]
+    done = sojourn(*given)
+    assert done.returncode == 0, done.stderr
+    left = done.stdout.splitlines()[-1]
+    assert left == "left as it was, since it was not asked for: employment_effects 1 stale"
+    done = sojourn(*given, "--downstream")
+    assert done.stdout.splitlines()[-1] == "everything is current", done.stderr
+    done = sojourn(*given, "--downstream", "--force", "--dry-run", "--json")
+    due = {shard["table"]: shard["why"] for shard in json.loads(done.stdout)}
+    assert due == {"gyration": ["asked for"], "employment_effects": ["asked for"]}
 
 
 def test_backfill_of_one_stage_runs_that_stage(study_file, root):

@@ -96,6 +96,6 @@ def test_a_second_run_computes_nothing_and_a_lost_shard_comes_back_as_it_was(stu
 def test_other_params_make_all_shards_stale_and_lineage_leads_to_all_buckets(study, done):
     other = study.model_copy(update={"params": {"contacts": {"contact_m": 10.0}}})
     reports = [r for r in status(other, Settings(root=done, n_buckets=3)) if r.table == "contacts"]
-    assert {(r.state, r.why) for r in reports} == {("stale", ("parameters changed",))}
+    assert {(r.state, r.why) for r in reports} == {("stale", ("parameter contact_m: 20.0 → 10.0",))}
     inputs = {node["name"] for node in trace(done, "contacts", None, 0)["inputs"]}
     assert {"visits (3 shards)", "home_work (3 shards)", "panel_weights/all.parquet"} <= inputs

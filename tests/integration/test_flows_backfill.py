@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from data_contracts import STAYS
-from pipeline.engine.plan import ShardReport
+from pipeline.engine.plan import ShardReport, with_followers
 from pipeline.engine.records import read_runs
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
@@ -17,10 +17,13 @@ from pipeline.study import Study, StudyError
 from tests.integration.prefect_env import STAGES, daily_options, find_flow_run
 
 
-def test_backfill_of_some_stages_after_a_dry_run(flows: ModuleType, study_file: Path, root: Path) -> None:
+def test_backfill_of_some_stages_after_a_dry_run(
+    flows: ModuleType, study_file: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     given = {"settings": {"root": root, "n_buckets": 2}, "study_file": study_file}
     dry = flows.backfill.backfill(**given, dry_run=True)
-    assert [(line.table, line.state, line.n_shards) for line in dry] == [("source files", "missing", 1)]
+    assert tuple(dry[0])[:3] == ("source files", "missing", 1)
+    assert {line.table for line in dry if line.state == "missing"} >= {"pings", "stays", "visits"}
     assert not root.exists(), "a dry run writes nothing"
 
     loaded = flows.backfill.backfill.with_options(name="backfill-pings")(**given, stages=["pings"])
@@ -30,9 +33,16 @@ def test_backfill_of_some_stages_after_a_dry_run(flows: ModuleType, study_file: 
     assert [s.stage for s in summaries] == [name for name in STAGES if name in ("stays", "coverage")]
     assert {key.date for key in Store(root).keys(STAYS)} == {date(2020, 1, 6)}
 
+    again = flows.backfill.backfill(**given, stages=["stays"], start=date(2020, 1, 6), force=True)
+    assert set(again[0].shards) == {"computed"}
+    assert "stays 2 missing" in next(r.message for r in reversed(caplog.records) if "not asked for" in r.message)
+
+    below = flows.backfill.backfill(**given, stages=["visits"], downstream=True, dry_run=True)
+    assert {line.table for line in below} == with_followers(["visits"])
+
     states = {(line.table, line.state) for line in flows.backfill.backfill(**given, stages=["stays"], dry_run=True)}
     assert ("stays", "missing") in states and {table for table, _ in states} == {"stays"}
-    assert [run["command"] for run in read_runs(root)] == ["flow backfill"] * 2
+    assert [run["command"] for run in read_runs(root)] == ["flow backfill"] * 3
 
 
 def test_states_are_counted_and_files_are_not_named(flows: ModuleType) -> None:
@@ -67,15 +77,17 @@ def sigterm() -> Iterator[None]:
 def test_command_line_of_backfill(
     flows: ModuleType, study_file: Path, root: Path, monkeypatch: pytest.MonkeyPatch, sigterm: None
 ) -> None:
-    options = ["--start", "2020-01-06", "--stages", "stays", "visits", "--dry-run"]
+    options = ["--start", "2020-01-06", "--stages", "stays", "visits", "--dry-run", "--force"]
     monkeypatch.setattr("sys.argv", ["backfill", *daily_options(study_file, root), *options])
     flows.backfill.main()
     run = find_flow_run(root)
     assert run.name == "beijing 2020-01-06..2020-01-06"
-    given = {name: run.parameters[name] for name in ("stages", "dry_run", "start", "end")}
+    given = {name: run.parameters[name] for name in ("stages", "dry_run", "force", "downstream", "start", "end")}
     assert given == {
         "stages": ["stays", "visits"],
         "dry_run": True,
+        "force": True,
+        "downstream": False,
         "start": "2020-01-06",
         "end": None,
     }

@@ -145,14 +145,17 @@ def test_one_changed_bucket_makes_stale_the_study_and_all_that_read_it(done):
     hours.loc[0, "hours"] += 1.0
     write_hours(Store(done), hours, N_BUCKETS)
     found = states(done)
-    assert found["toy_kinds/all.parquet"] == ("stale", ("input shards changed",))
+    assert found["toy_kinds/all.parquet"] == ("stale", ("1 shard of toy_hours changed since",))
     whys = [why for name, (_, why) in found.items() if name.startswith("toy_shares")]
     assert sorted(whys) == [
-        ("input shards changed", "toy_kinds is not current"),
-        ("toy_kinds is not current",),
-        ("toy_kinds is not current",),
+        ("1 shard of toy_hours changed since",),
+        ("1 shard of toy_kinds may change",),
+        ("1 shard of toy_kinds may change",),
     ]
-    assert found["toy_release/all.parquet"][1] == ("toy_kinds is not current", "toy_shares is not current")
+    assert found["toy_release/all.parquet"] == (
+        "waiting",
+        ("1 shard of toy_kinds may change", "3 shards of toy_shares may change"),
+    )
     assert [s.shards for s in run(done).values()] == [
         {"computed": 1},
         {"computed": 3},
@@ -168,7 +171,7 @@ def test_a_change_that_sums_to_the_same_stops_at_the_study(done):
     one, two = np.flatnonzero((bucket == 1) & (hours["kind"] == "bus"))[:2]
     hours.loc[[one, two], "hours"] = hours.loc[[two, one], "hours"].to_numpy()
     write_hours(Store(done), hours, N_BUCKETS)
-    assert states(done)["toy_shares/bucket=0000.parquet"] == ("stale", ("toy_kinds is not current",))
+    assert states(done)["toy_shares/bucket=0000.parquet"] == ("waiting", ("1 shard of toy_kinds may change",))
     assert [s.shards for s in run(done).values()] == [
         {"computed": 1}, {"computed": 1, "current": 2}, {"computed": 1}, {"current": 1}
     ]  # fmt: skip
@@ -176,12 +179,12 @@ def test_a_change_that_sums_to_the_same_stops_at_the_study(done):
 
 @pytest.mark.parametrize(
     ("fields", "why"),
-    [({"params": {"toy_kinds": {"times": 2}}}, "parameters changed"), ({"seed": 5}, "the study's seed changed")],
+    [({"params": {"toy_kinds": {"times": 2}}}, "parameter times: 1 → 2"), ({"seed": 5}, "the study's seed: 0 → 5")],
 )
 def test_parameters_and_seed_of_a_gather_enter_its_fingerprint(done, fields, why):
     found = states(done, **fields)
     assert found["toy_kinds/all.parquet"] == ("stale", (why,))
-    assert found["toy_shares/bucket=0002.parquet"] == ("stale", ("toy_kinds is not current",))
+    assert found["toy_shares/bucket=0002.parquet"] == ("waiting", ("1 shard of toy_kinds may change",))
     run(done, **fields)
     assert set(states(done, **fields).values()) == {("current", ())}
     expected = (make_hours()["hours"].sum() * 2, 0) if "params" in fields else (make_hours()["hours"].sum(), 5)
@@ -193,7 +196,7 @@ def test_a_study_table_that_is_missing_is_an_empty_frame_and_its_coming_a_change
     run(root, stages=["toy_shares"])
     assert set(all_rows(root, "toy_shares").to_pandas()["share"]) == {0.0}
     assert states(root)["toy_kinds/all.parquet"] == ("missing", ("never computed",))
-    assert states(root)["toy_shares/bucket=0000.parquet"] == ("stale", ("toy_kinds is not current",))
+    assert states(root)["toy_shares/bucket=0000.parquet"] == ("stale", ("1 shard of toy_kinds will be new",))
     assert run(root)["toy_shares"].shards == {"computed": 3}
     assert set(all_rows(root, "toy_shares").to_pandas()["share"]) != {0.0}
 
@@ -256,12 +259,9 @@ def test_killed_between_the_parts_and_the_table_and_run_again(root, tmp_path, mo
 
 def test_a_table_of_whole_tables_alone_is_made_once_and_follows_them(done):
     assert load("toy_totals", root=done)["n_devices"].tolist() == [60 + 41 + 10]
-    assert states(done, seed=3)["toy_totals/all.parquet"][1] == (
-        "the study's seed changed",
-        "toy_release is not current",
-    )
+    assert states(done, seed=3)["toy_totals/all.parquet"][1] == ("the study's seed: 0 → 3",)
     Store(done).remove(TOY_RELEASE, ALL)
-    assert states(done)["toy_totals/all.parquet"] == ("stale", ("its inputs are gone",))
+    assert states(done)["toy_totals/all.parquet"] == ("waiting", ("1 shard of toy_release may change",))
     assert run(done, stages=["toy_totals"])["toy_totals"].shards == {"removed": 1}
     assert Store(done).footer(TOY_TOTALS, ALL) is None
     assert run(done, stages=["toy_totals"])["toy_totals"].shards == {}

@@ -119,11 +119,11 @@ def test_one_changed_bucket_makes_all_stale_and_so_does_one_that_is_not_current(
     hours.loc[0, "hours"] += 1.0
     write_hours(Store(done), hours, N_BUCKETS)
     assert states(done) == {
-        f"toy_meetings/bucket={bucket:04d}.parquet": ("stale", ("input shards changed", "toy_kinds is not current"))
+        f"toy_meetings/bucket={bucket:04d}.parquet": ("stale", ("1 shard of toy_hours changed since",))
         for bucket in range(N_BUCKETS)
     }
     assert run(done)["toy_meetings"].shards == {"computed": 3}
-    assert set(states(done, params={"toy_meetings": {"times": 2}}).values()) == {("stale", ("parameters changed",))}
+    assert set(states(done, params={"toy_meetings": {"times": 2}}).values()) == {("stale", ("parameter times: 1 → 2",))}
 
 
 def test_a_bucket_without_meetings_has_a_shard_and_one_without_inputs_loses_it(done):

@@ -174,11 +174,11 @@ def test_a_second_run_computes_nothing_and_touches_no_file(city, done, tmp_path)
 
 def test_changing_a_parameter_makes_stale_what_depends_on_it_and_no_more(city, done):
     study = city.study(params={"pings": {"max_accuracy_m": 500.0}, "locations": {"eps_m": 90.0}})
-    stale = {name.split("/")[0] for name, s in state(study, done[0]).items() if s == "stale"}
-    assert stale == {"locations"} | {
-        name for name in STAGES if reads_from(name, "locations") and has_shards(done[0], name)
-    }
-    assert {"visits", "gyration", "exploration"} < stale and not {"pings", "coverage", "stays"} & stale
+    states = state(study, done[0])
+    stale, waiting = ({name.split("/")[0] for name, s in states.items() if s == one} for one in ("stale", "waiting"))
+    assert stale == {"locations"}
+    assert waiting == {name for name in STAGES if reads_from(name, "locations") and has_shards(done[0], name)}
+    assert {"visits", "gyration", "exploration"} < waiting and not {"pings", "coverage", "stays"} & waiting
 
 
 def test_buckets_and_threads_change_no_row(city, done, tmp_path):

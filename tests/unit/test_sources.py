@@ -328,5 +328,57 @@ def test_parquet_column_that_is_absent_or_holds_no_numbers(tmp_path):
         read(path, format="parquet", columns=PLAIN.model_copy(update={"tracked_at": "when"}))
 
 
+# --- Files of two layouts in one source --------------------------------------------------------------
+
+LISTS = ColumnMap(device_id="id", tracked_at=("timestamp", "t"), lon=("lng", "lon"), lat="lat", accuracy_m=("acc", ""))
+
+
+def make_file(path: Path, names: list[str]) -> Path:
+    """A file of one row, CSV or Parquet by its ending: 1704456000, 4, 52 and 7 in its columns after the first."""
+    values = dict(zip(names, ["a", 1_704_456_000, 4.0, 52.0, 7.0], strict=False))
+    if path.suffix == ".csv":
+        return write(path.parent, f"{','.join(values)}\n{','.join(map(str, values.values()))}\n", path.name)
+    pq.write_table(pa.table({name: [value] for name, value in values.items()}), path)
+    return path
+
+
+def read_lists(path: Path) -> list[dict]:
+    return read(path, columns=LISTS, time_unit="s", format="delimited" if path.suffix == ".csv" else "parquet")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_file_is_read_by_those_names_that_it_has(tmp_path, ending):
+    (old,) = read_lists(make_file(tmp_path / f"old{ending}", ["id", "t", "lon", "lat"]))
+    (new,) = read_lists(make_file(tmp_path / f"new{ending}", ["id", "timestamp", "lng", "lat", "acc", "more"]))
+    assert (new["accuracy_m"], old["accuracy_m"]) == (7.0, None)
+    assert old | {"accuracy_m": 7.0} == new
+    assert (new["tracked_at"], new["lon"], new["lat"]) == (NOON, 4.0, 52.0)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_of_several_names_a_file_has_exactly_one(tmp_path, ending):
+    none = make_file(tmp_path / f"none{ending}", ["id", "when", "lon", "lat"])
+    with pytest.raises(
+        SourceError, match=r"none\.\w+: no column timestamp or t, as columns\.tracked_at .*has id, when"
+    ):
+        read_lists(none)
+    both = make_file(tmp_path / f"both{ending}", ["id", "t", "lon", "lat", "timestamp"])
+    with pytest.raises(SourceError, match=r"both\.\w+: it has both timestamp and t, and columns\.tracked_at takes one"):
+        read_lists(both)
+
+
+def test_values_of_a_file_without_a_header_are_not_told(tmp_path):
+    path = write(tmp_path, "person-7,1704456000,4.5,52.5\n")
+    with pytest.raises(SourceError, match="looks like data") as error:
+        read_lists(path)
+    assert "person" not in str(error.value) and "52.5" not in str(error.value)
+
+
+def test_a_presets_columns_can_be_given_other_names(tmp_path):
+    path = write(tmp_path, "uid,ts,lng,lat\na,2024-01-05T12:00:00Z,4,52\n")
+    (row,) = read(path, preset="skmob", columns=ColumnMap(tracked_at=("datetime", "ts")))
+    assert (row["tracked_at"], row["lon"]) == (NOON, 4.0)
+
+
 def test_faults_are_reasons():
     assert {"bad_time", "bad_position", "bad_accuracy", "bad_utc_offset", "malformed_row"} <= set(REASONS)
