@@ -20,6 +20,7 @@ import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, as_completed, futures_of
 from distributed.client import FutureCancelledError, performance_report
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 from distributed.shuffle._exceptions import P2POutOfDiskError
@@ -318,6 +319,8 @@ def _check_workers(client: Client, terms: Terms) -> None:
         except (TimeoutError, NoWorkerError):
             raise RunError(NO_WORKERS) from None
     for address, trouble in sorted(client.run(look, terms, on_error="return").items()):
+        if isinstance(trouble, CommClosedError):
+            continue  # It was lost while it was asked; what comes in its place is asked by `Checked`.
         if isinstance(trouble, Exception):
             trouble = f"cannot load the project ({type(trouble).__name__}); install the same version there"
         if trouble:

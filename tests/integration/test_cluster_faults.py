@@ -14,9 +14,10 @@ import pandas as pd
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 
 from pipeline.engine import cluster as cluster_module
-from pipeline.engine.cluster import Cluster, Step, connect
+from pipeline.engine.cluster import Cluster, Step, _check_workers, connect
 from pipeline.engine.run import open_run
 from pipeline.engine.trouble import RunError, named
 from pipeline.engine.workers import terms_of
@@ -311,6 +312,25 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
     assert "has other code than the process" in refusal(terms._replace(code="other"), **there)
     elsewhere = terms._replace(witness=tmp_path / "elsewhere" / "_runs" / "this.json")
     assert f"does not see the root {tmp_path / 'elsewhere'}" in refusal(elsewhere, **there)
+
+
+class Asked:
+    """A client of two workers, one of which answers with an error."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def nthreads(self):
+        return {"tcp://a": 1, "tcp://b": 1}
+
+    def run(self, *arguments, **options):
+        return {"tcp://a": "", "tcp://b": self._error}
+
+
+def test_a_worker_lost_while_it_is_asked_is_no_trouble_of_the_run(terms):
+    _check_workers(Asked(CommClosedError("gone")), terms)
+    with pytest.raises(RunError, match="worker tcp://b cannot load the project"):
+        _check_workers(Asked(ModuleNotFoundError("pipeline")), terms)
 
 
 def test_a_scheduler_without_workers_is_said_so(terms, tmp_path, monkeypatch):
