@@ -303,8 +303,8 @@ def _reach(address: str) -> Client:
     except TypeError:
         # What Dask raises where TLS has no certificates.
         raise RunError(f"no Dask scheduler can be reached at {address}: {NO_CERTIFICATES}") from None
-    except (OSError, ValueError) as error:
-        # ValueError: no address.
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError: no address; RuntimeError: tcp:// where Dask is told to refuse what is not encrypted.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"no Dask scheduler can be reached at {address}: {reason}") from None
 

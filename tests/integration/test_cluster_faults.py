@@ -214,19 +214,15 @@ def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, pr
             os.kill(stopped, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("work", ["map", "exchange"])
-def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes, tmp_path, work):
+def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes):
     wait_for(lambda: n_workers(processes.address) == 2)
     leaving = threading.Timer(0.7, retire, [processes.address])
     leaving.start()
     try:
-        if work == "map":
-            assert sorted(cluster.map(partial(slowly, tmp_path), range(8))) == list(range(8))
-        else:
-            nothing = make_rows(None, 0)
-            step = Step("group", 4, partial(add_up, None), add_up(None, nothing))
-            parts = list(cluster.exchange(make_rows_slowly, list(range(8)), nothing.iloc[:0], [step]))
-            assert pd.concat(parts).set_index("group")["value"].to_dict() == dict.fromkeys(range(8), 28)
+        nothing = make_rows(None, 0)
+        step = Step("group", 4, partial(add_up, None), add_up(None, nothing))
+        parts = list(cluster.exchange(make_rows_slowly, list(range(8)), nothing.iloc[:0], [step]))
+        assert pd.concat(parts).set_index("group")["value"].to_dict() == dict.fromkeys(range(8), 28)
     finally:
         leaving.join()
         processes.start_workers(1)
@@ -297,6 +293,8 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
     with patience("500ms"):
         assert "no Dask scheduler can be reached at tcp://127.0.0.1:1" in refusal(scheduler="tcp://127.0.0.1:1")
     assert "tls:// needs certificates" in refusal(scheduler="tls://127.0.0.1:1")
+    with dask.config.set({"distributed.comm.require-encryption": True}):
+        assert "encryption required" in refusal(scheduler=processes.address)
     there = {"scheduler": processes.address}
     wait_for(lambda: n_workers(processes.address) == 2)
     for environment, words in (
