@@ -244,6 +244,11 @@ def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, 
                 wait_for(lambda: not n_workers(scaled.scheduler_address))
 
 
+def test_threads_of_this_process_are_not_given_up_for_being_silent(terms, tmp_path):
+    with connect(Settings(root=tmp_path), terms) as connected:
+        assert connected._client.cluster.scheduler.worker_ttl is None
+
+
 @pytest.mark.slow
 def test_workers_killed_in_every_kind_of_stage_leave_the_bytes_of_an_undisturbed_run(city, processes, tmp_path):
     run_all(city.study(), tmp_path / "undisturbed")
