@@ -41,6 +41,8 @@ from pipeline.engine.store import (
     read_rows,
 )
 from pipeline.engine.unfinished import NOTE, unfinished
+from pipeline.engine.withdrawals import BOOK as WITHDRAWALS
+from pipeline.engine.withdrawals import LOST
 from pipeline.engine.workers import terms_of
 from pipeline.settings import Settings
 from pipeline.stage import Stage
@@ -141,11 +143,13 @@ def _writing(store: Store) -> list[str]:
 
 
 def _records(store: Store) -> Iterator[Finding]:
-    """Yield the records of runs and the book of hashes that cannot be read."""
-    names = [f"{RUNS}/{name}" for name in sorted(names_below(store.root / RUNS, "*.json"))]
-    for name in [*names, *(book for book in (DIGESTS, ORIGINS) if exists(store.root / book))]:
+    """Yield the records of runs, the books of hashes and the list of withdrawn devices that cannot be read."""
+    books = {DIGESTS: "is written again", ORIGINS: "is written again", WITHDRAWALS: LOST}
+    outcomes = {f"{RUNS}/{name}": "is listed no more" for name in sorted(names_below(store.root / RUNS, "*.json"))}
+    outcomes |= {name: outcome for name, outcome in books.items() if exists(store.root / name)}
+    for name, outcome in outcomes.items():
         try:
-            read_replaceable(store.root / name, "is listed no more" if name in names else "is written again")
+            read_replaceable(store.root / name, outcome)
         except StoreError as error:
             yield Finding(Kind.DAMAGED, name, str(error))
 

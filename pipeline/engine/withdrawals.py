@@ -25,6 +25,8 @@ from pipeline.sources.pieces import file_stem
 from pipeline.study import Source
 
 BOOK = "_withdrawn.json"
+LOST = "lets withdrawn devices come back, so rather put it back from a backup"
+"""What becomes of a list that is removed."""
 MARK_BYTES = 16
 """Length of a mark (ours): two devices never share one."""
 
@@ -69,9 +71,9 @@ class Withdrawals:
 
         Archives of tracks may hold those of several devices, so they are read and their rows judged one by one.
         """
-        filled = fill(source)
-        if not self.marks or not is_device_in_name(filled):
+        if not self.marks or not is_device_in_name(source):
             return False
+        filled = fill(source)
         name, parts = file_stem(path), PurePosixPath(path.as_posix()).parts
         if filled.format == "geolife_plt":
             if not path.name.lower().endswith(".plt"):
@@ -91,7 +93,7 @@ def read_withdrawals(root: Path, key: bytes) -> Withdrawals:
     path = root / BOOK
     if not exists(path):
         return Withdrawals(key)
-    noted = read_replaceable(path, "lets withdrawn devices come back, so rather put it back from a backup")
+    noted = read_replaceable(path, LOST)
     if noted["key"] != key_check(key):
         raise RunError(
             f"{root}: {len(noted['marks'])} devices were withdrawn under another key, and would come back under this "

@@ -10,7 +10,7 @@ from data_contracts import PINGS, TABLES, Release
 from pipeline.cli import app
 from pipeline.engine import files, store, withdraw
 from pipeline.engine.books import Books
-from pipeline.engine.check import check_root
+from pipeline.engine.check import Kind, check_root
 from pipeline.engine.opening import hold_root, root_buckets
 from pipeline.engine.run import count_pings, open_run, status
 from pipeline.engine.store import Store
@@ -195,6 +195,16 @@ def test_another_key_does_not_bring_them_back(raw, tmp_path, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, "another key that is long enough")
     with pytest.raises(RunError, match="1 devices were withdrawn under another key"):
         run(a_study, root)
+
+
+def test_a_damaged_list_stops_runs_and_is_told(raw, tmp_path):
+    root, a_study = tmp_path / "t", study(tmp_path)
+    run(a_study, root, stages=["pings"])
+    take_out(a_study, root, WHO)
+    (root / BOOK).write_text('{"marks": [')
+    with pytest.raises(RunError, match="lets withdrawn devices come back, so rather put it back"):
+        run(a_study, root, stages=["pings"])
+    assert [(f.kind, f.file) for f in check_root(settings(root)).findings] == [(Kind.DAMAGED, BOOK)]
 
 
 def test_an_id_that_is_none_changes_nothing(raw, tmp_path):
