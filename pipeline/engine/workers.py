@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 from pipeline.engine.files import exists
-from pipeline.engine.lineage import code_digest
+from pipeline.engine.lineage import code_digest, code_modules
 from pipeline.engine.trouble import RunError
+from pipeline.params import digest
 from pipeline.settings import KEY_VARIABLE, KeyMissingError, read_key
 from pipeline.sources.hashing import key_check
-
-COMPUTES = "pipeline.engine.plan"
-"""The module that reaches all code which a worker runs."""
 
 
 class Terms(NamedTuple):
@@ -35,13 +34,26 @@ class Terms(NamedTuple):
 
 def terms_of(witness: Path) -> Terms:
     """Return the terms of a run in this process, whose root has the new file `witness`."""
-    return Terms(witness, key_check(read_key()), code_digest(COMPUTES))
+    return Terms(witness, key_check(read_key()), engine_digest())
+
+
+@cache
+def engine_digest() -> str:
+    """Return the hash of all code that a worker may run: every module of the engine, and what these import."""
+    modules = [f"pipeline.engine.{module.name}" for module in iter_modules([str(Path(__file__).parent)])]
+    reached, digests = set[str](), list[str]()
+    # Those that reach most first: what they reach is in their digests.
+    for name in sorted(modules, key=lambda name: (-len(code_modules(name)), name)):
+        if name not in reached:
+            reached.update(code_modules(name))
+            digests.append(code_digest(name))
+    return digest(digests)
 
 
 @lru_cache(maxsize=4)
 def find_trouble(terms: Terms) -> str:
     """Return why this process cannot work for a run, "" when it can. Remembered: asking again costs nothing."""
-    if code_digest(COMPUTES) != terms.code:
+    if engine_digest() != terms.code:
         return "has other code than the process that runs; install the same version there and restart it"
     if not exists(terms.witness):
         return f"does not see the root {terms.witness.parent.parent}; all workers must see one storage under one path"

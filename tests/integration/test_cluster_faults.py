@@ -17,10 +17,11 @@ from distributed import Client, LocalCluster
 from distributed.comm import CommClosedError
 
 from pipeline.engine import cluster as cluster_module
+from pipeline.engine import lineage
 from pipeline.engine.cluster import Cluster, Step, _check_workers, connect
 from pipeline.engine.run import open_run
 from pipeline.engine.trouble import RunError, named
-from pipeline.engine.workers import terms_of
+from pipeline.engine.workers import engine_digest, terms_of
 from pipeline.settings import KEY_VARIABLE, Settings
 from tests.conftest import KEY, run_all, shard_bytes
 from tests.integration.dask_processes import DaskProcesses, kill, wait_for
@@ -242,6 +243,23 @@ def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, 
             for _ in range(2):
                 assert sorted(connected.map(partial(slowly, tmp_path), range(4))) == list(range(4))
                 wait_for(lambda: not n_workers(scaled.scheduler_address))
+
+
+@pytest.mark.parametrize("module", ["pipeline.engine.ingest", "pipeline.engine.withdraw", "pipeline.stages.stays"])
+def test_workers_are_asked_for_the_code_of_all_they_may_run(monkeypatch, module):
+    here, source = engine_digest(), lineage._source
+    monkeypatch.setattr(lineage, "_source", lambda name: source(name) + ("# older" if name == module else ""))
+    forget()
+    try:
+        assert engine_digest() != here
+    finally:
+        forget()
+
+
+def forget() -> None:
+    """Have sources read again."""
+    engine_digest.cache_clear()
+    lineage.code_digest.cache_clear()
 
 
 def test_threads_of_this_process_are_not_given_up_for_being_silent(terms, tmp_path):
