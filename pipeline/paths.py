@@ -21,8 +21,8 @@ import pyarrow as pa
 from upath import UPath
 
 URL_MARK = "://"
-MARKS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created")
-"""What stores call the mark of an object's contents, or else the time of its last write; the first there is counts."""
+MARKS = ("ETag", "etag", "md5Hash", "Content-MD5")
+"""What stores call the mark of an object's contents. A time of the last write is none: it may be whole seconds."""
 
 
 def is_url(text: str) -> bool:
@@ -218,7 +218,7 @@ def dataset_source(paths: Sequence[Path]) -> tuple[list[str], Any]:
 
 
 def stamp_of(path: Path) -> list[Any]:
-    """Return what tells that a file was not touched since: size, and the store's mark of its contents.
+    """Return what tells that a file was not touched since: size, and the store's mark of its contents, "" for none.
 
     Of a disk size, time of the last write, and of the last change of all, which nobody can set back.
     """

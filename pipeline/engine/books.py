@@ -8,26 +8,27 @@ file replaces exactly the rows its older version brought.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from data_contracts import PINGS, REJECTED_PINGS
-from pipeline.engine.files import exists, names_below, read_replaceable, reading, remove_file, write_json
+from pipeline.engine.digests import digest_files
+from pipeline.engine.files import names_below, read_replaceable, reading, remove_file, write_json
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.plan import RunMap, Work
-from pipeline.engine.spans import Reach
-from pipeline.engine.store import ROOT_FILE, ShardKey, Store
+from pipeline.engine.spans import UNFINISHED, Reach
+from pipeline.engine.store import ShardKey, Store
 from pipeline.engine.trouble import RunError
 from pipeline.engine.withdrawals import read_withdrawals
 from pipeline.params import digest
-from pipeline.paths import is_remote, join, stamp_of
+from pipeline.paths import is_remote, join
 from pipeline.sources import (
     SourceError,
-    file_digest,
     find_files,
     is_device_in_name,
     possible_columns,
@@ -38,16 +39,11 @@ from pipeline.study import Source, Study
 
 BOOKS = "_batches"
 """Folder of the records below a root."""
-DIGESTS = "_digests.json"
-"""File below a root that remembers hashes of source files."""
 UNCOUNTED = 0
 """In place of a count of rows that a batch brought to a shard: some, but nobody knows how many, since the shard was cut
 out of another one (`rebucket`)."""
 RECORDS_PER_PAGE = 1_000
 """Most records in a file where they are put together (ours): one of them changes by writing all of its file."""
-SETTLED_NS = 2_000_000_000
-"""Age from which a file's times are believed to differ from those of a later change, in ns (ours: the coarsest tick of
-file systems still in use). Files that are younger, or from the future by a clock set back, are hashed every time."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,6 @@ class Batch:
     """Every name under which these contents are found now."""
     n_bytes: int
     """Size of the file."""
-    readings: frozenset[str]
-    """Those of all files of its declaration, which may have other names for the same columns."""
 
 
 class Record(NamedTuple):
@@ -93,7 +87,7 @@ class Books:
 
     def __init__(self, store: Store) -> None:
         """Read the records under a root."""
-        self._folder = store.root / BOOKS
+        self._store, self._folder = store, store.root / BOOKS
         self.records: dict[str, Record] = {}
         self._page_of: dict[str, Path] = {}
         for name in sorted(names_below(self._folder, "*.json")):
@@ -110,6 +104,12 @@ class Books:
             touched.add(self._page_of[record.batch_id])
         self._write(touched)
 
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Note that known batches are read again: what they refused is replaced from now on, finished or not."""
+        known = [self.records[b.batch_id] for b in batches if b.batch_id in self.records]
+        if known:
+            self.add([record._replace(reach=UNFINISHED) for record in known])
+
     def drop(self, batch_ids: Iterable[str]) -> None:
         """Forget batches whose rows are gone."""
         gone = [batch_id for batch_id in batch_ids if self.records.pop(batch_id, None)]
@@ -120,6 +120,7 @@ class Books:
         known = [(self.records[b.batch_id], b) for b in batches if b.batch_id in self.records]
         renamed = [record._replace(files=list(b.files)) for record, b in known if record.files != list(b.files)]
         if renamed:
+            _rename_refused(self._store, {r.batch_id: r.files[0] for r in renamed if r.n_rejected})
             self.add(renamed)
 
     def merge_pages(self) -> tuple[int, int]:
@@ -153,6 +154,17 @@ class Books:
                 remove_file(page)
 
 
+def _rename_refused(store: Store, names: Mapping[str, str]) -> None:
+    """Write down the new names of batches beside the rows they refused."""
+    for key in store.keys(REJECTED_PINGS):
+        name, footer = names.get(rejected_by(key)), store.footer(REJECTED_PINGS, key)
+        if name and footer:
+            rows = store.read(REJECTED_PINGS, key)
+            at = rows.schema.get_field_index("file")
+            rows = rows.set_column(at, rows.schema.field(at), pa.repeat(name, rows.num_rows))
+            store.write(REJECTED_PINGS, key, rows, footer.made_from)
+
+
 def read_page(path: Path) -> list[Record]:
     """Return the records of one file of the books; StoreError where it is damaged."""
     outcome = "is written again from its source files, which have to be there"
@@ -181,16 +193,15 @@ def find_batches(work: Work, key: bytes, run_map: RunMap, is_dry: bool = False) 
     study, gone = work.study, read_withdrawals(work.store.root, key)
     found_files, unlisted = _find_all(study)
     files = [(path, source) for path, source in found_files if not gone.owns(source, path)]
-    digests, refused = _digest_files(work.store, [path for path, _ in files], run_map, is_dry)
-    readings = {s: frozenset(_reading(work, key, one) for one in possible_columns(s)) for s in study.sources}
+    digests, refused = digest_files(work.store, [path for path, _ in files], run_map, is_dry)
     found: dict[str, Batch] = {}
-    for path, declared, source in _settle([file for file in files if file[0] not in refused], run_map):
-        reading = _reading(work, key, source)
+    for path, source in _settle([file for file in files if file[0] not in refused], run_map):
+        read_as = _reading(work, key, source)
         name = file_name(work, path)
         # The same rows under two names are two devices where the name says whose they are.
         named = hash_id(name.encode(), key) if is_device_in_name(source) else None
-        batch_id = digest([digests[path], reading, named])
-        first = found.get(batch_id, Batch(batch_id, path, source, reading, (), path.stat().st_size, readings[declared]))
+        batch_id = digest([digests[path], read_as, named])
+        first = found.get(batch_id, Batch(batch_id, path, source, read_as, (), path.stat().st_size))
         found[batch_id] = replace(first, files=(*first.files, name))
     return list(found.values()), {file_name(work, path): why for path, why in (unlisted | refused).items()}
 
@@ -206,14 +217,14 @@ def _find_all(study: Study) -> tuple[list[tuple[Path, Source]], dict[Path, str]]
     return files, unlisted
 
 
-def _settle(files: Sequence[tuple[Path, Source]], run_map: RunMap) -> Iterator[tuple[Path, Source, Source]]:
-    """Yield each file, its declaration, and that with the columns which the file has.
+def _settle(files: Sequence[tuple[Path, Source]], run_map: RunMap) -> Iterator[tuple[Path, Source]]:
+    """Yield each file and its declaration with the columns which the file has.
 
     A name that only other files have makes it no other batch.
     """
     settled = dict(run_map(_settle_one, [(k, *file) for k, file in enumerate(files) if file[1].columns.lists]))
     for k, (path, source) in enumerate(files):
-        yield path, source, settled.get(k, source)
+        yield path, settled.get(k, source)
 
 
 def _settle_one(file: tuple[int, Path, Source]) -> tuple[int, Source]:
@@ -232,77 +243,29 @@ def _reading(work: Work, key: bytes, source: Source) -> str:
     return digest([parts, zone, readers, source.model_dump(mode="json", exclude={"path"}), key_check(key)])
 
 
-def _digest_files(
-    store: Store, paths: Sequence[Path], run_map: RunMap, is_dry: bool
-) -> tuple[dict[Path, str], dict[Path, str]]:
-    """Return the hash of each file's contents, and why others cannot be read.
-
-    A hash is remembered for as long as size and times of the file stay the same.
-    """
-    book = store.root / DIGESTS
-    known = read_replaceable(book) if exists(book) else {}
-    settled_ns = time.time_ns() - SETTLED_NS
-    seen = {stamp.path: stamp for stamp in map(_stamp, paths)}
-    fresh = [p for p, s in seen.items() if not s.trouble and known.get(str(p), [])[:-1] != s.values]
-    hashed = {path: (found, trouble) for path, found, trouble in run_map(_digest_file, fresh)}
-    refused = {p: trouble for p, s in seen.items() if (trouble := s.trouble or hashed.get(p, ("", ""))[1])}
-    digests = {p: hashed[p][0] if p in hashed else known[str(p)][-1] for p in seen if p not in refused}
-    if fresh and not is_dry and exists(store.root / ROOT_FILE):
-        settled = {p: found for p, found in digests.items() if is_remote(p) or max(seen[p].values[1:]) < settled_ns}
-        write_json(book, {str(p): [*seen[p].values, found] for p, found in settled.items()})
-    return digests, refused
-
-
-class _Stamp(NamedTuple):
-    """What tells that a file was not touched since, or why it may not be looked at."""
-
-    path: Path
-    values: list[Any]
-    trouble: str = ""
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        return _Stamp(path, stamp_of(path))
-    except OSError as error:
-        if is_remote(path):  # A store that is away is no trouble of one file.
-            raise
-        return _Stamp(path, [], str(error.strerror))
-
-
-def _digest_file(path: Path) -> tuple[Path, str, str]:
-    """Return a path, the hash of the file's contents, and why it cannot be read."""
-    try:
-        return path, file_digest(path), ""
-    except OSError as error:
-        if is_remote(path):
-            raise
-        return path, "", str(error.strerror)
-
-
 class Todo(NamedTuple):
     """What loading has to do."""
 
     batches: list[Batch]
     """To be read: new ones, and known ones needed again, to rebuild a shard or because the study's span has moved."""
-    withdrawn: list[str]
+    outdated: list[str]
     """Batches whose rows must go: their file has other contents now, or is read differently or not at all."""
     refused: dict[str, str]
     """Name → reason of files and folders that the system does not let us read. What they brought before stays."""
     spoilt: list[str]
-    """Paths of shards to be built again from nothing: they hold withdrawn rows."""
+    """Paths of shards to be built again from nothing: they hold rows of outdated batches."""
     lacking: list[str]
     """Paths of shards that lack rows a known batch brought them, and get them again."""
 
 
-def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[str, str]) -> Todo:
+def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[str, str], key: bytes) -> Todo:
     """Compare source files, records and shards. A file that is gone, or `refused` by the system, stays loaded.
 
     RunError where such a file would have to be read again.
     """
     found = {batch.batch_id: batch for batch in batches}
-    withdrawn = _withdrawn(work, batches, books, refused)
-    valid = set(found) | (set(books.records) - set(withdrawn))
+    outdated = _outdated(work, batches, books, refused, key)
+    valid = set(found) | (set(books.records) - set(outdated))
     brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
     span = set(work.study.dates())
     outside = {key.path for key in work.store.keys(PINGS) if key.date not in span}
@@ -325,7 +288,7 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[
     again |= _lacking_rejects(work.store, [books.records[b] for b in found if b in books.records])
     new = set(found) - set(books.records)
     todo = [batch for batch in batches if batch.batch_id in new | again]
-    return Todo(todo, withdrawn, refused, sorted(spoilt), sorted(lacking - spoilt))
+    return Todo(todo, outdated, refused, sorted(spoilt), sorted(lacking - spoilt))
 
 
 def _lacking_rejects(store: Store, records: Iterable[Record]) -> set[str]:
@@ -342,11 +305,12 @@ def rejected_by(key: ShardKey) -> str:
     return str(key.name).split("-")[0]
 
 
-def _withdrawn(work: Work, batches: Sequence[Batch], books: Books, refused: Collection[str]) -> list[str]:
+def _outdated(work: Work, batches: Sequence[Batch], books: Books, refused: Collection[str], key: bytes) -> list[str]:
     found = {batch.batch_id for batch in batches}
-    readings = set[str]().union(*(batch.readings for batch in batches))
+    # Of what the study declares, not of the files that are there: all of a source may be gone or closed to us.
+    readings = {_reading(work, key, one) for source in work.study.sources for one in possible_columns(source)}
     names = {name for batch in batches for name in batch.files}
-    withdrawn = []
+    outdated = []
     folders = tuple(f"{name}/" for name in refused)
     for record in books.records.values():
         is_refused = any(name in refused or name.startswith(folders) for name in record.files)
@@ -354,13 +318,13 @@ def _withdrawn(work: Work, batches: Sequence[Batch], books: Books, refused: Coll
             continue
         is_undeclared = not is_refused and any(join(work.study.folder, name).exists() for name in record.files)
         if names & set(record.files) or is_undeclared:
-            withdrawn.append(record.batch_id)
+            outdated.append(record.batch_id)
         elif record.reading not in readings:
             raise RunError(
                 f"{', '.join(record.files)} was loaded under other settings, code or key and is no longer there "
                 "to be read again; put it back, or start a new root"
             )
-    return withdrawn
+    return outdated
 
 
 def rows_brought(store: Store, key: ShardKey) -> dict[str, int]:

@@ -19,8 +19,9 @@ import pyarrow as pa
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Table
 from data_contracts.runs import RUN_SHARDS
-from pipeline.engine.books import BOOKS, DIGESTS, UNCOUNTED, Record, read_page, rejected_by
+from pipeline.engine.books import BOOKS, UNCOUNTED, Record, read_page, rejected_by
 from pipeline.engine.cluster import connect
+from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_json, read_replaceable, reading
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.merge import cut

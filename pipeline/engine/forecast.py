@@ -184,9 +184,9 @@ def _files(
         yield ShardReport(FILES, file_name(work, batch.path), state, why)
     for name, why_not in todo.refused.items():
         yield ShardReport(FILES, name, "missing", (f"cannot be read: {why_not}",))
-    for batch_id in todo.withdrawn:
+    for batch_id in todo.outdated:
         files = ", ".join(books.records[batch_id].files)
-        yield ShardReport(FILES, files, "stale", ("its rows are to be withdrawn",))
+        yield ShardReport(FILES, files, "stale", ("its rows are to go",))
 
 
 def why_new(batch: Batch, books: Books) -> str:

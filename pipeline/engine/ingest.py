@@ -60,7 +60,7 @@ def load(
     for gone in sorted(spoilt):
         work.store.remove(PINGS, shard_key(gone))
         yield ShardReport(PINGS.name, gone, "removed", ("its source files changed",))
-    books.drop(todo.withdrawn)
+    books.drop(todo.outdated)
     _drop_unrecorded(work, books)
     if trouble:
         raise RunError(_say(trouble, "The others were loaded"))
@@ -81,9 +81,10 @@ def _load_wave(
     Shards that are built anew are taken out of `spoilt`: they hold nothing then that has to go. What is wrong with
     files of other waves, `before`, is told beside where that stops the run.
     """
+    books.begin(batches)
     outcomes, trouble = _read_batches(work, batches, scratch, cluster)
     if spoilt and trouble:
-        raise RunError(_say([*before, *trouble.values()], NOTHING_LOADED))
+        raise RunError(_say([*before, *trouble.values()], NOTHING_MORE))
     on_more(sum(len(mine) for mine in outcomes.values()))
     yield from _read_reports(batches, outcomes)
     records = [_record(batch, outcomes[k]) for k, batch in enumerate(batches) if k not in trouble]
@@ -109,7 +110,7 @@ def _gone(batches: Sequence[Batch], outcomes: dict[int, list[Outcome]]) -> Gone:
     return gone
 
 
-NOTHING_LOADED = "Nothing was loaded, because shards have to be built anew"
+NOTHING_MORE = "Nothing more was loaded, because shards have to be built anew"
 
 
 def _refused(todo: Todo) -> list[str]:
@@ -125,7 +126,7 @@ def _stop_at_unreadable(work: Work, todo: Todo, cluster: Cluster) -> None:
     for found in cluster.map(partial(_check_pieces, work), cut(pieces, lambda item: item.n_bytes, BYTES_PER_TASK)):
         trouble.update(found)
     if trouble:
-        raise RunError(_say([*_refused(todo), *(trouble[k] for k in sorted(trouble))], NOTHING_LOADED))
+        raise RunError(_say([*_refused(todo), *(trouble[k] for k in sorted(trouble))], NOTHING_MORE))
 
 
 def _check_pieces(work: Work, items: list[Share]) -> dict[int, str]:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from data_contracts import PINGS
 from pipeline.engine.plan import Work
+from pipeline.engine.spans import DAY_US
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError
-
-DAY_US = 86_400_000_000
 
 
 class Numbering(NamedTuple):

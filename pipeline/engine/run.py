@@ -145,8 +145,9 @@ class Run:
     def _ingest(self, details: dict[str, Any], on_more: OnMore) -> Iterator[ShardReport]:
         work = work_for(find_stage("pings"), self.study, self.settings)
         found = Books(work.store)
-        batches, refused = find_batches(work, read_key(), self._cluster.map)
-        todo = find_todo(work, batches, found, refused)
+        key = read_key()
+        batches, refused = find_batches(work, key, self._cluster.map)
+        todo = find_todo(work, batches, found, refused, key)
         found.rename(batches)
         yield from load(work, todo, self._cluster, found, on_more)
         details.update(count_pings(work.store)._asdict())
@@ -235,5 +236,5 @@ def _foresee_load(study: Study, settings: Settings, outlook: Outlook, max_bytes:
     work, key = work_for(find_stage("pings"), study, settings), read_key()
     books = Books(work.store)
     batches, refused = find_batches(work, key, map, is_dry=True)
-    todo = find_todo(work, batches, books, refused)
+    todo = find_todo(work, batches, books, refused, key)
     return list(forecast(work, batches, todo, books, key, outlook, max_bytes))

@@ -43,6 +43,10 @@ class Reach(NamedTuple):
         )
 
 
+UNFINISHED = Reach(first_within=-(2**62))
+"""The reach of a file that is being read again, which fits no span."""
+
+
 def span_days(study: Study) -> tuple[int, int]:
     """Return the first and last date of a study, in days since 1970."""
     return (study.start - EPOCH).days, (study.end - EPOCH).days

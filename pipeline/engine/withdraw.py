@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Shard, Table
-from pipeline.engine.books import DIGESTS, UNCOUNTED, Books, rejected_by
+from pipeline.engine.books import UNCOUNTED, Books, rejected_by
+from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import exists, read_replaceable, remove_folder, write_json
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.opening import HeldRoot

@@ -149,7 +149,7 @@ def test_a_corrected_file(root, raw, tmp_path):
     write(raw / "day1.csv", day("A", 1, lon=12.0) + day("B", 1))
     reports = status(base(tmp_path), settings(root), stages=USED)
     files = {r.path: r.why for r in reports if r.table == "source files" and r.state != "current"}
-    assert files["raw/day1.csv"] in {("its contents changed",), ("its rows are to be withdrawn",)}
+    assert files["raw/day1.csv"] in {("its contents changed",), ("its rows are to go",)}
     certain, _, done = assert_foreseen(base(tmp_path), root)
     assert {n for n in done if n.startswith("pings")} == {n for n in certain if n.startswith("pings")}
 

@@ -306,7 +306,7 @@ def test_a_change_within_a_tick_of_the_clock_is_seen(raw, tmp_path):
 
 def test_a_change_that_keeps_size_and_time_is_seen(raw, tmp_path, monkeypatch):
     """`cp -p` of a correction may keep both; what nobody can set is the time of the last change of all."""
-    monkeypatch.setattr("pipeline.engine.books.SETTLED_NS", -(10**12))  # all files have settled
+    monkeypatch.setattr("pipeline.engine.digests.SETTLED_NS", -(10**12))  # all files have settled
     root, path = tmp_path / "t", raw / "b.csv"
     before = path.stat().st_mtime_ns
     run(study(tmp_path), root, ("pings",))

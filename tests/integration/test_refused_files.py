@@ -75,7 +75,7 @@ def test_what_stops_a_load_names_files_that_may_not_be_read_too(open_folder, tmp
     (raw / "c.csv").chmod(0)
     (raw / "d.csv").write_text("")
     with as_nobody():
-        text = fails(study(tmp_path), root, "2 source files cannot be read. Nothing was loaded")
+        text = fails(study(tmp_path), root, "2 source files cannot be read. Nothing more was loaded")
     assert "raw/c.csv: Permission denied" in text and "d.csv: the file is empty" in text
     assert shard_bytes(root) == before
 
@@ -119,3 +119,20 @@ def test_a_damaged_reference_file_is_named_and_keeps_the_table(tmp_path):
     path.write_text(whole)
     run(study(tmp_path, **areas), root, ("tracts", "pings"))
     assert shard_bytes(root) == before
+
+
+def test_a_source_of_which_no_file_may_be_read_stops_no_other(open_folder, tmp_path):
+    """What it brought stays, and its declaration is still known by what the study says of it."""
+    raw, root = tmp_path / "raw", tmp_path / "t"
+    write(raw / "a.csv", day("A", 0))
+    write(tmp_path / "two" / "b.csv", [(device, 1000 * at, *rest) for device, at, *rest in day("B", 0)])
+    units = {"raw/*.csv": "s", "two/*.csv": "ms"}
+    sources = [{"path": path, "time_unit": unit, "columns": COLUMNS} for path, unit in units.items()]
+    with as_nobody():
+        run(study(tmp_path, sources=sources), root)
+    (tmp_path / "two" / "b.csv").chmod(0)
+    write(raw / "late.csv", day("A", 1))
+    with as_nobody():
+        text = fails(study(tmp_path, sources=sources), root, "The others were loaded")
+    assert "two/b.csv: Permission denied" in text
+    assert count_pings(Store(root)).n_pings == 90
