@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Table
 from data_contracts.runs import RUN_SHARDS
-from pipeline.engine.books import BOOKS, UNCOUNTED, Record, read_page, rejected_by
+from pipeline.engine.agreement import Brought, lacking, unrecorded
+from pipeline.engine.books import BOOKS, Record, read_page, rejected_by
 from pipeline.engine.cluster import connect
 from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_json, read_replaceable, reading
@@ -236,31 +237,30 @@ def _compare(store: Store, looks: Looks) -> Iterator[Finding]:
         except StoreError as error:
             damaged.append(Finding(Kind.DAMAGED, f"{BOOKS}/{name}", str(error)))
     yield from damaged
-    yield from _lacking(looks, records)
+    brought = _brought(looks)
+    yield from _lacking(brought, records)
     yield from _lacking_rejects(looks, records)
     if not damaged:
-        yield from _unrecorded(looks, records)
+        yield from _unrecorded(looks, brought, records)
     for stage in stages_in_order():
         yield from _left_open(stage, looks)
     yield from _lost(store, looks)
     yield from _leftovers(store)
 
 
-def _lacking(looks: Looks, records: Mapping[str, Record]) -> Iterator[Finding]:
+def _brought(looks: Looks) -> Brought:
+    mine = [(key.path, look.footer) for (table, key), look in looks.items() if table == PINGS.name]
+    return {path: footer.made_from["batches"] if footer else None for path, footer in mine}
+
+
+def _lacking(brought: Brought, records: Mapping[str, Record]) -> Iterator[Finding]:
     """Yield the shards of `pings` that lack rows which source files brought them."""
     n_lacking, n_files = Counter[str](), Counter[str]()
-    for record in records.values():
-        for path, n_rows in record.shards.items():
-            look = looks.get((PINGS.name, ShardKey.from_path(path) or ALL))
-            held: int | None = None if look is None else n_rows
-            if look and look.footer:
-                held = look.footer.made_from["batches"].get(record.batch_id)
-            if held is None or (held != n_rows and UNCOUNTED not in (held, n_rows)):
-                n_lacking[path] += n_rows - (held or 0)
-                n_files[path] += 1
+    for path, _, n_rows in lacking(records, brought):
+        n_lacking[path] += n_rows
+        n_files[path] += 1
     for path, n_rows in n_lacking.items():
-        is_there = (PINGS.name, ShardKey.from_path(path)) in looks
-        what = f"lacks {n_rows} rows" if is_there else f"is missing, with {n_rows} rows"
+        what = f"lacks {n_rows} rows" if path in brought else f"is missing, with {n_rows} rows"
         words = (
             f"{PINGS.name}/{path} {what} of {n_files[path]} source files; {AGAIN} from these, which have to be there"
         )
@@ -282,18 +282,14 @@ def _lacking_rejects(looks: Looks, records: Mapping[str, Record]) -> Iterator[Fi
             yield Finding(Kind.MISSING, f"{REJECTED_PINGS.name}/{record.batch_id}", words)
 
 
-def _unrecorded(looks: Looks, records: Mapping[str, Record]) -> Iterator[Finding]:
+def _unrecorded(looks: Looks, brought: Brought, records: Mapping[str, Record]) -> Iterator[Finding]:
     """Yield shards with rows of batches that are in no book: a run was stopped before it noted them."""
-    for (table, key), look in looks.items():
-        if table == REJECTED_PINGS.name:
-            unknown = {rejected_by(key)} - set(records)
-        else:
-            unknown = (
-                set(look.footer.made_from["batches"]) - set(records) if table == PINGS.name and look.footer else set()
-            )
-        if unknown:
-            words = f"{look.file} has rows of {len(unknown)} source files that no finished load noted; run again"
-            yield Finding(Kind.UNFINISHED, look.file, words)
+    n_unknown = Counter(f"{PINGS.name}/{path}" for path, _ in unrecorded(records, brought))
+    refused = (key for table, key in looks if table == REJECTED_PINGS.name)
+    n_unknown.update(f"{REJECTED_PINGS.name}/{key.path}" for key in refused if rejected_by(key) not in records)
+    for file, n in n_unknown.items():
+        words = f"{file} has rows of {n} source files that no finished load noted; run again"
+        yield Finding(Kind.UNFINISHED, file, words)
 
 
 def _left_open(stage: Stage, looks: Looks) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data_contracts import PINGS, TABLES, Shard
+from pipeline.engine.agreement import check_loaded
 from pipeline.engine.books import UNCOUNTED, Books
 from pipeline.engine.cluster import Step
 from pipeline.engine.files import move_file, remove_folder, write_json
@@ -71,10 +72,15 @@ class Rebucketed(NamedTuple):
 
 
 def rebucket(held: HeldRoot, n_buckets: int) -> Rebucketed:
-    """Cut the pings of a root into `n_buckets` a date; RunError where another number was begun and not finished."""
+    """Cut the pings of a root into `n_buckets` a date; RunError where another number was begun and not finished.
+
+    RunError as well where loading is not complete: a new shard is made of several old ones, and says of all of its
+    batches that they brought it their rows.
+    """
     root = held.settings.root
     noted = unfinished(root)
     if not noted:
+        check_loaded(Store(root), COMMAND)
         remove_folder(root / STAGED)
         noted = {"since": held.settings.n_buckets, "to": n_buckets, "step": next(iter(STEPS))}
     plan = Plan(noted["since"], noted["to"])

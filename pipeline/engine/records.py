@@ -15,6 +15,8 @@ from pipeline.engine.lock import is_running, started_after_boot_s
 from pipeline.paths import as_path
 
 LIVE, LOST = "running", "killed"
+WITHHELD = "withheld: it may name a source file of a device that was withdrawn since"
+"""In place of an error's words."""
 STAMP = "%Y%m%dT%H%M%S.%f"
 """How the id of a run says when it began (UTC)."""
 
@@ -77,6 +79,15 @@ def read_runs(root: Path) -> list[dict[str, Any]]:
         if run["state"] == LIVE and not _is_alive(run):
             run["state"] = LOST
     return runs
+
+
+def withhold_errors(root: Path) -> None:
+    """Take the words of errors out of all records: they may name a source file, and its name a person."""
+    folder = as_path(root) / "_runs"
+    for name in names_below(folder, "*.json"):
+        run = read_replaceable(folder / name, "is listed no more")
+        if run["error"] not in (None, WITHHELD):
+            write_json(folder / name, run | {"error": WITHHELD})
 
 
 def _is_alive(run: dict[str, Any]) -> bool:

@@ -9,23 +9,26 @@ there is a row to find.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Shard, Table
+from pipeline.engine.agreement import find_brought, unrecorded
 from pipeline.engine.books import UNCOUNTED, Books, rejected_by
 from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import exists, read_replaceable, remove_folder, write_json
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.opening import HeldRoot
+from pipeline.engine.records import withhold_errors
 from pipeline.engine.store import ShardKey, Store
-from pipeline.engine.trouble import named
-from pipeline.engine.unfinished import begin, finish
+from pipeline.engine.trouble import RunError, named
+from pipeline.engine.unfinished import begin, finish, unfinished
 from pipeline.engine.withdrawals import Withdrawals, read_withdrawals, write_withdrawals
 from pipeline.paths import as_path, join
 from pipeline.settings import read_key
+from pipeline.sources import is_device_in_name
 from pipeline.study import Study, StudyError
 
 COMMAND = "withdraw"
@@ -87,11 +90,15 @@ def device_tables() -> list[Table]:
 def withdraw(held: HeldRoot, study: Study, raw_ids: Iterable[bytes]) -> Withdrawn:
     """Delete the devices of some source ids, and all that are on the list already, from a root.
 
-    StudyError where a text stands for no id; nothing is changed then.
+    StudyError where a text stands for no id; RunError where files named after devices are half loaded. Nothing is
+    changed then.
     """
     root, key = held.settings.root, read_key()
     before = read_withdrawals(root, key)
     asked = _marks_of(before, raw_ids)
+    is_named = any(is_device_in_name(source) for source in study.sources)
+    if is_named and not unfinished(root):
+        _check_recorded(Store(root))
     begin(root, COMMAND)
     listed = write_withdrawals(root, key, asked)
     hits = find(held)
@@ -118,6 +125,20 @@ def _marks_of(listed: Withdrawals, raw_ids: Iterable[bytes]) -> set[str]:
             raise StudyError(f"the {number}. id given stands for no device (empty, or nulls); nothing was changed")
         marks.add(mark)
     return marks
+
+
+def _check_recorded(store: Store) -> None:
+    """RunError where shards hold rows of batches without a record: whether these are of one device, nothing tells.
+
+    Of a withdrawn one the next load would pass the file over, and have to build such shards anew from all others.
+    """
+    records = Books(store).records
+    unknown = {batch_id for _, batch_id in unrecorded(records, find_brought(store))} - set(records)
+    if unknown:
+        raise RunError(
+            f"{store.root}: a load of {len(unknown)} source files was stopped, and they may be named after devices; "
+            f"`sojourn run` first, then {COMMAND}. Nothing was changed"
+        )
 
 
 def verify(held: HeldRoot) -> Check:
@@ -217,16 +238,20 @@ def _counted(made_from: dict[str, Any], n_forgotten: int, n_gone: int) -> dict[s
 
 
 def _forget(held: HeldRoot, study: Study, listed: Withdrawals, files: Sequence[str]) -> None:
-    """Drop what is known of source files named after withdrawn devices, records last."""
+    """Drop what is known of source files named after withdrawn devices, records last.
+
+    A load that failed or was killed has left their names where no record has them.
+    """
     store = Store(held.settings.root)
-    book = store.root / DIGESTS
-    if files and exists(book):
-        known = read_replaceable(book)
-        write_json(book, {p: v for p, v in known.items() if not _is_owned(listed, study, as_path(p))})
-    for key in _rejected(store, files):
-        store.remove(REJECTED_PINGS, key)
-    Books(store).drop(files)
-
-
-def _rejected(store: Store, files: Sequence[str]) -> Iterator[ShardKey]:
-    return (key for key in (store.keys(REJECTED_PINGS) if files else []) if rejected_by(key) in files)
+    book, books = store.root / DIGESTS, Books(store)
+    known = read_replaceable(book) if exists(book) else {}
+    kept = {p: v for p, v in known.items() if not _is_owned(listed, study, as_path(p))}
+    if kept != known:
+        write_json(book, kept)
+    for key in store.keys(REJECTED_PINGS):
+        # Those of batches without a record, whoever's: a load that has come to its end leaves none.
+        if rejected_by(key) in files or rejected_by(key) not in books.records:
+            store.remove(REJECTED_PINGS, key)
+    if any(is_device_in_name(source) for source in study.sources):
+        withhold_errors(store.root)
+    books.drop(files)

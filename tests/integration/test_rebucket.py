@@ -1,6 +1,7 @@
 """Other bucket counts: the rows of a fresh root with that many, whatever was loaded, withdrawn or killed before."""
 
 import shutil
+from datetime import date
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from pipeline.engine.opening import hold_root, root_buckets
 from pipeline.engine.run import count_pings, status
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
+from pipeline.engine.unfinished import unfinished
 from pipeline.paths import as_path
 from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.study import StudyError
@@ -140,6 +142,48 @@ def test_killed_and_done_again(loaded, tmp_path, monkeypatch, what, n):
     run(a_study, root, 2, ["pings", "coverage"])
     assert shard_bytes(root) == expected
     assert not (root / rebucket.STAGED).exists()
+
+
+def kill_load(a_study, root, n_buckets):
+    """Load, and be killed at the third shard of pings."""
+    left, write = [3], Store.write
+
+    def killed(self, table, *given):
+        left[0] -= table is PINGS
+        if table is PINGS and left[0] == 0:
+            raise RuntimeError("killed")
+        return write(self, table, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "write", killed)
+        with pytest.raises(RunError, match="RuntimeError"):
+            run(a_study, root, n_buckets, ["pings"])
+
+
+@pytest.mark.parametrize(("since", "to"), [(4, 2), (2, 3)])
+@pytest.mark.parametrize("what", ["killed", "killed in a longer span", "lost"])
+def test_an_incomplete_load_has_to_end_first(raw, tmp_path, since, to, what):
+    """A new shard made of a shard with rows of a file and of one without would pass for having them all."""
+    root, fresh, a_study = tmp_path / "t", tmp_path / "fresh", study(tmp_path)
+    is_longer = what == "killed in a longer span"
+    run(a_study.model_copy(update={"end": date(2020, 1, 2)}) if is_longer else a_study, root, since, ["pings"])
+    if what == "lost":
+        key = Store(root).keys(PINGS)[0]
+        Store(root).remove(PINGS, key)
+    else:
+        if not is_longer:
+            put(raw / "c.csv", [row for k in range(9) for d in (0, 2) for row in day(f"D{k}", d, 40 + k)])
+        kill_load(a_study, root, since)
+    before = shard_bytes(root)
+    with pytest.raises(RunError, match=r"not all rows of [12] source files are in pings .* first, then rebucket"):
+        cut_anew(root, to)
+    assert (shard_bytes(root), root_buckets(root), unfinished(root)) == (before, since, {})
+    run(a_study, root, since, ["pings"])
+    cut_anew(root, to)
+    run(a_study, root, to, ["pings"])
+    run(a_study, fresh, to, ["pings"])
+    assert contents(root) == contents(fresh)
+    assert check_root(Settings(root=root, n_buckets=to, n_threads=1)).findings == []
 
 
 def test_at_an_object_store(raw, tmp_path):

@@ -1,17 +1,20 @@
 """People who asked to be deleted: no row of theirs anywhere, now and after every later load, and all else as it was."""
 
+import gzip
 import json
 import shutil
+import time
 
 import pytest
 from typer.testing import CliRunner
 
-from data_contracts import PINGS, TABLES, Release
+from data_contracts import PINGS, REJECTED_PINGS, TABLES, Release
 from pipeline.cli import app
-from pipeline.engine import files, store, withdraw
+from pipeline.engine import files, ingest, store, withdraw
 from pipeline.engine.books import Books
 from pipeline.engine.check import Kind, check_root
 from pipeline.engine.opening import hold_root, root_buckets
+from pipeline.engine.records import WITHHELD, read_runs
 from pipeline.engine.run import count_pings, open_run, status
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
@@ -187,6 +190,93 @@ def test_files_named_after_the_device_are_known_no_more(tmp_path):
     assert "p1" not in (root / "_digests.json").read_text()
     assert [r.files for r in Books(Store(root)).records.values()] == [["raw/p2.csv"]]
     assert shard_bytes(root) == fresh(a_study, tmp_path / "fresh", "p1")
+
+
+class TestFilesThatNoRecordNames:
+    """Files named after devices whose load failed or was killed: their names are under the root all the same."""
+
+    WHO = "356938035643809"
+
+    @pytest.fixture
+    def a_study(self, tmp_path):
+        columns = {name: column for name, column in COLUMNS.items() if name != "device_id"} | {"accuracy_m": "acc"}
+        put(tmp_path / "raw" / "p1.csv", day("", 0))
+        found = study(tmp_path, path="raw/*", columns=columns, device_from="file_stem")
+        run(found, tmp_path / "t", stages=["pings"])
+        return found
+
+    def load_in_vain(self, a_study, root, match):
+        with pytest.raises(RunError, match=match):
+            run(a_study, root, stages=["pings"])
+        assert self.named(root)
+
+    def named(self, root):
+        """Files under a root that hold the id as it is in the name of the source file."""
+        found = [p for p in root.rglob("*") if p.is_file() and self.WHO.encode() in p.read_bytes()]
+        return found + [k for k in Store(root).keys(REJECTED_PINGS) if self.WHO in str(self.files_of(root, k))]
+
+    def files_of(self, root, key):
+        return Store(root).read(REJECTED_PINGS, key)["file"].to_pylist()
+
+    def goes_on(self, a_study, root):
+        """The file of another device is gone, as it may be, and one more is loaded: nothing else is needed."""
+        folder = a_study.folder / "raw"
+        (folder / "p1.csv").rename(a_study.folder / "p1.csv")
+        put(folder / "p2.csv", day("", 1, 12))
+        run(a_study, root, stages=["pings"])
+        assert not self.named(root)
+        assert check_root(settings(root)).findings == []
+        (a_study.folder / "p1.csv").rename(folder / "p1.csv")
+        take_out(a_study, a_study.folder / "fresh", self.WHO)
+        run(a_study, a_study.folder / "fresh", stages=["pings"])
+        assert shard_bytes(root) == shard_bytes(a_study.folder / "fresh")
+
+    def test_a_file_that_cannot_be_read(self, a_study, tmp_path, monkeypatch):
+        root, file = tmp_path / "t", tmp_path / "raw" / f"{self.WHO}.csv.gz"
+        put(tmp_path / "whole", day("", 0, 11))
+        file.write_bytes(gzip.compress((tmp_path / "whole").read_bytes())[:-20])
+        now = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: now() + 10**10)  # the file has been there for long
+        self.load_in_vain(a_study, root, "cannot be read")
+        assert {p.parent.name for p in self.named(root)} == {"t", "_runs"}
+        take_out(a_study, root, self.WHO)
+        assert not self.named(root)
+        assert errors_told(root) == [WITHHELD]
+        self.goes_on(a_study, root)
+
+    def test_a_load_killed_before_the_first_shard(self, a_study, tmp_path, monkeypatch):
+        root = tmp_path / "t"
+        put(tmp_path / "raw" / f"{self.WHO}.csv", day("", 0, 11))
+        with monkeypatch.context() as patch:
+            patch.setattr(ingest, "exchange_rows", killed)
+            self.load_in_vain(a_study, root, "RuntimeError")
+        take_out(a_study, root, self.WHO)
+        assert not self.named(root)
+        self.goes_on(a_study, root)
+
+    def test_a_load_killed_before_the_record_has_to_end_first(self, a_study, tmp_path, monkeypatch):
+        root = tmp_path / "t"
+        put(tmp_path / "raw" / f"{self.WHO}.csv", day("", 0, 11))
+        with monkeypatch.context() as patch:
+            patch.setattr(Books, "add", killed)
+            self.load_in_vain(a_study, root, "RuntimeError")
+        before = shard_bytes(root)
+        with pytest.raises(RunError, match=r"a load of 1 source files was stopped.*`sojourn run` first, then withdraw"):
+            take_out(a_study, root, self.WHO)
+        assert shard_bytes(root) == before
+        assert not (root / BOOK).exists()
+        run(a_study, root, stages=["pings"])
+        take_out(a_study, root, self.WHO)
+        assert not self.named(root)
+        self.goes_on(a_study, root)
+
+
+def killed(*_):
+    raise RuntimeError("killed")
+
+
+def errors_told(root):
+    return [run["error"] for run in read_runs(root) if run["error"]]
 
 
 def test_another_key_does_not_bring_them_back(raw, tmp_path, monkeypatch):
