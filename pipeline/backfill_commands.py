@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.engine.plan import stages_in_order, with_followers
 from pipeline.engine.run import left_stale, status
 from pipeline.engine.statics import declared_statics
-from pipeline.logs import LogFormat, LogLevel
+from pipeline.logs import LogFormat
 from pipeline.options import (
     DEFAULT_BUCKETS,
     AsJson,
@@ -77,7 +77,7 @@ def backfill(
     memory_gb: MemoryGB = None,
     wait: Wait = 0.0,
     log_format: LogFormatOption = LogFormat.TEXT,
-    log_level: LogLevelOption = LogLevel.WARNING,
+    log_level: LogLevelOption = None,
     log_file: LogFileOption = None,
     performance_report: PerformanceReport = None,
     metrics_file: MetricsFile = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.compact_commands import compact
 from pipeline.engine.trouble import SAFE, RunError, refusal
 from pipeline.evaluate import evaluate_app
 from pipeline.export_commands import export
-from pipeline.logs import LogFormat, LogLevel
+from pipeline.logs import LogFormat
 from pipeline.options import (
     DEFAULT_BUCKETS,
     AsJson,
@@ -100,7 +101,7 @@ def run(
     wait: Wait = 0.0,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report of the run to this file.")] = None,
     log_format: LogFormatOption = LogFormat.TEXT,
-    log_level: LogLevelOption = LogLevel.WARNING,
+    log_level: LogLevelOption = None,
     log_file: LogFileOption = None,
     performance_report: PerformanceReport = None,
     metrics_file: MetricsFile = None,
@@ -126,10 +127,11 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say which shards are current, stale or missing and why, and how the runs on this root ended."""
+    from pipeline.engine.files import exists
     from pipeline.engine.joins import static_joins
     from pipeline.engine.records import read_runs
     from pipeline.engine.run import status as find_status
-    from pipeline.engine.store import Store
+    from pipeline.engine.store import ROOT_FILE, Store
 
     study, settings = read_study(study_file, sets), make_settings(root, buckets)
     reports, runs = find_status(study, settings), read_runs(root)
@@ -137,6 +139,8 @@ def status(
     if as_json:
         print_json({"shards": [r._asdict() for r in reports], "runs": runs, "joins": joins})
     else:
+        if not exists(root / ROOT_FILE):
+            typer.echo(f"{root}: there is no root yet")
         _print_runs(runs)
         show_states(reports, False)
         print_joins(joins)
@@ -205,10 +209,10 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Simulate a city, run the whole pipeline on it and write the report."""
-    from pipeline.demo import make_demo_study, make_employment_study, make_npi_study
-    from pipeline.settings import throw_away_key
+    from pipeline.demo import KEY, make_demo_study, make_employment_study, make_npi_study
+    from pipeline.settings import KEY_VARIABLE, lend_key
 
-    with throw_away_key():
+    with lend_key(KEY):
         if scenario is Scenario.CITY:
             study = make_demo_study(folder, devices or 500, days or 14)
         elif scenario is Scenario.EMPLOYMENT:
@@ -222,6 +226,8 @@ def demo(
     show_summaries(summaries, as_json)
     if not as_json:
         Console().print(f"\nReport: {report}\nTables: {settings.root}", highlight=False)
+        if not os.environ.get(KEY_VARIABLE):
+            typer.echo(f"For more commands on these tables: export {KEY_VARIABLE}='{KEY}'")
 
 
 app.add_typer(reference_app, name="reference")

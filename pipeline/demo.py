@@ -31,6 +31,9 @@ from pipeline.sources.jobs import read_jobs
 from pipeline.sources.telework import read_telework
 from pipeline.study import Study
 
+KEY = "the key of simulated people"
+"""Hashes ids of the demo where SOJOURN_KEY is not set (ours): no secret, for these people do not exist."""
+
 HEAD = """# {title} `sojourn run {path} --root {root}` brings its tables up to date.
 name = "{name}"
 start = {start}

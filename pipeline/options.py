@@ -59,8 +59,10 @@ Wait = Annotated[
     float, typer.Option(min=0, help="Seconds to wait for a root that another run holds; 0 refuses at once.")
 ]
 
-From = Annotated[str | None, typer.Option("--from", help="First UTC date to compute (YYYY-MM-DD).")]
-To = Annotated[str | None, typer.Option("--to", help="Last UTC date to compute (YYYY-MM-DD).")]
+From = Annotated[
+    str | None, typer.Option("--from", help="First UTC date on which what is missing is made.")
+]
+To = Annotated[str | None, typer.Option("--to", help="Last such date (YYYY-MM-DD).")]
 
 
 def span(study: Study, first: str | None, last: str | None) -> list[date]:

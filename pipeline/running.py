@@ -36,15 +36,22 @@ MetricsFile = Annotated[
     typer.Option("--metrics-file", help="Write how the run ended, for Prometheus, to this file (.prom)."),
 ]
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="Lines of the log as text or as JSON.")]
-LogLevelOption = Annotated[LogLevel, typer.Option("--log-level", help="Log events of this level and above.")]
+LogLevelOption = Annotated[
+    LogLevel | None,
+    typer.Option(
+        "--log-level",
+        help="Log events of this level and above; default: warning, or info to a file or as JSON.",
+    ),
+]
 LogFileOption = Annotated[
     Path | None, typer.Option("--log-file", help="Append the log to this file; default: standard error.")
 ]
 
 
-def start_log(log_format: LogFormat, level: LogLevel, file: Path | None) -> None:
-    """Begin the log of a command."""
-    configure(log_format, level, file)
+def start_log(log_format: LogFormat, level: LogLevel | None, file: Path | None) -> None:
+    """Begin the log of a command. Who asks for a file or for JSON wants the events, not only what went wrong."""
+    is_kept = file is not None or log_format is LogFormat.JSON
+    configure(log_format, level or (LogLevel.INFO if is_kept else LogLevel.WARNING), file)
 
 
 class Outputs(NamedTuple):

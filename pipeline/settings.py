@@ -4,7 +4,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -97,13 +97,18 @@ def read_key() -> bytes:
 
 
 @contextmanager
-def throw_away_key() -> Iterator[None]:
-    """Set a key where the environment has none, for results whose device ids nobody needs; then forget it."""
+def lend_key(key: str) -> Iterator[None]:
+    """Set a key where the environment has none; then take it back."""
     if os.environ.get(KEY_VARIABLE):
         yield
         return
-    os.environ[KEY_VARIABLE] = secrets.token_hex(32)
+    os.environ[KEY_VARIABLE] = key
     try:
         yield
     finally:
         del os.environ[KEY_VARIABLE]
+
+
+def throw_away_key() -> AbstractContextManager[None]:
+    """Lend a key that nobody knows, for results whose device ids nobody needs."""
+    return lend_key(secrets.token_hex(32))

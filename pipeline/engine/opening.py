@@ -19,7 +19,8 @@ from pipeline.engine.store import ROOT_FILE, Store
 from pipeline.engine.trouble import RunError, refusal
 from pipeline.engine.workers import terms_of
 from pipeline.logs import log_event
-from pipeline.settings import Settings, read_key
+from pipeline.settings import KEY_VARIABLE, Settings, read_key
+from pipeline.sources.hashing import key_check
 
 LAYOUT = 1
 """Version of how a root is laid out."""
@@ -55,10 +56,10 @@ def hold_root(settings: Settings, command: str, study: dict[str, Any]) -> Iterat
 
     `study` is what the record says of the study. RunError where another command has to be finished first.
     """
-    read_key()  # Workers are asked for it: better before anything is written.
+    key = read_key()  # Workers are asked for it: better before anything is written.
     run_id = new_run_id(settings.root)
     with root_lock(settings.root, run_id, settings.lock_wait_s, command) as lock:
-        settle_root(settings)
+        settle_root(settings, key)
         record = RunRecord(settings.root, command, study, run_id)
         log_event("run", logging.INFO, "run started", run_id=record.run_id, command=command)
         try:
@@ -91,20 +92,30 @@ def _close_failed(record: RunRecord, error: BaseException) -> None:
         raise kind(f"{reason}; nor can its record be written: {refusal(second)}") from None
 
 
-def layout(n_buckets: int) -> dict[str, int]:
-    """Return what a root notes of how it is laid out."""
-    return {"layout": LAYOUT, "n_buckets": n_buckets}
-
-
-def settle_root(settings: Settings) -> None:
-    """Note the layout of a new root; RunError when an existing one has another."""
+def settle_root(settings: Settings, key: bytes) -> None:
+    """Note the layout of a new root and what tells its key; RunError when an existing one has others."""
     path = settings.root / ROOT_FILE
-    wanted = layout(settings.n_buckets)
     if not exists(path):
-        write_json(path, wanted)
+        write_json(path, {"layout": LAYOUT, "n_buckets": settings.n_buckets, "key": key_check(key)})
     found = read_replaceable(path, "is written again, with the --buckets that you then give: give those of this root")
-    if found != wanted:
-        raise RunError(f"{settings.root} was made with {found}, not {wanted}; use those settings or a new root")
+    if found.get("layout") != LAYOUT:
+        raise RunError(f"{settings.root} is laid out as this version of Sojourn does not; begin a new root")
+    if found["n_buckets"] != settings.n_buckets:
+        raise RunError(
+            f"{settings.root} was made with {found['n_buckets']} buckets, not {settings.n_buckets}: give --buckets "
+            f"{found['n_buckets']}, or change them by `sojourn rebucket`"
+        )
+    check_key(settings.root, key)
+
+
+def check_key(root: Path, key: bytes) -> None:
+    """RunError where a root's devices were hashed with another key: nobody would be found there under this one."""
+    noted = read_replaceable(root / ROOT_FILE).get("key") if exists(root / ROOT_FILE) else None
+    if noted and noted != key_check(key):
+        raise RunError(
+            f"{root}: its devices were hashed with another {KEY_VARIABLE}; use that key, or begin a new root, since "
+            "under this one all of them would be others"
+        )
 
 
 def root_buckets(root: Path) -> int | None:

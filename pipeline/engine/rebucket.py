@@ -25,10 +25,10 @@ from data_contracts import PINGS, TABLES, Shard
 from pipeline.engine.agreement import check_loaded
 from pipeline.engine.books import UNCOUNTED, Books
 from pipeline.engine.cluster import Step
-from pipeline.engine.files import move_file, remove_folder, write_json
+from pipeline.engine.files import move_file, read_json, remove_folder, write_json
 from pipeline.engine.merge import ROWS_PER_PART, cut, to_rows
 from pipeline.engine.numbering import Numbering
-from pipeline.engine.opening import HeldRoot, layout
+from pipeline.engine.opening import HeldRoot
 from pipeline.engine.store import ROOT_FILE, Footer, ShardKey, Store
 from pipeline.engine.trouble import RunError, named
 from pipeline.engine.unfinished import begin, finish, unfinished
@@ -231,7 +231,7 @@ def _note(held: HeldRoot, plan: Plan) -> None:
             shards[batch_id][key.path] = n
     books = Books(Store(root))
     books.add([record._replace(shards=shards.get(batch_id, {})) for batch_id, record in books.records.items()])
-    write_json(root / ROOT_FILE, layout(plan.to))
+    write_json(root / ROOT_FILE, {**read_json(root / ROOT_FILE), "n_buckets": plan.to})
 
 
 STEPS: dict[str, Callable[[HeldRoot, Plan], None]] = {"copy": _copy, "clear": _clear, "move": _move, "note": _note}

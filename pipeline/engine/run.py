@@ -17,7 +17,7 @@ from pipeline.engine.books import UNCOUNTED, Books, Record, find_batches, find_t
 from pipeline.engine.forecast import MAX_BYTES, forecast
 from pipeline.engine.gather import count_reports, visit_table
 from pipeline.engine.ingest import load
-from pipeline.engine.opening import HeldRoot, hold_root
+from pipeline.engine.opening import HeldRoot, check_key, hold_root
 from pipeline.engine.origins import Origins
 from pipeline.engine.outlook import SHARD, Outlook, count_due
 from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, work_for
@@ -207,6 +207,7 @@ def status(
     unless they have more than `max_bytes`, to say which shards they reach.
     """
     check_whole_root(settings.root)
+    check_key(settings.root, read_key())
     store, outlook = Store(settings.root), Outlook()
     origins, reports = Origins(store), list[ShardReport]()
     for name in [*declared_statics(study), *(stage.name for stage in stages_in_order())]:

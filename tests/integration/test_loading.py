@@ -316,6 +316,18 @@ def test_lineage_of_a_stay_that_spans_dates_names_the_pings_of_all(raw, tmp_path
     assert tree["inputs"][0]["n_rows"] == 120
 
 
+def test_another_key_is_refused_and_changes_nothing(raw, tmp_path, monkeypatch):
+    run(study(tmp_path), tmp_path / "t")
+    before = shard_bytes(tmp_path / "t")
+    with monkeypatch.context() as patch:
+        patch.setenv("SOJOURN_KEY", "another key that is long enough")
+        for command in (run, states):
+            with pytest.raises(RunError, match="hashed with another SOJOURN_KEY"):
+                command(study(tmp_path), tmp_path / "t")
+    assert_like_fresh(study(tmp_path), tmp_path / "t", tmp_path / "fresh")
+    assert shard_bytes(tmp_path / "t") == before
+
+
 def test_a_worker_with_other_code_refuses_to_compute(raw, tmp_path):
     work = work_for(find_stage("coverage"), study(tmp_path), Settings(root=tmp_path / "t"))
     check_code(work)

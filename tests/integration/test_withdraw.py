@@ -279,12 +279,13 @@ def errors_told(root):
     return [run["error"] for run in read_runs(root) if run["error"]]
 
 
-def test_another_key_does_not_bring_them_back(raw, tmp_path, monkeypatch):
+def test_another_key_neither_brings_them_back_nor_finds_anybody(raw, tmp_path, monkeypatch):
     root, a_study = tmp_path / "t", study(tmp_path)
     take_out(a_study, root, WHO)
     monkeypatch.setenv(KEY_VARIABLE, "another key that is long enough")
-    with pytest.raises(RunError, match="1 devices were withdrawn under another key"):
-        run(a_study, root)
+    for command in (run, lambda *given: take_out(*given, WHO)):
+        with pytest.raises(RunError, match="hashed with another SOJOURN_KEY"):
+            command(a_study, root)
 
 
 def test_a_damaged_list_stops_runs_and_is_told(raw, tmp_path):
