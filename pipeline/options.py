@@ -59,9 +59,7 @@ Wait = Annotated[
     float, typer.Option(min=0, help="Seconds to wait for a root that another run holds; 0 refuses at once.")
 ]
 
-From = Annotated[
-    str | None, typer.Option("--from", help="First UTC date on which what is missing is made.")
-]
+From = Annotated[str | None, typer.Option("--from", help="First UTC date on which what is missing is made.")]
 To = Annotated[str | None, typer.Option("--to", help="Last such date (YYYY-MM-DD).")]
 
 
