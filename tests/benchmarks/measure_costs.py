@@ -81,7 +81,7 @@ def keep(facts: RunFacts, path: Path) -> None:
 
 
 def check(runs: list[RunFacts]) -> dict[str, float]:
-    """Print, for every size, what the other sizes foretell beside what was measured; return the worst relative error of each size."""
+    """Print, for every size, what others foretell beside what was measured; return the worst relative errors."""
     errors: dict[str, float] = {}
     for size in sizes(runs):
         others = [r for r in runs if r.scale.n_pings != size]
