@@ -13,11 +13,12 @@ from pipeline.engine.rebucket import rebucket as cut_anew
 from pipeline.engine.records import read_runs
 from pipeline.engine.unfinished import unfinished
 from pipeline.options import AsJson, MemoryGB, Root, Scheduler, Threads, Wait, Workers, make_settings, print_json
+from pipeline.settings import MAX_BUCKETS
 from pipeline.study import StudyError
 
 
 def rebucket(
-    buckets: Annotated[int, typer.Option("--buckets", min=1, max=4096, help="Files per date from now on.")],
+    buckets: Annotated[int, typer.Option("--buckets", min=1, max=MAX_BUCKETS, help="Files per date from now on.")],
     root: Root = Path("tables"),
     scheduler: Scheduler = None,
     workers: Workers = 0,

@@ -22,6 +22,8 @@ from pydantic import (
 from pipeline.paths import is_remote, settled
 
 KEY_VARIABLE = "SOJOURN_KEY"
+SCRATCH = "_scratch"
+"""Folder below a root for what waits between steps, unless another disk is named."""
 MAX_BUCKETS = 4096
 """Most buckets of a root (ours): their numbers have four digits, and with more, listing files is most of the work."""
 MIN_KEY_BYTES = 16
@@ -80,7 +82,7 @@ class Settings(BaseModel):
         """Folder on a worker's own disk for rows that wait between steps: in the root where that is on a disk."""
         if self.scratch:
             return self.scratch
-        return Path(tempfile.gettempdir()) / "sojourn" if is_remote(self.root) else self.root / "_scratch"
+        return Path(tempfile.gettempdir()) / "sojourn" if is_remote(self.root) else self.root / SCRATCH
 
 
 def read_key() -> bytes:

@@ -157,8 +157,9 @@ class Books:
 def _rename_refused(store: Store, names: Mapping[str, str]) -> None:
     """Write down the new names of batches beside the rows they refused."""
     for key in store.keys(REJECTED_PINGS):
-        name, footer = names.get(rejected_by(key)), store.footer(REJECTED_PINGS, key)
-        if name and footer:
+        name = names.get(rejected_by(key))
+        footer = store.footer(REJECTED_PINGS, key) if name else None
+        if footer:
             rows = store.read(REJECTED_PINGS, key)
             at = rows.schema.get_field_index("file")
             rows = rows.set_column(at, rows.schema.field(at), pa.repeat(name, rows.num_rows))
@@ -266,9 +267,9 @@ def find_todo(work: Work, batches: Sequence[Batch], books: Books, refused: dict[
     found = {batch.batch_id: batch for batch in batches}
     outdated = _outdated(work, batches, books, refused, key)
     valid = set(found) | (set(books.records) - set(outdated))
-    brought = {key.path: set(rows_brought(work.store, key)) for key in work.store.keys(PINGS)}
-    span = set(work.study.dates())
-    outside = {key.path for key in work.store.keys(PINGS) if key.date not in span}
+    keys, span = work.store.keys(PINGS), set(work.study.dates())
+    brought = {key.path: set(rows_brought(work.store, key)) for key in keys}
+    outside = {key.path for key in keys if key.date not in span}
     spoilt = outside | {path for path, mine in brought.items() if not mine <= valid}
     known = [record for record in books.records.values() if record.batch_id in valid]
     again = {record.batch_id for record in known if not record.reach.fits(work.study)}

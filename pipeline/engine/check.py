@@ -26,10 +26,11 @@ from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import StoreError, exists, names_below, read_bytes, read_json, read_replaceable, reading
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.merge import cut
+from pipeline.engine.opening import BEGUN_AGAIN
 from pipeline.engine.origins import ORIGINS
 from pipeline.engine.outlook import SHARD
 from pipeline.engine.plan import stages_in_order
-from pipeline.engine.records import LIVE, read_runs
+from pipeline.engine.records import LIVE, RUNS, read_runs
 from pipeline.engine.statics import STATICS
 from pipeline.engine.store import (
     ALL,
@@ -53,7 +54,6 @@ SHARDS_PER_TASK = 32
 """Shards that one task reads, one after the other (ours): a shard may be a few milliseconds of work."""
 FOOTER_BYTES = 8
 """What ends a Parquet file: the footer's length in 4 bytes, and PAR1."""
-RUNS = "_runs"
 AGAIN = "run again, and it is made again"
 
 
@@ -158,12 +158,11 @@ def _records(store: Store) -> Iterator[Finding]:
 
 def _n_buckets(store: Store, findings: list[Finding]) -> int | None:
     """Return the bucket count of a root; None, and a finding, where it cannot be told."""
-    outcome = "is written again, with the --buckets that you then give: give those of this root"
     try:
-        with reading(store.root / ROOT_FILE, outcome):
-            return int(read_replaceable(store.root / ROOT_FILE, outcome)["n_buckets"])
+        with reading(store.root / ROOT_FILE, BEGUN_AGAIN):
+            return int(read_replaceable(store.root / ROOT_FILE, BEGUN_AGAIN)["n_buckets"])
     except FileNotFoundError:
-        words = f"{store.root / ROOT_FILE} is missing; run again, and it {outcome}"
+        words = f"{store.root / ROOT_FILE} is missing; run again, and it {BEGUN_AGAIN}"
         findings.append(Finding(Kind.MISSING, ROOT_FILE, words))
     except StoreError as error:
         findings.append(Finding(Kind.DAMAGED, ROOT_FILE, str(error)))

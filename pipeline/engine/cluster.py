@@ -129,7 +129,7 @@ class Cluster:
             self._client.sync(report.__aexit__, None, None, None, code="the stages of a run")
             with atomic_file(path) as file:
                 file.write(re.sub(FETCHED, b"", made.read_bytes()))
-        except Exception as error:
+        except Exception as error:  # Whatever it is, it must not hide how the run ended: it is told by the caller.
             return refusal(error) or f"{type(error).__name__} where it was made"
         return ""
 

@@ -13,10 +13,11 @@ from data_contracts.runs import RUN_SHARDS
 from pipeline.engine.books import Books
 from pipeline.engine.files import exists, remove_file, remove_folder
 from pipeline.engine.lock import root_lock
-from pipeline.engine.records import new_run_id, read_runs
+from pipeline.engine.records import RUNS, new_run_id, read_runs
 from pipeline.engine.store import ROOT_FILE, ShardKey, Store
 from pipeline.engine.trouble import RunError
 from pipeline.engine.unfinished import begin, finish
+from pipeline.settings import SCRATCH
 
 COMMAND = "compact"
 KEEP_RUNS = 90
@@ -46,10 +47,10 @@ def compact(root: Path, keep_runs: int = KEEP_RUNS, wait_s: float = 0.0) -> Comp
                 lock.check()
                 # The costs first: a record without them tells less, costs without a record nothing.
                 store.remove(RUN_SHARDS, ShardKey(name=run["run_id"]))
-                remove_file(root / "_runs" / f"{run['run_id']}.json")
+                remove_file(root / RUNS / f"{run['run_id']}.json")
         lock.check()
         n_pages, n_pages_left = Books(store).merge_pages()
-        remove_folder(root / "_scratch")
+        remove_folder(root / SCRATCH)
         store.remove_leftovers()
         finish(root)
     return Compacted(len(runs), len(runs) - len(kept), n_pages, n_pages_left)

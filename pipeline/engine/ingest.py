@@ -25,14 +25,14 @@ from pipeline.engine.spans import Reach, joined, reach_of
 from pipeline.engine.store import ShardKey
 from pipeline.engine.trouble import RunError, named
 from pipeline.engine.withdrawals import Withdrawals, read_withdrawals
-from pipeline.settings import read_key
+from pipeline.settings import SCRATCH, read_key
 from pipeline.sources import Piece, SourceError, read_blocks, split_file
 
 BYTES_PER_TASK = 16 * 2**20
 """Bytes of small source files that one task reads: as many rows as are worth a task (ours)."""
 FILES_PER_TASK = 200
 """Source files whose pieces one task finds, opening each (ours)."""
-BLOCKS = "_scratch/blocks"
+BLOCKS = f"{SCRATCH}/blocks"
 """Folder below a root in which rows wait for the exchange."""
 
 

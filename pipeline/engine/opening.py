@@ -24,6 +24,8 @@ from pipeline.sources.hashing import key_check
 
 LAYOUT = 1
 """Version of how a root is laid out."""
+BEGUN_AGAIN = "is written again, with the --buckets that you then give: give those of this root"
+"""What becomes of a damaged `ROOT_FILE` that is removed."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def settle_root(settings: Settings, key: bytes) -> None:
     path = settings.root / ROOT_FILE
     if not exists(path):
         write_json(path, {"layout": LAYOUT, "n_buckets": settings.n_buckets, "key": key_check(key)})
-    found = read_replaceable(path, "is written again, with the --buckets that you then give: give those of this root")
+    found = read_replaceable(path, BEGUN_AGAIN)
     if found.get("layout") != LAYOUT:
         raise RunError(f"{settings.root} is laid out as this version of Sojourn does not; begin a new root")
     if found["n_buckets"] != settings.n_buckets:
@@ -105,13 +107,17 @@ def settle_root(settings: Settings, key: bytes) -> None:
             f"{settings.root} was made with {found['n_buckets']} buckets, not {settings.n_buckets}: give --buckets "
             f"{found['n_buckets']}, or change them by `sojourn rebucket`"
         )
-    check_key(settings.root, key)
+    _check_noted(settings.root, found, key)
 
 
 def check_key(root: Path, key: bytes) -> None:
     """RunError where a root's devices were hashed with another key: nobody would be found there under this one."""
-    noted = read_replaceable(root / ROOT_FILE).get("key") if exists(root / ROOT_FILE) else None
-    if noted and noted != key_check(key):
+    if exists(root / ROOT_FILE):
+        _check_noted(root, read_replaceable(root / ROOT_FILE), key)
+
+
+def _check_noted(root: Path, noted: dict[str, Any], key: bytes) -> None:
+    if noted.get("key", key_check(key)) != key_check(key):
         raise RunError(
             f"{root}: its devices were hashed with another {KEY_VARIABLE}; use that key, or begin a new root, since "
             "under this one all of them would be others"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -66,7 +67,7 @@ class Work:
         """Return what becomes of a shard; in a run that is not dry what is there stays."""
         return self.outlook.fate(table, key) if self.outlook else Fate.STAYS
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """What the digests among `parts` stand for."""
         return stage_values(self.stage, self.params, self.study)

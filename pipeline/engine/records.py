@@ -14,6 +14,8 @@ from pipeline.engine.files import names_below, read_replaceable, write_json
 from pipeline.engine.lock import is_running, started_after_boot_s
 from pipeline.paths import as_path
 
+RUNS = "_runs"
+"""Folder of the records below a root."""
 LIVE, LOST = "running", "killed"
 WITHHELD = "withheld: it may name a source file of a device that was withdrawn since"
 """In place of an error's words."""
@@ -24,7 +26,7 @@ STAMP = "%Y%m%dT%H%M%S.%f"
 def new_run_id(root: Path) -> str:
     """Return the id of a run that starts now in this process; ids sort by time, even where the clock was set back."""
     now = datetime.now(UTC)
-    known = [name.rpartition("-")[0] for name in names_below(root / "_runs", "[0-9]*-*.json")]
+    known = [name.rpartition("-")[0] for name in names_below(root / RUNS, "[0-9]*-*.json")]
     last = max((datetime.strptime(stamp, STAMP).replace(tzinfo=UTC) for stamp in known), default=now)
     return f"{max(now, last + timedelta(microseconds=1)):{STAMP}}-{os.getpid()}"
 
@@ -36,7 +38,7 @@ class RunRecord:
         """Open a record for a run that starts now in this process."""
         now, process = datetime.now(UTC), psutil.Process()
         self.run_id = run_id or new_run_id(root)
-        self.path = root / "_runs" / f"{self.run_id}.json"
+        self.path = root / RUNS / f"{self.run_id}.json"
         self.facts: dict[str, Any] = {
             "run_id": self.run_id,
             "command": command,
@@ -73,7 +75,7 @@ class RunRecord:
 
 def read_runs(root: Path) -> list[dict[str, Any]]:
     """Return the records of a root, oldest first; a run whose process is gone has the state "killed"."""
-    folder = as_path(root) / "_runs"
+    folder = as_path(root) / RUNS
     runs = [read_replaceable(folder / name, "is listed no more") for name in sorted(names_below(folder, "*.json"))]
     for run in runs:
         if run["state"] == LIVE and not _is_alive(run):
@@ -83,7 +85,7 @@ def read_runs(root: Path) -> list[dict[str, Any]]:
 
 def withhold_errors(root: Path) -> None:
     """Take the words of errors out of all records: they may name a source file, and its name a person."""
-    folder = as_path(root) / "_runs"
+    folder = as_path(root) / RUNS
     for name in names_below(folder, "*.json"):
         run = read_replaceable(folder / name, "is listed no more")
         if run["error"] not in (None, WITHHELD):
