@@ -1,0 +1,121 @@
+"""What a model is: it learns from tables and fills output tables. No torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_contracts import Table
+from pipeline.params import Params
+
+MODELS: dict[str, Model] = {}
+"""Every model by name."""
+OUTPUTS: dict[str, Output] = {}
+"""Every table that models fill, by name. Several models may fill one: the study's pin says which does."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What was learnt: arrays by name, and facts that are plain JSON values (sizes, metrics, vocabularies are arrays).
+
+    It holds no data of single devices: whoever has the state cannot look a device up.
+    """
+
+    tensors: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Tables(Protocol):
+    """The tables a model learns from, never whole where they are kept in shards."""
+
+    def shards(self, table: Table, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """Yield the rows of one device bucket after the other, each in the order of the table's key."""
+
+    def whole(self, table: Table) -> pd.DataFrame:
+        """Return a static or study table; a frame without rows where it is not there."""
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """How a model is fitted: nothing of it changes what is learnt but the seed."""
+
+    seed: int = 0
+    device: str = "auto"
+    """"auto" (CUDA where there is one), "cpu" or "cuda"."""
+    checkpoints: Path | None = None
+    """Folder for checkpoints; a run that finds its own there goes on from it. None keeps none."""
+    checkpoint_minutes: float = 10.0
+    logs: Path | None = None
+    """Folder for TensorBoard's event files; None writes none."""
+    on_progress: Callable[[str, int, int], None] = lambda what, done, of: None
+    """Told of steps done: name of the phase, steps done, steps in all."""
+
+
+class PredictParams(Params):
+    """Base of the Params of every table that models fill."""
+
+    model: str | None = None
+    """Trained model as name@version (`sojourn models` lists them); none leaves the table out."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A table that models fill, as an ordinary stage reads and writes it."""
+
+    table: Table
+    reads: tuple[Table, ...]
+    family: str
+    """Package of the models that fill it, whose code its fingerprint covers."""
+    params: type[PredictParams] = PredictParams
+
+    def __post_init__(self) -> None:
+        """Enter the registry; TypeError on a second declaration of one table."""
+        if OUTPUTS.setdefault(self.table.name, self) is not self:
+            raise TypeError(f"two outputs declare {self.table.name}")
+
+
+class Model(Protocol):
+    """One model. An instance holds no state: `fit` returns what was learnt, `predict` is handed it."""
+
+    name: str
+    title: str
+    """What it does, in one line."""
+    source: str
+    """Where the method is from, and what of it is ours."""
+    inputs: tuple[Table, ...]
+    """Tables it learns from."""
+    outputs: tuple[Output, ...]
+    params: type[Params]
+    """What can be set of its training."""
+    truth: Table | None
+    """Contract of the ground truth it learns from beside the tables; None: it needs none."""
+
+    def fit(self, tables: Tables, params: Any, run: FitRun, truth: pd.DataFrame | None = None) -> State:
+        """Return what was learnt. Its facts have "metrics": {name: value} of held-out data, baselines among them."""
+
+    def predict(
+        self, output: Output, state: State, frames: Mapping[str, pd.DataFrame], params: Any, device: str = "auto"
+    ) -> pd.DataFrame:
+        """Return the rows of one shard of an output table from those of the tables it reads, by name.
+
+        A row does not depend on the order or number of the others. Frames may be empty.
+        """
+
+
+def register(cls: type) -> type:
+    """Add an instance of a model's class to the registry; TypeError where the name is taken."""
+    model: Model = cls()
+    if type(MODELS.setdefault(model.name, model)) is not cls:
+        raise TypeError(f"two models are called {model.name}")
+    return cls
+
+
+def float32(values: Any) -> NDArray[np.float32]:
+    """Return values as the contiguous float32 array that states and networks take."""
+    return np.ascontiguousarray(values, dtype=np.float32)
