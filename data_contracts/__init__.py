@@ -14,6 +14,7 @@ from data_contracts.external import (
     TRACTS,
 )
 from data_contracts.metrics import CAPACITY, DISTANCES, ENTROPY, EXPLORATION, GYRATION, VISIT_FREQUENCIES
+from data_contracts.models_people import EMPLOYMENT_SCORES, EMPLOYMENT_TRUTH, EXPLORATION_FORECASTS
 from data_contracts.movement import (
     COVERAGE,
     LOCATIONS,
@@ -104,6 +105,9 @@ TABLES: dict[str, Table] = {
         MOTIF_SHARES,
         REGULARITY,
         COMMUTES,
+        EXPLORATION_FORECASTS,
+        EMPLOYMENT_SCORES,
+        EMPLOYMENT_TRUTH,
         RUN_SHARDS,
     )
 }
@@ -120,10 +124,13 @@ __all__ = [
     "DISTANCES",
     "EMPLOYMENT",
     "EMPLOYMENT_EFFECTS",
+    "EMPLOYMENT_SCORES",
+    "EMPLOYMENT_TRUTH",
     "ENTROPY",
     "EPIDEMIC",
     "EPR_FITS",
     "EXPLORATION",
+    "EXPLORATION_FORECASTS",
     "GRAVITY_FITS",
     "GYRATION",
     "HOME_WORK",
