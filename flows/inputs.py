@@ -10,7 +10,8 @@ from prefect.runtime import flow_run
 from data_contracts import TABLES
 from data_contracts.spec import Shard
 from pipeline.engine.plan import stages_in_order
-from pipeline.engine.statics import STATICS, declared_statics
+from pipeline.engine.run import steps_of
+from pipeline.engine.statics import STATICS
 from pipeline.study import Study, StudyError
 
 STAGE_NAMES = (*STATICS, *(stage.name for stage in stages_in_order()))
@@ -43,7 +44,7 @@ def pick_dates(study: Study, start: date | None, end: date | None) -> list[date]
 
 def pick_stages(study: Study, names: Sequence[str] | None) -> list[str]:
     """Return the stages of those names (None: all) in run order; StudyError on a name that this study lacks."""
-    known = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
+    known = steps_of(study)
     unknown = sorted(set(names or ()) - set(known))
     if unknown or names == []:
         raise StudyError(f"stages: {', '.join(unknown) or 'none given'}; this study has {', '.join(known)}")

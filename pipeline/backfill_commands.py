@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.engine.plan import stages_in_order, with_followers
-from pipeline.engine.run import left_stale, status
-from pipeline.engine.statics import declared_statics
+from pipeline.engine.plan import with_followers
+from pipeline.engine.run import left_stale, status, steps_of
 from pipeline.logs import LogFormat
 from pipeline.options import (
     DEFAULT_BUCKETS,
@@ -42,6 +41,7 @@ from pipeline.running import (
     wanted,
 )
 from pipeline.shown import show_states, show_summaries
+from pipeline.stages.predict import left_out
 
 Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage (repeatable); default: all.")]
 Downstream = Annotated[
@@ -88,8 +88,8 @@ def backfill(
     study = read_study(study_file, sets)
     settings = make_settings(root, buckets, scheduler, workers, threads, memory_gb, wait)
     dates = span(study, first, last)
-    known = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
-    chosen = wanted(known, stages)
+    known = steps_of(study)
+    chosen = wanted(known, stages, left_out(study))
     if downstream:
         chosen = wanted(known, [name for name in known if name in with_followers(chosen)])
     if dry_run:

@@ -58,6 +58,7 @@ from pipeline.runs_commands import runs
 from pipeline.settings import Settings
 from pipeline.shown import print_joins, show_states, show_summaries
 from pipeline.study import Study, StudyError, parse_date
+from pipeline.train_commands import models, train
 from pipeline.withdraw_commands import withdraw
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CURRENT, EXIT_CANCELLED = 1, 2, 3, 130
@@ -244,6 +245,8 @@ app.command("backfill")(backfill)
 app.command("withdraw")(withdraw)
 app.command("rebucket")(rebucket)
 app.command("compact")(compact)
+app.command("train")(train)
+app.command("models")(models)
 
 
 def _print_runs(runs: list[dict[str, Any]]) -> None:

@@ -73,17 +73,23 @@ def span(study: Study, first: str | None, last: str | None) -> list[date]:
 
 def read_study(path: Path | None, sets: list[str] | None) -> Study:
     """Return the study of a file, fields replaced by ``field=value`` texts; without a file, of those alone."""
-    values: dict[str, Any] = {}
-    for text in sets or []:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise StudyError(f"--set {text!r}: write field=value")
-        _put(values, name.strip().split("."), _parse_value(value))
+    values = parse_fields(sets, "--set")
     if path is None and not values:
         raise StudyError("name a study file, or give its fields with --set")
     if path is None:
         return Study.from_dict(values, folder=Path.cwd())
     return Study.from_toml(path, values)
+
+
+def parse_fields(texts: list[str] | None, option: str) -> dict[str, Any]:
+    """Return ``field.name=value`` texts as values within values; StudyError names the option of one that is none."""
+    values: dict[str, Any] = {}
+    for text in texts or []:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise StudyError(f"{option} {text!r}: write field=value")
+        _put(values, name.strip().split("."), _parse_value(value))
+    return values
 
 
 def _parse_value(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipeline.engine.run import StageSummary, open_run
 from pipeline.logs import LogFormat, LogLevel, configure
 from pipeline.metrics import RunMetrics
 from pipeline.settings import Settings
+from pipeline.stages.predict import left_out, left_out_words
 from pipeline.study import Study, StudyError
 from pipeline.time_left import TimeLeft, in_words
 
@@ -73,7 +74,8 @@ def run_stages(
     """Run stages in order and return what each did; progress goes to standard error."""
     metrics = RunMetrics(study.name, command)
     with metrics.kept(outputs.metrics_file), open_run(study, settings, command, dates, is_forced) as opened:
-        names = wanted(opened.stages, stages)
+        names = wanted(opened.stages, stages, left_out(study))
+        Console(stderr=True).print(left_out_words(study), highlight=False, markup=False, soft_wrap=True)
         expected = earlier_seconds(settings.root, command)
         left = TimeLeft(names, expected)
         with opened.reporting(outputs.performance_report), _shown(left, names) as show:
@@ -97,9 +99,14 @@ def _execute(opened: Any, name: str, left: TimeLeft, show: Show, metrics: RunMet
     return summary
 
 
-def wanted(known: list[str], stages: list[str] | None) -> list[str]:
-    """Return those of the known stages that were asked for, all where none were; StudyError on an unknown one."""
+def wanted(known: list[str], stages: list[str] | None, out: Mapping[str, str]) -> list[str]:
+    """Return those of the known stages that were asked for, all where none were; StudyError on any other.
+
+    `out` gives the reasons why tables are left out.
+    """
     unknown = sorted(set(stages or []) - set(known))
+    if unknown and unknown[0] in out:
+        raise StudyError(f"--stage {unknown[0]} is left out: {out[unknown[0]]}")
     if unknown:
         raise StudyError(f"--stage {unknown[0]}: no such stage; accepted: {', '.join(known)}")
     return [name for name in known if not stages or name in stages]

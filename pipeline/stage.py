@@ -14,9 +14,9 @@ from data_contracts import Table
 from data_contracts.spec import Shard
 from pipeline.params import NoParams, Params
 
-FACTS = ("day_end", "is_last", "study", "seed")
+FACTS = ("day_end", "is_last", "study", "seed", "artifact")
 """What a stage may need of the run, besides tables: the end of its date (UTC), whether that is the study's last, the
-study, and the seed of random streams."""
+study, the seed of random streams, and the trained model that the study names for its table."""
 
 MEETS_AT = "meets_at"
 """Column of what a stage with a meet returns of each bucket: rows that agree in it come together."""
@@ -38,6 +38,8 @@ class Stage:
     finish: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
     meet: Callable[..., Any] | None = None
+    code: str | None = None
+    """Package whose code it computes with, where that is not the module that declares it: a family of models."""
 
     @property
     def is_whole(self) -> bool:
@@ -56,8 +58,8 @@ class Stage:
 
     @property
     def module(self) -> str:
-        """Import path of the module that declares the stage."""
-        return self.function.__module__
+        """Import path of the code that the stage computes with."""
+        return self.code or self.function.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the stage's function."""
@@ -65,7 +67,7 @@ class Stage:
 
     def __reduce__(self) -> tuple[Callable[[str, str], "Stage"], tuple[str, str]]:
         """Travel as an import path: the function under a decorator cannot be pickled by value."""
-        return load_stage, (self.module, self.name)
+        return load_stage, (self.function.__module__, self.name)
 
 
 def stage(
@@ -78,6 +80,7 @@ def stage(
     finish: Callable[..., Any] | None = None,
     needs: tuple[str, ...] = (),
     meet: Callable[..., Any] | None = None,
+    code: str | None = None,
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Return a decorator that registers a function as the stage which writes `writes`.
 
@@ -108,7 +111,7 @@ def stage(
     """
 
     def register(function: Callable[..., Any]) -> Stage:
-        declared = Stage(function, writes, reads, params, carries, rejects, finish, needs, meet)
+        declared = Stage(function, writes, reads, params, carries, rejects, finish, needs, meet, code)
         _check(declared)
         if STAGES.setdefault(declared.name, declared).function.__module__ != function.__module__:
             raise TypeError(
@@ -122,7 +125,8 @@ def stage(
 
 def _check(declared: Stage) -> None:
     name, function = declared.name, declared.function
-    if function.__name__ != name or function.__module__.rsplit(".", 1)[-1] != name:
+    is_homeless = declared.code is None and function.__module__.rsplit(".", 1)[-1] != name
+    if function.__name__ != name or is_homeless:
         raise TypeError(f"the stage that writes {name} must be a function {name} in a module {name}")
     if not set(declared.needs) <= set(FACTS):
         raise TypeError(f"stage {name} needs {', '.join(declared.needs)}; there are {', '.join(FACTS)}")

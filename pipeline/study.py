@@ -3,7 +3,7 @@
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -26,6 +26,9 @@ from pipeline.references import (
 class StudyError(ValueError):
     """A study that cannot be used: names the field, what was given and what is accepted."""
 
+
+MODEL_NAME = r"^[a-z][a-z0-9_]*@[0-9a-f]{12}$"
+"""A trained model: its name, and a version that follows from what was learnt."""
 
 ColumnName = str | tuple[str, ...] | None
 """A column's name, or a list of names: then each file has exactly one of them."""
@@ -117,6 +120,8 @@ class Study(Declared):
     npi_policies: NpiPolicies | None = None
     npi_orders: NpiOrders | None = None
     epidemic: Epidemic | None = None
+    models: tuple[Annotated[str, Field(pattern=MODEL_NAME)], ...] = ()
+    """Trained models whose tables are filled, each as name@version: what `sojourn train` prints."""
     params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Stage name → parameter → value; what is left out keeps the stage's default."""
     folder: Path = Field(default=Path(), exclude=True)

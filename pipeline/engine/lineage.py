@@ -18,6 +18,7 @@ import grimp
 from data_contracts import Table
 from pipeline.params import Params, digest
 from pipeline.stage import Stage
+from pipeline.stages.predict import named_models
 from pipeline.study import Study
 
 DECLARATIONS = (
@@ -35,6 +36,7 @@ PART_NAMES = {
     "code": "code",
     "study": "the study's span or zone",
     "seed": "the study's seed",
+    "artifact": "the trained model",
     "is_last": "the study's end",
     "inputs": "input shards",
     "carry": "what the date before left open",
@@ -54,6 +56,8 @@ def stage_parts(stage: Stage, params: Params, study: Study) -> dict[str, str]:
         parts["study"] = digest(study.model_dump(mode="json", include=set(STUDY_FACTS)))
     if "seed" in stage.needs:
         parts["seed"] = str(study.seed)
+    if "artifact" in stage.needs:
+        parts["artifact"] = named_models(study).get(stage.name, "")
     return parts
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 import pipeline.stages  # noqa: F401  (fills the registry)
 from data_contracts import Shard, Table
+from pipeline.engine.artifacts import read_artifact
 from pipeline.engine.foresee import foresee, note, wait_for
 from pipeline.engine.lineage import code_digest, differences, stage_parts, stage_values
 from pipeline.engine.metering import metered
@@ -30,6 +31,7 @@ from pipeline.engine.trouble import RunError, named
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
 from pipeline.stage import STAGES, Stage
+from pipeline.stages.predict import is_filled, left_out, named_models
 from pipeline.study import Study, StudyError
 
 Input = tuple[Table, ShardKey]
@@ -84,6 +86,12 @@ def stages_in_order() -> list[Stage]:
     return [STAGES[name] for name in TopologicalSorter(reads).static_order()]
 
 
+def stages_of(study: Study) -> list[Stage]:
+    """Return the stages that a run of a study has: all but the tables of models that it leaves out."""
+    out = left_out(study)
+    return [stage for stage in stages_in_order() if stage.name not in out]
+
+
 def with_followers(names: Collection[str]) -> set[str]:
     """Return tables of those names and all that are made from them, however far down."""
     found = set(names)
@@ -101,7 +109,11 @@ def find_stage(name: str) -> Stage:
 
 
 def params_of(study: Study) -> dict[str, Params]:
-    """Return the Params of every stage; StudyError names a stage, field or value that does not exist."""
+    """Return the Params of every stage; StudyError names a stage, field or value that does not exist.
+
+    So does it a model of the study that is not known.
+    """
+    named_models(study)
     stages = {stage.name: stage for stage in stages_in_order()}
     unknown = sorted(set(study.params) - set(stages))
     if unknown:
@@ -201,7 +213,7 @@ def visit_whole(
 
 def inputs_of(work: Work, key: ShardKey) -> list[Input]:
     """Return all shards that the one shard of a bucket, or of the study, is made from."""
-    shards = [table for table in work.stage.reads if not table.shard.is_single]
+    shards = [table for table in work.stage.reads if not table.shard.is_single and is_filled(work.study, table)]
     return [(table, found) for table in shards for found in work.keys(table, key.bucket)] + _single_inputs(work)
 
 
@@ -290,6 +302,8 @@ def facts(work: Work, key: ShardKey) -> list[Any]:
         "day_end": pd.Timestamp(day + timedelta(days=1), tz="UTC"),
         "is_last": day == study.end,
     }
+    if "artifact" in work.stage.needs:
+        known["artifact"] = read_artifact(str(work.store.root), work.parts["artifact"])
     return [known[name] for name in work.stage.needs]
 
 
@@ -315,11 +329,15 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
 def _single_inputs(work: Work) -> list[Input]:
     """Return the tables of one shard that the stage reads and that exist.
 
-    A static table that the study does not declare is none of its inputs, even if an earlier study left it there.
+    A table that the study does not declare is none of its inputs, even if an earlier study left it there.
     """
     single = [table for table in work.stage.reads if table.shard.is_single]
-    known = [t for t in single if t.shard is Shard.STUDY or getattr(work.study, t.name) is not None]
+    known = [t for t in single if _is_declared(work.study, t)]
     return [(table, ALL) for table in known if work.keys(table)]
+
+
+def _is_declared(study: Study, table: Table) -> bool:
+    return is_filled(study, table) if table.shard is Shard.STUDY else getattr(study, table.name) is not None
 
 
 def _content(store: Store, table: Table, key: ShardKey) -> str:

@@ -20,7 +20,7 @@ from pipeline.engine.ingest import load
 from pipeline.engine.opening import HeldRoot, check_key, hold_root
 from pipeline.engine.origins import Origins
 from pipeline.engine.outlook import SHARD, Outlook, count_due
-from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_in_order, work_for
+from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_of, work_for
 from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, foresee_static, load_static, static_origins
 from pipeline.engine.store import Store
@@ -58,6 +58,11 @@ class Counts(NamedTuple):
     reasons: dict[str, int]
 
 
+def steps_of(study: Study) -> list[str]:
+    """Return the tables that a run of a study brings up to date, in order: reference tables, then those of stages."""
+    return [*declared_statics(study), *(stage.name for stage in stages_of(study))]
+
+
 class Run:
     """An open run. `stages` are its steps in order; `execute` does one."""
 
@@ -68,7 +73,7 @@ class Run:
         self._shards = ShardRecords(Store(held.settings.root), held.record.run_id)
         self._is_forced, self._origins = is_forced, Origins(Store(held.settings.root))
         self._begun = set[str]()
-        self.stages = [*declared_statics(study), *(stage.name for stage in stages_in_order())]
+        self.stages = steps_of(study)
 
     def execute(
         self, stage: str, on_shard: OnShard = lambda stage, report: None, on_more: OnMore = lambda n: None
@@ -210,7 +215,7 @@ def status(
     check_key(settings.root, read_key())
     store, outlook = Store(settings.root), Outlook()
     origins, reports = Origins(store), list[ShardReport]()
-    for name in [*declared_statics(study), *(stage.name for stage in stages_in_order())]:
+    for name in steps_of(study):
         if stages is not None and name not in stages:
             continue
         if name in STATICS:

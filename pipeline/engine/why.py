@@ -67,6 +67,10 @@ def _tell_seed(old: str, new: str) -> list[str]:
     return [f"the study's seed: {old} → {new}"]
 
 
+def _tell_artifact(old: str, new: str) -> list[str]:
+    return [f"trained model: {old} → {new}"]
+
+
 def _tell_last(old: bool, new: bool) -> list[str]:
     return ["the study now ends on this date" if new else "the study no longer ends on this date"]
 
@@ -81,6 +85,7 @@ TELLERS: dict[str, Callable[[Any, Any], list[str]]] = {
     "code": _tell_code,
     "study": _tell_study,
     "seed": _tell_seed,
+    "artifact": _tell_artifact,
     "is_last": _tell_last,
     "leaves": _tell_leaves,
 }

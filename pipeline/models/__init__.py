@@ -4,6 +4,6 @@ What a family of models declares (its `declaration` module) imports no torch, so
 same with and without it. `fit` and `predict` import it.
 """
 
-from pipeline.models.protocol import MODELS, OUTPUTS, FitRun, Model, Output, PredictParams, State, Tables, register
+from pipeline.models.protocol import MODELS, OUTPUTS, FitRun, Model, Output, State, Tables, register
 
-__all__ = ["MODELS", "OUTPUTS", "FitRun", "Model", "Output", "PredictParams", "State", "Tables", "register"]
+__all__ = ["MODELS", "OUTPUTS", "FitRun", "Model", "Output", "State", "Tables", "register"]

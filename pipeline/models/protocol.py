@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_contracts import Table
-from pipeline.params import Params
+from data_contracts import Shard, Table
+from pipeline.params import NoParams, Params
 
 MODELS: dict[str, Model] = {}
 """Every model by name."""
 OUTPUTS: dict[str, Output] = {}
-"""Every table that models fill, by name. Several models may fill one: the study's pin says which does."""
+"""Every table that models fill, by name. Several models may fill one: the study names which does."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,6 @@ class FitRun:
     """Told of steps done: name of the phase, steps done, steps in all."""
 
 
-class PredictParams(Params):
-    """Base of the Params of every table that models fill."""
-
-    model: str | None = None
-    """Trained model as name@version (`sojourn models` lists them); none leaves the table out."""
-
-
 @dataclass(frozen=True)
 class Output:
     """A table that models fill, as an ordinary stage reads and writes it."""
@@ -72,10 +66,13 @@ class Output:
     reads: tuple[Table, ...]
     family: str
     """Package of the models that fill it, whose code its fingerprint covers."""
-    params: type[PredictParams] = PredictParams
+    params: type[Params] = NoParams
 
     def __post_init__(self) -> None:
-        """Enter the registry; TypeError on a second declaration of one table."""
+        """Enter the registry; TypeError on a second declaration of one table, or one that no stage could fill."""
+        is_whole = all(table.shard.is_single for table in self.reads)
+        if self.table.shard is not (Shard.STUDY if is_whole else Shard.BUCKET):
+            raise TypeError(f"{self.table.name}: kept per {self.table.shard}, which does not follow from what it reads")
         if OUTPUTS.setdefault(self.table.name, self) is not self:
             raise TypeError(f"two outputs declare {self.table.name}")
 
@@ -114,6 +111,15 @@ def register(cls: type) -> type:
     if type(MODELS.setdefault(model.name, model)) is not cls:
         raise TypeError(f"two models are called {model.name}")
     return cls
+
+
+LIBRARIES = ("torch", "safetensors")
+"""What every trained model needs."""
+
+
+def missing_libraries() -> list[str]:
+    """Return those of the libraries that models need which are not installed."""
+    return [name for name in LIBRARIES if find_spec(name) is None]
 
 
 def float32(values: Any) -> NDArray[np.float32]:

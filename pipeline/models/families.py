@@ -1,0 +1,1 @@
+"""Every family of models. Importing this module fills the registries, without importing torch."""
