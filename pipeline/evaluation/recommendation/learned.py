@@ -1,0 +1,176 @@
+"""The place models as methods: what they learn from, their variants and ablations. torch comes with fit."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h3.api.numpy_int as h3
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.evaluation.recommendation.check_ins import CheckIns
+from pipeline.evaluation.recommendation.params import RecommendParams
+from pipeline.evaluation.recommendation.simple_rules import Data
+from pipeline.evaluation.recommendation.splitting import Split
+
+if TYPE_CHECKING:
+    from pipeline.models.places.interactions import Interactions, PlaceFeatures
+    from pipeline.models.places.params import PlaceModelParams
+    from pipeline.models.places.recommender import Fitted, Variant
+    from pipeline.models.protocol import FitRun
+
+AREA_RESOLUTION = 7
+"""Resolution of the H3 cells that are a place's area where no other is told: some 5 km² (ours)."""
+US_PER_S = 1_000_000
+
+
+class ModelVariant(NamedTuple):
+    """A model, or one with a part taken away."""
+
+    title: str
+    variant: Variant
+    changes: dict[str, Any]
+    """Param, as "hgnn.is_balanced" → value."""
+
+
+MODELS = {
+    "hgnn": ModelVariant("HGNN", "hgnn", {}),
+    "hgnn_with_users": ModelVariant("HGNN with users", "hgnn_with_users", {}),
+    "two_towers": ModelVariant("2T", "two_towers", {}),
+    "two_tower_hgnn": ModelVariant("2T-HGNN", "two_tower_hgnn", {}),
+    "graph_foundation": ModelVariant("GFM", "graph_foundation", {}),
+}
+ABLATIONS = {
+    "unbalanced": ModelVariant("no balanced sampler", "two_tower_hgnn", {"hgnn.is_balanced": False}),
+    "no_weak": ModelVariant("no weak signals", "two_tower_hgnn", {"uses_weak_signals": False}),
+    "no_common_links": ModelVariant("no common links", "two_tower_hgnn", {"hgnn.dropped_relations": ((1, 1),)}),
+    "no_rare_links": ModelVariant("no rare links", "two_tower_hgnn", {"hgnn.dropped_relations": ((0, 0),)}),
+    "only_rare": ModelVariant("rare links only", "two_tower_hgnn", {"hgnn.only_type": 0}),
+    "only_common": ModelVariant("common links only", "two_tower_hgnn", {"hgnn.only_type": 1}),
+}
+"""The paper's ablations A to F (2403.05185 [READ]); rare and common stand for its audiobooks and podcasts."""
+
+
+def has_torch() -> bool:
+    """Return whether torch is installed."""
+    return find_spec("torch") is not None
+
+
+def events_of(split: Split, check_ins: CheckIns, params: RecommendParams) -> Interactions:
+    """Return the check-ins of training as the models take them, friends' places among the weak ones.
+
+    Where a second file holds check-ins out, everybody's training ends at a time of their own: times are moved so that
+    all end together, since windows are counted back from one moment.
+    """
+    from pipeline.models.places.interactions import Interactions, add_friends_places, mark_single_visits
+
+    rows = split.training
+    time_s = rows["at_us"].to_numpy() // US_PER_S
+    if check_ins.rows["is_held_out"].any():
+        last_s = pd.Series(time_s).groupby(rows["person"].to_numpy()).transform("max").to_numpy()
+        time_s = time_s - last_s + now_s(split) - 1
+    person, place = rows["person"].to_numpy(np.int64), rows["place"].to_numpy(np.int64)
+    events = Interactions(person, place, time_s, np.zeros(len(rows), np.bool_), check_ins.n_people, check_ins.n_places)
+    events = mark_single_visits(events) if params.weak == "single" else events
+    return add_friends_places(events, check_ins.friends) if len(check_ins.friends) else events
+
+
+def now_s(split: Split) -> int:
+    """Return the second after the last check-in of training."""
+    return -(-split.now_us // US_PER_S)
+
+
+def features_of(check_ins: CheckIns, vectors: NDArray[np.float32]) -> PlaceFeatures:
+    """Return what the models know of places: node type, text, codes of category and area."""
+    from pipeline.models.places.group_types import node_types
+    from pipeline.models.places.interactions import PlaceFeatures
+
+    places = check_ins.places
+    types = node_types(places["category"].tolist())
+    area = places["area"].where(places["area"].notna(), _cells(places))
+    return PlaceFeatures(types.place_type, vectors, _codes(places["category"]), _codes(area))
+
+
+def describe_types(check_ins: CheckIns) -> dict[str, int]:
+    """Return how many places are of each node type."""
+    from pipeline.models.places.group_types import node_types
+
+    types = node_types(check_ins.places["category"].tolist())
+    return {name: int((types.place_type == k).sum()) for k, name in enumerate(types.names)}
+
+
+def embed_places(check_ins: CheckIns, encoder: str) -> NDArray[np.float32] | None:
+    """Return the text embedding of each place, None where the file tells neither name, category nor area.
+
+    ModuleNotFoundError where the encoder's packages are not installed.
+    """
+    from pipeline.models.places.text import place_texts
+
+    places = check_ins.places
+    if places[["name", "category", "area"]].isna().all(axis=None):
+        return None
+    texts = place_texts(places["name"].tolist(), places["category"].tolist(), places["area"].tolist())
+    if encoder == "hashed":
+        from pipeline.models.places.hashed_text import hash_texts
+
+        return hash_texts(texts)
+    from pipeline.models.places.text import embed_texts
+
+    return embed_texts(texts)
+
+
+class Learned:
+    """A fitted model that serves the people of the file by their check-ins of training."""
+
+    def __init__(self, data: Data, model: ModelVariant, params: PlaceModelParams, run: FitRun) -> None:
+        """Fit it. Without texts, places have vectors of zeros."""
+        from pipeline.models.places.recommender import fit_variant
+
+        check_ins = data.check_ins
+        vectors = np.zeros((check_ins.n_places, 1), np.float32) if data.vectors is None else data.vectors
+        self._events = events_of(data.split, check_ins, data.params)
+        self._now_s = now_s(data.split)
+        features = features_of(check_ins, vectors)
+        self.fitted: Fitted = fit_variant(
+            model.variant, self._events, features, None, with_changes(params, model.changes), run
+        )
+        self._has_history = np.isin(np.arange(check_ins.n_people), self._events.person)
+
+    def scores(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the model's scores; NaN for people of whom nothing at all is known."""
+        number = np.full(self._events.n_persons, -1, np.int64)
+        number[people] = np.arange(len(people))
+        theirs = self._events.where(number[self._events.person] >= 0)
+        histories = theirs._replace(person=number[theirs.person], n_persons=len(people))
+        scores = self.fitted.score(histories, now_s=self._now_s).astype(np.float64)
+        return np.where(self._has_history[people][:, None], scores, np.nan)
+
+
+def with_changes(params: PlaceModelParams, changes: dict[str, Any]) -> PlaceModelParams:
+    """Return the Params with some replaced, by names such as "hgnn.is_balanced"; pydantic's error where unknown."""
+    values = params.model_dump()
+    for name, value in changes.items():
+        *path, last = name.split(".")
+        inner = values
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return type(params).model_validate(values)
+
+
+def _codes(texts: pd.Series) -> NDArray[np.int32]:
+    """Return a number from 1 for each distinct value in the order of the alphabet, 0 for none."""
+    return (pd.factorize(texts, sort=True)[0] + 1).astype(np.int32)
+
+
+def _cells(places: pd.DataFrame) -> pd.Series:
+    """Return the H3 cell of each place as text, None where it has no position."""
+    is_located = places["lon"].notna() & places["lat"].notna()
+    at = zip(places["lat"], places["lon"], is_located, strict=True)
+    return pd.Series(
+        [str(h3.latlng_to_cell(lat, lon, AREA_RESOLUTION)) if known else None for lat, lon, known in at],
+        index=places.index,
+        dtype=object,
+    )

@@ -1,0 +1,175 @@
+"""An evaluation of place recommendation from check-ins to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.recommendation import learned
+from pipeline.evaluation.recommendation.check_ins import CheckIns
+from pipeline.evaluation.recommendation.comparing import Ordering
+from pipeline.evaluation.recommendation.factor_rules import INSTALL, has_library
+from pipeline.evaluation.recommendation.lists import Listed, Method, rank_targets
+from pipeline.evaluation.recommendation.methods import (
+    NEEDS_LIBRARY,
+    NEEDS_POSITIONS,
+    NEEDS_TEXTS,
+    RULES,
+    choose_setting,
+)
+from pipeline.evaluation.recommendation.orderings import find_orderings
+from pipeline.evaluation.recommendation.params import RecommendParams
+from pipeline.evaluation.recommendation.scoring import Ranks, Scores, score_ranks, strata_of
+from pipeline.evaluation.recommendation.simple_rules import Data, count_popularity
+from pipeline.evaluation.recommendation.splitting import ANY, TARGETS, split_check_ins
+
+if TYPE_CHECKING:
+    from pipeline.models.places.params import PlaceModelParams
+
+Progress = Callable[[str, int, int], None]
+
+
+class Asked(NamedTuple):
+    """Which methods, and how often."""
+
+    names: tuple[str, ...]
+    """Of RULES, MODELS and ABLATIONS."""
+    n_seeds: int
+    encoder: str
+    """Text encoder: "minilm", "hashed" or "none"."""
+
+
+class Fit(NamedTuple):
+    """How a method was made; means over seeds."""
+
+    setting: Any
+    """What a simple rule chose on the validation split."""
+    seconds: float
+    """Time of fitting; of rules without choosing the setting, of models without texts."""
+    graph_seconds: float
+    """Of it, time of training the graph network."""
+    n_links: float
+    """Links that the graph network was supervised by in an epoch."""
+    n_epochs: float
+    """Epochs of the graph network."""
+
+
+class Evaluation(NamedTuple):
+    """What was found."""
+
+    rows: dict[str, int]
+    """What became of rows that could not be used."""
+    split: dict[str, int]
+    node_types: dict[str, int]
+    """Places of each node type, the rare one first, by its categories; empty where no model was run."""
+    results: dict[str, dict[str, Scores]]
+    """Target (of TARGETS) → method → scores."""
+    orderings: list[Ordering]
+    fits: dict[str, Fit]
+    left_out: dict[str, str]
+    """Method → why it was not run."""
+
+
+def known_methods() -> dict[str, str]:
+    """Return the title of every method by name."""
+    models = {name: model.title for name, model in (learned.MODELS | learned.ABLATIONS).items()}
+    return {name: rule.title for name, rule in RULES.items()} | models
+
+
+def evaluate_recommendation(
+    check_ins: CheckIns,
+    params: RecommendParams,
+    models: PlaceModelParams,
+    asked: Asked,
+    on_progress: Progress = lambda what, done, of: None,
+) -> Evaluation:
+    """Return how well each method recommends; methods whose needs are not met are left out, with the reason.
+
+    Every method sees the same training, is asked for the same people and is ranked over the same catalogue. Settings of
+    simple rules are chosen on the training span alone; those of the models are the Params given.
+    """
+    split = split_check_ins(check_ins, params)
+    vectors, why = _embed(check_ins, asked.encoder)
+    data = Data(split, check_ins, params, vectors)
+    left_out = {name: reason for name in asked.names if (reason := _missing(name, data, why))}
+    names = [name for name in asked.names if name not in left_out]
+    ranks: dict[str, dict[str, Ranks]] = {target: {} for target in TARGETS}
+    fits = {}
+    for k, name in enumerate(names):
+        on_progress(known_methods()[name], k, len(names))
+        found, fits[name] = _run(name, data, models, asked.n_seeds)
+        for target, of in found.items():
+            ranks[target][name] = of
+    strata = {target: strata_of(data, split.targets[target]) for target in TARGETS}
+    results = {
+        target: {name: score_ranks(of, strata[target], split.is_catalogued, params) for name, of in found.items()}
+        for target, found in ranks.items()
+    }
+    types = {} if RULES.keys() >= set(names) else learned.describe_types(check_ins)
+    return Evaluation(
+        check_ins.counts, split.counts, types, results,
+        find_orderings(ranks, split.is_catalogued, params), fits, left_out,
+    )  # fmt: skip
+
+
+def _embed(check_ins: CheckIns, encoder: str) -> tuple[NDArray[np.float32] | None, str]:
+    """Return the embeddings of places, or None and why there are none."""
+    if encoder == "none":
+        return None, "no text encoder is asked for"
+    try:
+        vectors = learned.embed_places(check_ins, encoder)
+    except ModuleNotFoundError as error:
+        return None, f"no text encoder is installed ({error}); --text-encoder hashed needs none"
+    return vectors, "" if vectors is not None else "nothing is known of places in words: no name, category or area"
+
+
+def _missing(name: str, data: Data, why_no_texts: str) -> str:
+    """Return why a method cannot be run, "" where it can."""
+    if name not in RULES:
+        return "" if learned.has_torch() else "torch is not installed; pip install 'sojourn[models]'"
+    needs = RULES[name].needs
+    if needs == NEEDS_TEXTS and data.vectors is None:
+        return why_no_texts
+    if needs == NEEDS_POSITIONS and data.check_ins.places["lon"].isna().all():
+        return "no place has a position (lon, lat)"
+    return f"the library is not installed; {INSTALL}" if needs == NEEDS_LIBRARY and not has_library() else ""
+
+
+def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple[dict[str, Ranks], Fit]:
+    """Return the ranks of both targets over all seeds, and how the method was made."""
+    rule = RULES.get(name)
+    setting = choose_setting(rule, data) if rule else None
+    seeds = range(n_seeds if rule is None or rule.is_random else 1)
+    listed: dict[str, list[Listed]] = {target: [] for target in (rule.targets if rule else TARGETS)}
+    facts: list[tuple[float, ...]] = []
+    for seed in seeds:
+        started = perf_counter()
+        method: Method
+        if rule:
+            method = rule.make(data, setting, seed)
+            facts.append((perf_counter() - started, 0.0, 0.0, 0.0))
+        else:
+            method, fact = _fit(name, data, models, seed)
+            facts.append(fact)
+        for target, found in listed.items():
+            found.append(_list(method, data, target))
+    ranks = {target: Ranks.of(found, data.split.targets[target]) for target, found in listed.items()}
+    return ranks, Fit(setting, *np.mean(facts, axis=0).tolist())
+
+
+def _fit(name: str, data: Data, models: PlaceModelParams, seed: int) -> tuple[Method, tuple[float, ...]]:
+    from pipeline.models.protocol import FitRun
+
+    method = learned.Learned(data, (learned.MODELS | learned.ABLATIONS)[name], models, FitRun(seed=seed))
+    fitted = method.fitted
+    return method, (fitted.seconds, fitted.graph_seconds, float(fitted.n_links), float(fitted.n_epochs))
+
+
+def _list(method: Method, data: Data, target: str) -> Listed:
+    popularity = count_popularity(data.split, data.check_ins.n_places, data.params.popularity_days)
+    hides_visited = target != ANY
+    return rank_targets(method, data.split, data.split.targets[target], popularity, data.params.n_listed, hides_visited)
