@@ -12,11 +12,11 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.command import make_parser, run_flow
 from flows.inputs import read_study
+from pipeline.engine.artifacts import flat_values, read_cards
 from pipeline.engine.trouble import named
 from pipeline.fitting import read_truth, train_model
 from pipeline.models import FitRun
 from pipeline.settings import Settings
-from pipeline.train_commands import flat_metrics
 
 METRICS_KEY = "sojourn-metrics"
 
@@ -62,10 +62,8 @@ def train(
 
 
 def _show(settings: Settings, name: str) -> None:
-    from pipeline.engine.artifacts import read_cards
-
     card = next(card for card in read_cards(settings.root) if card["name"] == name)
-    rows = [{"metric": metric, "value": value} for metric, value in flat_metrics(card["metrics"])]
+    rows = [{"metric": metric, "value": value} for metric, value in flat_values(card["metrics"])]
     create_table_artifact(rows, METRICS_KEY, f"{name}: metrics on what it did not learn from")
 
 

@@ -93,24 +93,17 @@ def models(root: Root = Path("tables"), as_json: AsJson = False) -> None:
 
 def card_lines(card: dict[str, Any]) -> list[str]:
     """Return a trained model's card as lines of text."""
+    from pipeline.engine.artifacts import flat_values
+
     study, rows = card["study"], ", ".join(f"{name} {n:,}" for name, n in card["rows"].items())
     lines = [
         f"{card['name']}  {card['title']}",
         f"  learnt from {study['name']}, {study['start']} to {study['end']}: {rows} rows",
         f"  seed {card['seed']}, {card['seconds']:.0f} s, torch {card['torch']}",
     ]
-    metrics = list(flat_metrics(card["metrics"]))
+    metrics = flat_values(card["metrics"])
     lines += [f"  {name}: {value}" for name, value in metrics[:N_METRICS]]
     return lines + ([f"  and {len(metrics) - N_METRICS} more (--json)"] if len(metrics) > N_METRICS else [])
-
-
-def flat_metrics(metrics: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield name and value of every metric, those inside others by a dotted name."""
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            yield from flat_metrics(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _describe(model: Model) -> dict[str, Any]:

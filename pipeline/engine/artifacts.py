@@ -83,6 +83,17 @@ def read_cards(root: Path) -> list[dict[str, Any]]:
     return [read_replaceable(folder / name / CARD_FILE, "is made again") for name in sorted(names)]
 
 
+def flat_values(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Return name and text of every value, those inside others by a dotted name."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += flat_values(value, f"{before}{name}.")
+        else:
+            found.append((f"{before}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return found
+
+
 def _version(model: str, state: bytes) -> str:
     return hashlib.blake2b(model.encode() + b"\0" + state).hexdigest()[:VERSION_DIGITS]
 

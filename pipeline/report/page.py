@@ -28,6 +28,7 @@ from pipeline.report.measures import (
     measure_seen,
     measure_stays,
 )
+from pipeline.report.models import read_models
 from pipeline.report.npi import Response, draw_response, measure_response, response_words
 from pipeline.report.people import People, draw_people, measure_people, people_words
 from pipeline.report.provenance import describe_params, last_run, list_params, package_versions, study_digest
@@ -82,6 +83,7 @@ def render(study: Study, root: Path) -> str:
             chosen=params_of(study),
             **people_words(results.people),
             **response_words(results.response, drawn),
+            models=read_models(study, root),
             params=params,
             used={stage: describe_params(params, stage) for stage in ("stays", "locations", "gyration")},
             packages=package_versions(),
