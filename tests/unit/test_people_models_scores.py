@@ -1,0 +1,106 @@
+"""Metrics, intervals and the logistic regression of models of people: worked numbers, slow twins, statsmodels."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.models.people.kinds import compare_kinds, is_hit
+from pipeline.models.people.logistic import fit_logistic, predict_logistic
+from pipeline.models.people.scores import area_under_curve, calibration_slope, compare, losses, verdict
+from tests.naive_people_models import naive_auc, naive_sigmoid
+
+CASES = st.lists(
+    st.tuples(st.booleans(), st.sampled_from([0.1, 0.3, 0.5, 0.9]), st.integers(0, 3)), min_size=1, max_size=15
+)
+
+
+@given(CASES)
+@settings(max_examples=60, deadline=None)
+def test_area_equals_the_twin(cases):
+    is_true, value, weight = (np.array(column) for column in zip(*cases, strict=True))
+    found = area_under_curve(is_true, value, weight.astype(float))
+    assert found == pytest.approx(naive_auc(is_true, value, weight), nan_ok=True)
+
+
+def test_losses_of_worked_numbers():
+    found = losses(np.array([True, False]), np.array([0.8, 0.5]))
+    assert found["brier"].tolist() == pytest.approx([0.04, 0.25])
+    assert found["log_loss"].tolist() == pytest.approx([-np.log(0.8), np.log(2)])
+    assert np.isfinite(losses(np.array([True]), np.zeros(1))["log_loss"]).all()
+
+
+def test_regression_equals_statsmodels():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 3))
+    is_true = (rng.random(300) < 1 / (1 + np.exp(-features @ [1.0, -0.5, 0.0]))).astype(float)
+    halves = [(features[:100], is_true[:100]), (features[100:], is_true[100:])]
+    beta = fit_logistic(lambda: halves, 3, 0.0)
+    peer = sm.Logit(is_true, sm.add_constant(features)).fit(disp=0)
+    assert beta == pytest.approx(peer.params, abs=1e-5)
+    assert predict_logistic(beta, features) == pytest.approx(peer.predict(), abs=1e-6)
+    assert abs(fit_logistic(lambda: halves, 3, 100.0)[1]) < abs(beta[1])
+
+
+def test_regression_of_what_is_separable_or_constant_ends():
+    separable = [(np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]))]
+    assert np.isfinite(fit_logistic(lambda: separable, 1, 1e-3)).all()
+    alike = [(np.zeros((4, 1)), np.array([0.0, 0.0, 0.0, 1.0]))]
+    beta = fit_logistic(lambda: alike, 1, 1.0)
+    assert naive_sigmoid(beta[0]) == pytest.approx(0.25)
+
+
+def test_slope_says_who_is_too_sure():
+    rng = np.random.default_rng(0)
+    logit = rng.normal(size=5_000)
+    is_true = rng.random(5_000) < 1 / (1 + np.exp(-logit))
+    assert calibration_slope(is_true, 1 / (1 + np.exp(-logit))) == pytest.approx(1, abs=0.1)
+    assert calibration_slope(is_true, 1 / (1 + np.exp(-2 * logit))) == pytest.approx(0.5, abs=0.05)
+    assert np.isnan(calibration_slope(is_true, np.full(5_000, 0.5)))
+    assert np.isnan(calibration_slope(np.ones(3, bool), np.array([0.1, 0.2, 0.3])))
+
+
+def test_comparison_knows_the_better_and_counts_people_not_rows():
+    rng = np.random.default_rng(2)
+    device_id = np.repeat(np.arange(50), 10)
+    sound = rng.random(500)
+    is_true = rng.random(500) < sound
+    said = {"sound": sound, "share": np.full(500, is_true.mean()), "same": sound}
+    found = compare(device_id, is_true, said, 0, 200)
+    assert found["n_rows"] == 500 and found["n_devices"] == 50
+    assert found["sound_less_share.log_loss.high"] < 0 < found["sound_less_share.auc.low"]
+    assert found["sound_less_same.brier"] == 0
+    assert verdict(found, list(said)) == "sound beats share; is not surely apart from same (log loss)"
+    order = rng.permutation(500)
+    mixed = compare(device_id[order], is_true[order], {n: v[order] for n, v in said.items()}, 0, 200)
+    assert mixed == pytest.approx(found)
+    # All rows of a person alike: the interval is as wide as with one row each.
+    one = compare(np.arange(50), is_true[:50], {"a": sound[:50], "b": sound[:50] ** 2}, 0, 200)
+    ten = compare(
+        np.tile(np.arange(50), 10),
+        np.tile(is_true[:50], 10),
+        {"a": np.tile(sound[:50], 10), "b": np.tile(sound[:50] ** 2, 10)},
+        0,
+        200,
+    )
+    assert {k: v for k, v in ten.items() if "n_rows" not in k} == pytest.approx(
+        {k: v for k, v in one.items() if "n_rows" not in k}, abs=1e-4
+    )
+
+
+def test_comparison_of_nothing_and_of_one_outcome():
+    nothing = compare(np.zeros(0, int), np.zeros(0, bool), {"a": np.zeros(0), "b": np.zeros(0)}, 0, 10)
+    assert nothing == {"n_rows": 0.0, "n_devices": 0.0}
+    assert verdict(nothing, ["a", "b"]).startswith("not scored")
+    alike = compare(np.arange(3), np.zeros(3, bool), {"a": np.full(3, 0.2), "b": np.full(3, 0.4)}, 0, 10)
+    assert "a.auc" not in alike and alike["a.brier"] == pytest.approx(0.04)
+
+
+def test_kinds_worked():
+    scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    assert is_hit(np.array([1, 2]), scores, 1).tolist() == [False, True]
+    assert is_hit(np.array([1, 1]), scores, 2).tolist() == [True, False]  # of equals the earlier
+    found = compare_kinds(np.arange(2), np.array([1, 2]), {"a": scores, "b": scores[:, ::-1]}, 0, 20)
+    assert found["a.kind_top_1"] == 0.5 and found["b.kind_top_1"] == 0.0 and found["a.kind_top_3"] == 1.0
+    assert compare_kinds(np.arange(2), np.array([1, 1]), {"a": scores, "b": scores}, 0, 20) == {}
