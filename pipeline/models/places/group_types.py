@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+NO_GROUP = ""
 
 
 class NodeTypes(NamedTuple):
@@ -15,19 +18,34 @@ class NodeTypes(NamedTuple):
     place_type: NDArray[np.int8]
     """Type of each place."""
     names: tuple[str, ...]
-    """Groups of each type, joined by ", "."""
+    """The group that each type is; of the last type "others"."""
+
+    def type_of(self, category_path: str | None, separator: str = ">") -> int:
+        """Return the type of one more place by its category path."""
+        group = top_level(category_path, separator)
+        return self.names.index(group) if group in self.names[:-1] else len(self.names) - 1
 
 
 def node_types(
-    category_paths: Sequence[str | None],
-    n_places_per_type: int = 100,
-    n_types: int = 2,
-    separator: str = ">",
+    category_paths: Sequence[str | None], n_places_per_type: int = 100, n_types: int = 2, separator: str = ">"
 ) -> NodeTypes:
     """Return the node type of each place from its category path, such as "Dining and Drinking > Bar".
 
-    The top level of a path is its group. The rarest groups, taken together until they hold `n_places_per_type` places,
-    are type 0 (they play the paper's audiobooks); of more than two types the next ones likewise; all other groups and
-    places without a category are the last type (its podcasts). The method is ours.
+    The top level of a path is its group. The rarest group of at least `n_places_per_type` places is type 0 (it plays
+    the paper's audiobooks), of more than two types the next ones likewise; all other groups, and places without a
+    category, are the last type (its podcasts). Ties go by name. Where too few groups are large enough there are fewer
+    types, at least one. The method is ours.
     """
-    raise NotImplementedError
+    groups = [top_level(path, separator) for path in category_paths]
+    counted = Counter(group for group in groups if group != NO_GROUP)
+    enough = sorted((n, group) for group, n in counted.items() if n >= n_places_per_type)
+    # The commonest group is no rare one, whatever its size: the last type is never empty.
+    names = tuple(group for _, group in enough[: min(n_types - 1, len(counted) - 1)])
+    number = {group: i for i, group in enumerate(names)}
+    place_type = np.array([number.get(group, len(names)) for group in groups], np.int8)
+    return NodeTypes(place_type, (*names, "others"))
+
+
+def top_level(category_path: str | None, separator: str = ">") -> str:
+    """Return the first part of a category path; "" where there is none."""
+    return category_path.split(separator)[0].strip() if isinstance(category_path, str) else NO_GROUP

@@ -105,9 +105,33 @@ def mark_single_visits(
 def add_friends_places(
     interactions: Interactions, friends: NDArray[np.int64], max_per_person: int = 50
 ) -> Interactions:
-    """Return the events and, as weak ones, the first visits of each person's friends to places new to the person.
+    """Return the events and, as weak ones, first strong visits of each person's friends to places new to them.
 
-    `friends` is (n, 2) numbers of persons, either order, once or twice. Of a person's friends' places the latest
-    `max_per_person` are taken (ours). They stand after the events given.
+    `friends` is (n, 2) numbers of persons, either order, once or twice. A place of several friends counts once, at the
+    earliest of their first visits; of a person's the latest `max_per_person` are taken (ours), ties by place. They
+    stand after the events given, by person, the latest first.
     """
-    raise NotImplementedError
+    n_places = interactions.n_places
+    strong = interactions.strong()
+    order = np.lexsort((strong.time_s, strong.place, strong.person))
+    person, place, time_s = (values[order] for values in (strong.person, strong.place, strong.time_s))
+    is_first = np.append(True, (np.diff(person) != 0) | (np.diff(place) != 0))[: person.size]
+    person, place, time_s = person[is_first], place[is_first], time_s[is_first]
+    both = np.unique(np.concatenate([friends, friends[:, ::-1]]).reshape(-1, 2), axis=0)
+    low, high = np.searchsorted(person, both[:, 1]), np.searchsorted(person, both[:, 1], side="right")
+    row = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)] or [low])
+    who = np.repeat(both[:, 0], high - low)
+    is_new = ~np.isin(who * n_places + place[row], interactions.person * n_places + interactions.place)
+    who, where, when = who[is_new], place[row][is_new], time_s[row][is_new]
+    order = np.lexsort((when, where, who))
+    _, once = np.unique((who * n_places + where)[order], return_index=True)
+    chosen = order[once]
+    chosen = chosen[np.lexsort((where[chosen], -when[chosen], who[chosen]))]
+    rank = np.arange(chosen.size) - np.searchsorted(who[chosen], who[chosen])
+    chosen = chosen[rank < max_per_person]
+    return interactions._replace(
+        person=np.concatenate([interactions.person, who[chosen]]),
+        place=np.concatenate([interactions.place, where[chosen]]),
+        time_s=np.concatenate([interactions.time_s, when[chosen]]),
+        is_weak=np.concatenate([interactions.is_weak, np.ones(chosen.size, bool)]),
+    )

@@ -69,7 +69,9 @@ class TowerParams(Params):
     is_new_only: bool = True
     """Learn from first visits to places only, since places never seen are what is recommended (ours)."""
     max_history: int = Field(default=200, ge=1)
-    """Most recent events of a person's history per node type that are averaged (ours)."""
+    """Places of a person's history that are averaged per node type, those visited last (ours)."""
+    n_folds: int = Field(default=5, ge=1)
+    """Folds of persons that are trained with graph vectors free of their own links (ours); 1: as published."""
     batch_size: int = Field(default=128, ge=2)
     """Pairs of a batch (2403.05185 [READ]: 128)."""
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -79,7 +81,7 @@ class TowerParams(Params):
     patience: int = Field(default=3, ge=1)
     """Epochs without a better validation loss before it stops (ours)."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of persons held out to stop by (ours)."""
+    """Share of pairs held out to stop by (ours)."""
 
 
 class PlaceModelParams(Params):
@@ -91,5 +93,7 @@ class PlaceModelParams(Params):
     """The graph network."""
     towers: TowerParams = TowerParams()
     """The two towers."""
+    text_width: int = Field(default=128, ge=1)
+    """Principal components that texts are turned to, at most their width (ours: the time of training)."""
     uses_weak_signals: bool = True
     """Whether weak events count in persons' histories (2403.05185 [READ]; off: its ablation B)."""

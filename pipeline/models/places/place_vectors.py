@@ -1,0 +1,70 @@
+"""Graph vectors of places, and, for each fold of persons, those that owe nothing to the fold."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.places.covisit_graph import covisit_links, graph_of, relation_of
+from pipeline.models.places.hgnn import embed_places
+from pipeline.models.places.hgnn_training import HgnnFit, fit_hgnn
+from pipeline.models.places.interactions import Interactions, PlaceFeatures
+from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams
+from pipeline.models.places.random_streams import stream
+from pipeline.models.protocol import FitRun
+
+
+class PlaceVectors(NamedTuple):
+    """Vectors of all places from a trained graph network."""
+
+    fit: HgnnFit
+    all_persons: NDArray[np.float32]
+    """(n_places, width), from the whole graph: what persons are served with."""
+    without_fold: NDArray[np.float32]
+    """(n_folds, n_places, width): what each fold of persons is trained with."""
+    fold: NDArray[np.int64]
+    """Fold of each person."""
+    n_links: NDArray[np.int64]
+    """Links of each place."""
+
+
+def fit_place_vectors(
+    interactions: Interactions, places: PlaceFeatures, params: PlaceModelParams, run: FitRun, n_folds: int = 1
+) -> PlaceVectors:
+    """Return the graph vectors of places, learnt from who was where.
+
+    With more than one fold (ours) each fold of persons also gets vectors of the graph without their own links, of the
+    same network: with their own ones a place of theirs tells by its links that they will go there. One fold has the
+    vectors of the whole graph, as published.
+    """
+    node_type, links = typed_links(interactions, places, params.graph, params.hgnn)
+    fit = fit_hgnn(links, node_type, places.text, params.hgnn, run)
+    graph = graph_of(links, node_type, fit.network.n_types)
+    vectors = embed_places(fit.network, graph, places.text)
+    n_links = graph.start[:, -1] - graph.start[:, 0]
+    fold = stream(run.seed, "folds of persons").integers(0, n_folds, interactions.n_persons)
+    if n_folds == 1:
+        return PlaceVectors(fit, vectors, vectors[None], fold, n_links)
+    without = []
+    for f in range(n_folds):
+        others = interactions.where(fold[interactions.person] != f)
+        links = typed_links(others, places, params.graph, params.hgnn)[1]
+        without.append(embed_places(fit.network, graph_of(links, node_type, fit.network.n_types), places.text))
+    return PlaceVectors(fit, vectors, np.stack(without), fold, n_links)
+
+
+def typed_links(
+    interactions: Interactions, places: PlaceFeatures, graph: GraphParams, hgnn: HgnnParams
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Return the node type of each place and the links between places, ablations applied."""
+    links = covisit_links(interactions, graph)
+    relation = relation_of(links, places.place_type)
+    if hgnn.only_type is not None:
+        is_kept = (relation == hgnn.only_type).all(axis=1)
+        return np.zeros_like(places.place_type), links[is_kept]
+    is_dropped = np.zeros(len(links), bool)
+    for pair in hgnn.dropped_relations:
+        is_dropped |= (relation == sorted(pair)).all(axis=1)
+    return places.place_type, links[~is_dropped]
