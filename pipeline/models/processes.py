@@ -1,0 +1,86 @@
+"""The processes that train together: one, or those that `accelerate launch` starts on several CPUs or GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast, send_to_device
+
+from pipeline.models.devices import pick_device
+
+PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+"""Words of accelerate for ours."""
+
+
+class Processes:
+    """What this process knows of those it trains with, and what they do together."""
+
+    def __init__(self, device: str, precision: str) -> None:
+        """Find the device and the other processes; ValueError for float16 without CUDA, NoDeviceError without a GPU."""
+        kind = pick_device(device).type
+        if precision == "float16" and kind != "cuda":
+            raise ValueError("precision float16 needs CUDA; on the CPU use bfloat16 or float32")
+        # accelerate keeps the settings of the first training in the process and refuses others: forget them.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        self.accelerator = Accelerator(
+            mixed_precision=PRECISIONS[precision],
+            cpu=kind == "cpu",
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        self.count: int = self.accelerator.num_processes
+        self.index: int = self.accelerator.process_index
+        self.is_main: bool = self.accelerator.is_main_process
+        self.device: torch.device = self.accelerator.device
+        self.scaler: Any = self.accelerator.scaler
+        """Scales losses in float16; None else."""
+
+    def spread(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Return the module on this process's device, its gradients averaged over processes, in mixed precision."""
+        return self.accelerator.prepare_model(module)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which a forward pass has the precision asked for."""
+        return self.accelerator.autocast()
+
+    def mean(self, values: list[torch.Tensor]) -> list[float]:
+        """Return means over the processes of single numbers on the device."""
+        stacked = torch.stack(values)
+        if self.count > 1:
+            stacked = self.accelerator.reduce(stacked, reduction="mean")
+        return stacked.tolist()
+
+    def same(self, value: float) -> float:
+        """Return the main process's value, so that all processes decide alike."""
+        if self.count == 1:
+            return value
+        return broadcast(torch.tensor([value], dtype=torch.float64, device=self.device)).item()
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        self.accelerator.wait_for_everyone()
+
+
+def own_batches(batches: Iterable[Any], processes: Processes) -> Iterator[tuple[Any, float]]:
+    """Yield this process's share of the batches, on its device, each with the weight of its loss.
+
+    Of every round of P batches process k takes the k-th. Where the last round has fewer, processes without a batch
+    compute the gradient of another's with weight 0, and the others' weights make the mean over P that of the round.
+    """
+    on_cpu = processes.device.type == "cpu"
+    for batch, weight in _dealt(iter(batches), processes.count, processes.index):
+        yield batch if on_cpu else send_to_device(batch, processes.device, non_blocking=True), weight
+
+
+def _dealt(batches: Iterator[Any], n_processes: int, index: int) -> Iterator[tuple[Any, float]]:
+    if n_processes == 1:
+        yield from ((batch, 1.0) for batch in batches)
+        return
+    while round_ := list(islice(batches, n_processes)):
+        yield round_[index % len(round_)], n_processes / len(round_) if index < len(round_) else 0.0

@@ -1,0 +1,149 @@
+"""Rows read shard by shard: everyone once an epoch, the same for the same epoch, whatever the shards."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from data_contracts import TABLES  # noqa: E402
+from pipeline.models.streaming import FrameTables, StreamedRows, is_held_out, stream_rows  # noqa: E402
+
+VISITS = TABLES["gyration"]
+
+
+def frame_of(n_devices=30, seed=0):
+    """Some rows of each device: their number within the device, and a number of their own."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 9, n_devices)
+    device_id = np.repeat(rng.permutation(10 * n_devices)[:n_devices] - 5 * n_devices, counts)
+    return pd.DataFrame({"device_id": device_id, "value": np.arange(device_id.size, dtype=np.int64)})
+
+
+def buckets_of(frame, n_buckets):
+    return [frame[frame["device_id"] % n_buckets == k] for k in range(n_buckets)]
+
+
+def arrays_of(frame):
+    value = frame["value"].to_numpy()
+    return {
+        "device_id": frame["device_id"].to_numpy(),
+        "value": value,
+        "pair": np.stack([value, -value], 1).astype(np.float32),
+    }
+
+
+def streams(frames, batch_size=8, **options):
+    return stream_rows(FrameTables({VISITS.name: frames}), VISITS, arrays_of, batch_size, **options)
+
+
+def values(batches):
+    return [batch["value"].tolist() for batch in batches]
+
+
+def naive_batches(frame, seed, epoch, batch_size, chunk_rows):
+    """All rows in memory, ordered by chunk and key: the slow twin."""
+    from pipeline.kernels.keyed_random import keyed_bits
+    from pipeline.models.devices import numpy_generator
+
+    number = frame.groupby("device_id").cumcount().to_numpy()
+    keys = [
+        int(keyed_bits(np.array([d]), "streaming", seed, int(k))[0])
+        for d, k in zip(frame["device_id"], number, strict=True)
+    ]
+    n_chunks = max(1, -(-len(frame) // chunk_rows))
+    place = {chunk: k for k, chunk in enumerate(numpy_generator(seed, "chunks", epoch).permutation(n_chunks))}
+    rows = []
+    for key, value in zip(keys, frame["value"], strict=True):
+        chunk = max(k for k in range(n_chunks) if key >= (1 << 64) * k // n_chunks)
+        order = int(keyed_bits(np.array([key], np.uint64).view(np.int64), "order", seed, epoch)[0])
+        rows.append((place[chunk], order, value))
+    ordered = [value for *_, value in sorted(rows)]
+    return [ordered[k : k + batch_size] for k in range(0, len(ordered), batch_size)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_devices=st.integers(1, 40),
+    n_buckets=st.integers(1, 9),
+    batch_size=st.integers(1, 40),
+    chunk_rows=st.integers(1, 60),
+    epoch=st.integers(0, 3),
+    start=st.integers(0, 12),
+)
+def test_batches_are_those_of_the_slow_twin(n_devices, n_buckets, batch_size, chunk_rows, epoch, start):
+    frame = frame_of(n_devices)
+    options = {"held_out": 0.0, "seed": 5, "chunk_rows": chunk_rows}
+    training, held_out = streams(buckets_of(frame, n_buckets), batch_size, **options)
+    expected = naive_batches(frame, 5, epoch, batch_size, chunk_rows)
+    assert values(training.batches(epoch)) == expected
+    assert training.n_batches == len(expected)
+    assert values(training.batches_from(epoch, start)) == expected[start:]
+    assert held_out.n_batches == 0 and not list(held_out.batches(epoch))
+
+
+def test_an_epoch_has_every_row_once_and_another_order():
+    training, _ = streams(frame_of(), held_out=0.0, chunk_rows=20)
+    first, second = ([v for batch in values(training.batches(epoch)) for v in batch] for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(len(first)))
+    assert first != second
+    batch = next(iter(training.batches(0)))
+    assert torch.equal(batch["pair"][:, 0], batch["value"].float())
+    assert batch["pair"].dtype == torch.float32
+
+
+def test_a_person_is_wholly_on_one_side_whatever_the_shards():
+    frame = frame_of(300)
+    sides = [{d for b in s.batches(0) for d in b["device_id"].tolist()} for s in streams(frame, held_out=0.3)]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(frame["device_id"])
+    assert len(sides[1]) / 300 == pytest.approx(0.3, abs=0.08)
+    other = streams(buckets_of(frame, 7), held_out=0.3)
+    assert sides[1] == {d for b in other[1].batches(0) for d in b["device_id"].tolist()}
+    assert is_held_out(frame["device_id"], 0.0, 0).sum() == 0
+    assert is_held_out(frame["device_id"], 1.0, 0).all()
+    with pytest.raises(ValueError, match="not in 0…1"):
+        is_held_out(frame["device_id"], 1.1, 0)
+
+
+def test_the_order_of_rows_in_a_frame_changes_nothing_where_the_key_tells_them_apart():
+    table = TABLES["visits"]
+    frame = pd.DataFrame({"device_id": [3, 3, 1, 2], table.key[1]: [5, 4, 9, 7], "value": [0, 1, 2, 3]})
+    found = [
+        values(stream_rows(FrameTables({"visits": f}), table, arrays_of, 2)[0].batches(0))
+        for f in (frame, frame.iloc[::-1])
+    ]
+    assert found[0] == found[1]
+
+
+def test_no_rows_no_batches():
+    training, held_out = stream_rows(FrameTables({}), VISITS, arrays_of, 8)
+    assert training.n_batches == held_out.n_batches == 0
+    assert list(training.batches(0)) == []
+
+
+def test_rows_that_do_not_fit_are_refused():
+    rows = StreamedRows(4)
+    rows.add({"device_id": np.arange(3), "x": np.zeros((3, 2), np.float32)})
+    with pytest.raises(ValueError, match="differ in length"):
+        rows.add({"device_id": np.arange(3), "x": np.zeros((2, 2), np.float32)})
+    with pytest.raises(ValueError, match="before float32"):
+        rows.add({"device_id": np.arange(3), "x": np.zeros((3, 3), np.float32)})
+    with pytest.raises(ValueError, match="before \\['device_id', 'x'\\]"):
+        rows.add({"device_id": np.arange(3), "y": np.zeros((3, 2), np.float32)})
+    with pytest.raises(ValueError, match="no fixed width"):
+        StreamedRows(4).add({"device_id": np.arange(1), "x": np.array(["text"], object)})
+    with pytest.raises(ValueError, match="1 or more"):
+        StreamedRows(0)
+
+
+def test_frame_tables_answer_like_tables():
+    frame = frame_of(4)
+    tables = FrameTables({VISITS.name: buckets_of(frame, 2)})
+    assert [list(f.columns) for f in tables.shards(VISITS, ["value"])] == [["value"], ["value"]]
+    assert len(tables.whole(VISITS)) == len(frame)
+    empty = tables.whole(TABLES["visits"])
+    assert len(empty) == 0 and list(empty.columns) == TABLES["visits"].schema.names
