@@ -23,6 +23,7 @@ from pipeline.simulation import (
     write_city,
     write_contacts,
     write_npi,
+    write_pois,
     write_tracts,
 )
 from pipeline.sources.areas import read_areas
@@ -85,12 +86,7 @@ preset = "app"         # phones sampled by applications: bursts, long silences, 
 eps_m = 100
 """
 
-NPI = """
-[demographics]
-path = "city/demographics.csv"
-preset = "lodes_rac"
-area_digits = 11
-
+POIS = """
 [pois]
 path = "city/pois.csv"
 id_column = "poi_id"
@@ -99,6 +95,13 @@ lon_column = "lon"
 lat_column = "lat"
 usual_dwell_column = "usual_dwell_min"
 weight_column = "weight"
+"""
+
+NPI = """
+[demographics]
+path = "city/demographics.csv"
+preset = "lodes_rac"
+area_digits = 11
 
 [npi_policies]
 path = "city/policies.csv"
@@ -132,11 +135,12 @@ LINGERING_SHARE = 0.43
 
 
 def make_demo_study(folder: Path, n_devices: int, n_days: int) -> Study:
-    """Simulate a city under `folder` (raw files, tracts, truth) and return the study written for it."""
+    """Simulate a city under `folder` (raw files, areas, venues, truth) and return its study."""
     params = CityParams(n_devices=n_devices, n_days=n_days)
     _write_city(params, folder / "city", None)
     write_tracts(params, folder / "city")
-    return _write_study(folder, "demo-city", "The demo city.", params, TRACTS + PARAMS)
+    write_pois(params, folder / "city")
+    return _write_study(folder, "demo-city", "The demo city.", params, TRACTS + POIS + PARAMS)
 
 
 def make_employment_study(
@@ -190,7 +194,7 @@ def make_npi_study(folder: Path, n_devices: int = 2_000, n_days: int = 120, **ch
             _baseline(params, stage, params.policies.first, "first order") for stage in ("home_work", "region_changes")
         )
     )
-    sections = TRACTS + NPI + PARAMS + baselines
+    sections = TRACTS + NPI + POIS + PARAMS + baselines
     return _write_study(folder, "npi", "Policies, an epidemic, and who answers how.", params, sections)
 
 

@@ -13,7 +13,7 @@ from pipeline.simulation.events import Employment, Lockdown, Phones, Shock
 from pipeline.simulation.faults import FAULTS, KINDS
 from pipeline.simulation.ground import Ground, ground_of
 from pipeline.simulation.meetings import find_contacts, write_contacts
-from pipeline.simulation.npi_files import simulate_pois, write_npi
+from pipeline.simulation.npi_files import simulate_pois, write_npi, write_pois
 from pipeline.simulation.npi_params import Households, Outbreak, Policies, Response
 from pipeline.simulation.npi_scenario import npi_scenario
 from pipeline.simulation.params import CityParams, raw_dates, study_span_s, suggest_n_buckets
@@ -51,5 +51,6 @@ __all__ = [
     "write_city",
     "write_contacts",
     "write_npi",
+    "write_pois",
     "write_tracts",
 ]

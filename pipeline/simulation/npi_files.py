@@ -53,6 +53,11 @@ def simulate_pois(params: CityParams, ground: Ground | None = None) -> pd.DataFr
     return places[places["category"] != PRIVATE].reset_index(drop=True)
 
 
+def write_pois(params: CityParams, folder: Path, ground: Ground | None = None) -> Path:
+    """Return the path of ``pois.csv``, the venues of the city, in `folder`."""
+    return _write_text(folder / "pois.csv", _as_text(simulate_pois(params, ground)))
+
+
 def true_coefficients(response: Response) -> dict[str, Any]:
     """Return what people answer with: log effects on visits to venues by term, in the units of ``npi_response``.
 
@@ -89,12 +94,12 @@ def write_npi(params: CityParams, folder: Path, ground: Ground | None = None) ->
         "policies": simulate_policies(params, areas),
         "orders": simulate_orders(params, areas).drop(columns="stringency"),
         "epidemic": simulate_epidemic(params, areas, ground),
-        "pois": simulate_pois(params, ground),
         "truth/response": answers,
     }
     truth = true_coefficients(params.response) | {"share_clipped": float((answers["eta"] > 0).mean())}
     paths = [_write_text(folder / f"{name}.csv", _as_text(table)) for name, table in tables.items()]
-    return [*paths, _write_text(folder / "truth" / "response.json", json.dumps(truth, indent=2) + "\n")]
+    truth_path = _write_text(folder / "truth" / "response.json", json.dumps(truth, indent=2) + "\n")
+    return [*paths, write_pois(params, folder, ground), truth_path]
 
 
 def _as_text(table: pd.DataFrame) -> str:

@@ -1,0 +1,95 @@
+"""What every registered model is tried on: small tables that it can learn from, and settings that make it quick."""
+
+import numpy as np
+import pandas as pd
+
+from data_contracts import TABLES
+from tests.people_models_rows import MONDAY, MONDAY_S, workers
+from tests.stay_rows import as_times, through_contract
+
+DAY_S = 86_400
+CATEGORIES = ("Food > Café", "Food > Bar", "Shop > Clothes", "Leisure > Park")
+N_POIS, N_GROUPS = 24, 3
+
+SMALL = {}
+"""Model → Params of training with which it takes about a second."""
+
+
+def tables(n_devices=36, n_weeks=12, seed=0):
+    """Return table name → rows of all devices, and the truth by contract name."""
+    presence, truth = workers(n_devices, n_weeks * 2, seed)
+    frames = {"pois": pois(seed), "visits": visits(n_devices, n_weeks, seed), "presence": presence}
+    return frames, {"employment_truth": truth}
+
+
+def pois(seed=0):
+    """Return POIS in three neighbourhoods, a kind each for some."""
+    rng = np.random.default_rng([seed, 1])
+    group = np.arange(N_POIS) % N_GROUPS
+    return through_contract(
+        pd.DataFrame(
+            {
+                "poi_id": [f"place-{k:03d}" for k in range(N_POIS)],
+                "poi_category": pd.Series([CATEGORIES[k % len(CATEGORIES)] for k in range(N_POIS)], dtype="str"),
+                "lon": -72.7 + 0.05 * group + rng.normal(0, 0.003, N_POIS),
+                "lat": 41.7 + rng.normal(0, 0.003, N_POIS),
+                "usual_dwell_s": np.nan,
+                "weight": 1.0,
+            }
+        ),
+        "pois",
+    )
+
+
+def visits(n_devices, n_weeks, seed=0):
+    """Return VISITS of people who go to places of their neighbourhood, and now and then to none that is known."""
+    rng, places = np.random.default_rng([seed, 2]), pois(seed)
+    rows = []
+    for device_id in rng.permutation(n_devices) * 1_000_003 + 17:
+        group, known = int(device_id) % N_GROUPS, {}
+        for day in range(7 * n_weeks):
+            for turn in range(int(rng.integers(0, 3))):
+                poi = int(rng.integers(N_POIS // N_GROUPS)) * N_GROUPS + group if rng.random() < 0.85 else -1
+                rows.append((device_id, day, turn, poi, known.setdefault(poi, len(known)), len(known)))
+    frame = pd.DataFrame(rows, columns=["device_id", "day", "turn", "poi", "location_id", "n_known"])
+    frame = frame.sort_values(["device_id", "day", "turn"], ignore_index=True)
+    start_s = MONDAY_S + frame["day"] * DAY_S + 36_000 + frame["turn"] * 7_200
+    poi, n = frame["poi"].to_numpy(), len(frame)
+    has_poi, n_stays = poi >= 0, np.ones(n, np.int64)
+    ids = pd.Series(np.where(has_poi, places["poi_id"].to_numpy(object)[poi], None), dtype="str")
+    found = pd.DataFrame(
+        {
+            "device_id": frame["device_id"].astype("int64"),
+            "started_at": as_times(start_s.to_numpy()),
+            "finished_at": as_times(start_s.to_numpy() + 3_600),
+            "date": (MONDAY + frame["day"].to_numpy(np.int64)).astype("datetime64[s]"),
+            "hour_of_week": ((frame["day"] % 7) * 24 + 10 + 2 * frame["turn"]).astype("int16"),
+            "utc_offset_s": np.zeros(n, np.int32),
+            "dwell_s": 3_600.0,
+            "inferred_s": 0.0,
+            "bridged_s": 0.0,
+            "is_inferred": False,
+            "n_stays": n_stays,
+            "n_pings": n_stays * 5,
+            "max_gap_s": 600.0,
+            "location_id": frame["location_id"].astype("int32"),
+            "lon": np.where(has_poi, places["lon"].to_numpy()[poi], -72.65),
+            "lat": np.where(has_poi, places["lat"].to_numpy()[poi], 41.75),
+            "tract_geoid": pd.Series(["09003000100"] * n, dtype="str"),
+            "is_new": ~frame.duplicated(["device_id", "location_id"]),
+            "poi_id": ids,
+            "poi_category": pd.Series(
+                np.where(has_poi, places["poi_category"].to_numpy(object)[poi], None), dtype="str"
+            ),
+            "poi_distance_m": np.where(has_poi, 10.0, np.nan),
+            "poi_probability": np.where(has_poi, 0.9, np.nan),
+            "candidate_poi_ids": [[one] if told else [] for one, told in zip(ids, has_poi, strict=True)],
+            "candidate_probabilities": [[1.0] if told else [] for told in has_poi],
+        }
+    )
+    return through_contract(found, "visits")
+
+
+def no_rows(name):
+    """Return a frame of a table without rows."""
+    return TABLES[name].schema.empty_table().to_pandas(date_as_object=False)
