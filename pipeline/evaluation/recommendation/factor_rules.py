@@ -23,8 +23,8 @@ class ItemKnn(Answers):
 
     def __init__(self, data: Data, n_neighbours: int) -> None:
         """Find the most alike places of each."""
-        from implicit.nearest_neighbours import CosineRecommender  # type: ignore[import-untyped]
-        from implicit.utils import ParameterWarning  # type: ignore[import-untyped]
+        from implicit.nearest_neighbours import CosineRecommender
+        from implicit.utils import ParameterWarning
 
         super().__init__(data)
         model = CosineRecommender(K=n_neighbours, num_threads=1)
@@ -43,7 +43,7 @@ class ImplicitAls(Answers):
 
     def __init__(self, data: Data, setting: tuple[int, float, float], seed: int) -> None:
         """Fit factors; `setting`: number of factors, regularisation, weight of a place visited."""
-        from implicit.als import AlternatingLeastSquares  # type: ignore[import-untyped]
+        from implicit.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         super().__init__(data)
