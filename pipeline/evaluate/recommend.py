@@ -59,9 +59,9 @@ Names = Annotated[
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=100, help="Seeds of each method that draws random numbers.")]
 Encoder = Annotated[
-    str, typer.Option("--text-encoder", help="Of what is known of places in words: minilm, hashed or none.")
+    str, typer.Option("--text-encoder", help="Of what is known of places in words: sentences, hashed or none.")
 ]
-ENCODERS = ("minilm", "hashed", "none")
+ENCODERS = ("sentences", "hashed", "none")
 SIMPLE, LEARNED, ABLATED, ALL = "simple", "models", "ablations", "all"
 MODEL_PREFIX = "models."
 
@@ -80,7 +80,7 @@ def evaluate_recommend(
     holdout_days: Days = None,
     models: Names = None,
     seeds: Seeds = 5,
-    encoder: Encoder = "minilm",
+    encoder: Encoder = "sentences",
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,7 +99,7 @@ def evaluate_recommend(
     check_ins = _read(
         (file, columns), valid, (places, place_columns), (friends, friend_columns), (time_unit, time_zone)
     )
-    result = evaluate_recommendation(check_ins, params, model_params, asked, _tell if not as_json else _say_nothing)
+    result = evaluate_recommendation(check_ins, params, model_params, asked, _tell)
     if as_json:
         used = {"params": params.model_dump(mode="json"), "models": model_params.model_dump(mode="json")}
         print_json(plain({"asked": asked, **used, **result._asdict()}))
@@ -196,7 +196,3 @@ def _read(
 
 def _tell(what: str, done: int, of: int) -> None:
     typer.echo(f"{done + 1}/{of}: {what}", err=True)
-
-
-def _say_nothing(what: str, done: int, of: int) -> None:
-    pass

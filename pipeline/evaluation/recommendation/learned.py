@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
     from pipeline.models.places.params import PlaceModelParams
     from pipeline.models.places.recommender import Fitted, Variant
+    from pipeline.models.places.text import TextEncoder
     from pipeline.models.protocol import FitRun
 
 AREA_RESOLUTION = 7
@@ -101,24 +102,24 @@ def describe_types(check_ins: CheckIns) -> dict[str, int]:
     return {name: int((types.place_type == k).sum()) for k, name in enumerate(types.names)}
 
 
-def embed_places(check_ins: CheckIns, encoder: str) -> NDArray[np.float32] | None:
+def count_signals(data: Data) -> dict[str, int]:
+    """Return how many strong and weak events the models learn from."""
+    is_weak = events_of(data.split, data.check_ins, data.params).is_weak
+    return {"n_strong": int((~is_weak).sum()), "n_weak": int(is_weak.sum())}
+
+
+def embed_places(check_ins: CheckIns, encoder: TextEncoder) -> NDArray[np.float32] | None:
     """Return the text embedding of each place, None where the file tells neither name, category nor area.
 
-    ModuleNotFoundError where the encoder's packages are not installed.
+    PackageMissingError where the weights of the encoder are not installed.
     """
-    from pipeline.models.places.text import place_texts
+    from pipeline.models.places.text import embed_texts, place_texts
 
     places = check_ins.places
     if places[["name", "category", "area"]].isna().all(axis=None):
         return None
     texts = place_texts(places["name"].tolist(), places["category"].tolist(), places["area"].tolist())
-    if encoder == "hashed":
-        from pipeline.models.places.hashed_text import hash_texts
-
-        return hash_texts(texts)
-    from pipeline.models.places.text import embed_texts
-
-    return embed_texts(texts)
+    return embed_texts(texts, encoder)
 
 
 class Learned:

@@ -26,6 +26,7 @@ from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.scoring import Ranks, Scores, score_ranks, strata_of
 from pipeline.evaluation.recommendation.simple_rules import Data, count_popularity
 from pipeline.evaluation.recommendation.splitting import ANY, TARGETS, split_check_ins
+from pipeline.models.packages import PackageMissingError
 
 if TYPE_CHECKING:
     from pipeline.models.places.params import PlaceModelParams
@@ -40,7 +41,7 @@ class Asked(NamedTuple):
     """Of RULES, MODELS and ABLATIONS."""
     n_seeds: int
     encoder: str
-    """Text encoder: "minilm", "hashed" or "none"."""
+    """Text encoder: "sentences", "hashed" or "none"."""
 
 
 class Fit(NamedTuple):
@@ -66,6 +67,8 @@ class Evaluation(NamedTuple):
     split: dict[str, int]
     node_types: dict[str, int]
     """Places of each node type, the rare one first, by its categories; empty where no model was run."""
+    signals: dict[str, int]
+    """Check-ins that models learn links from (n_strong), and weak ones, friends' places among them (n_weak)."""
     results: dict[str, dict[str, Scores]]
     """Target (of TARGETS) → method → scores."""
     orderings: list[Ordering]
@@ -109,9 +112,11 @@ def evaluate_recommendation(
         target: {name: score_ranks(of, strata[target], split.is_catalogued, params) for name, of in found.items()}
         for target, found in ranks.items()
     }
-    types = {} if RULES.keys() >= set(names) else learned.describe_types(check_ins)
+    is_learnt = not RULES.keys() >= set(names)
+    types = learned.describe_types(check_ins) if is_learnt else {}
+    signals = learned.count_signals(data) if is_learnt else {}
     return Evaluation(
-        check_ins.counts, split.counts, types, results,
+        check_ins.counts, split.counts, types, signals, results,
         find_orderings(ranks, split.is_catalogued, params), fits, left_out,
     )  # fmt: skip
 
@@ -122,8 +127,8 @@ def _embed(check_ins: CheckIns, encoder: str) -> tuple[NDArray[np.float32] | Non
         return None, "no text encoder is asked for"
     try:
         vectors = learned.embed_places(check_ins, encoder)
-    except ModuleNotFoundError as error:
-        return None, f"no text encoder is installed ({error}); --text-encoder hashed needs none"
+    except PackageMissingError as error:
+        return None, f"{error}; --text-encoder hashed needs none"
     return vectors, "" if vectors is not None else "nothing is known of places in words: no name, category or area"
 
 

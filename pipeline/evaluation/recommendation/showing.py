@@ -58,9 +58,11 @@ def _counted(evaluation: Evaluation) -> list[str]:
     of = evaluation.split
     unused = "; ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in evaluation.rows.items())
     types = ", ".join(f"{n:,}" for n in evaluation.node_types.values())
+    signals = ", ".join(f"{n:,} {name.removeprefix('n_')}" for name, n in evaluation.signals.items())
     return [
         f"rows not used or repaired: {unused or 'none'}",
-        f"training: {of['n_training']:,} check-ins of {of['n_people_training']:,} people",
+        f"training: {of['n_training']:,} check-ins of {of['n_people_training']:,} people"
+        + (f"; signals of the models: {signals}" if signals else ""),
         f"catalogue: {of['n_places_catalogue']:,} places, {of['n_places_cold']:,} of them cold"
         + (f"; by node type, rarest first: {types}" if types else ""),
         f"hold-out: {of['n_held_out']:,} check-ins of {of['n_people_held_out']:,} people, "
