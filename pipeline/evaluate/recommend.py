@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from pipeline.study import StudyError
 if TYPE_CHECKING:
     from pipeline.evaluation.recommendation.check_ins import CheckIns
     from pipeline.evaluation.recommendation.params import RecommendParams
-    from pipeline.evaluation.recommendation.run import Asked
+    from pipeline.evaluation.recommendation.run import Asked, Encoding
     from pipeline.models.places.params import PlaceModelParams
 
 TABLE = "(CSV or Parquet: file, folder or glob)"
@@ -169,7 +169,7 @@ def _ask(models: str | None, seeds: int, encoder: str) -> Asked:
         known = ", ".join([*groups, *known_methods()])
         raise StudyError(f"--models {', '.join(unknown)}: known are {known}")
     chosen = {name for word in wanted for name in groups.get(word, [word])}
-    return Asked(tuple(name for name in known_methods() if name in chosen), seeds, encoder)
+    return Asked(tuple(name for name in known_methods() if name in chosen), seeds, cast("Encoding", encoder))
 
 
 def _read(

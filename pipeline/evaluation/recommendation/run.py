@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from pipeline.models.packages import PackageMissingError
 if TYPE_CHECKING:
     from pipeline.models.places.params import PlaceModelParams
 
+Encoding = Literal["sentences", "hashed", "none"]
 Progress = Callable[[str, int, int], None]
 
 
@@ -40,7 +41,7 @@ class Asked(NamedTuple):
     names: tuple[str, ...]
     """Of RULES, MODELS and ABLATIONS."""
     n_seeds: int
-    encoder: str
+    encoder: Encoding
     """Text encoder: "sentences", "hashed" or "none"."""
 
 
@@ -121,7 +122,7 @@ def evaluate_recommendation(
     )  # fmt: skip
 
 
-def _embed(check_ins: CheckIns, encoder: str) -> tuple[NDArray[np.float32] | None, str]:
+def _embed(check_ins: CheckIns, encoder: Encoding) -> tuple[NDArray[np.float32] | None, str]:
     """Return the embeddings of places, or None and why there are none."""
     if encoder == "none":
         return None, "no text encoder is asked for"
