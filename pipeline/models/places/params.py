@@ -97,3 +97,22 @@ class PlaceModelParams(Params):
     """Principal components that texts are turned to, at most their width (ours: the time of training)."""
     uses_weak_signals: bool = True
     """Whether weak events count in persons' histories (2403.05185 [READ]; off: its ablation B)."""
+
+
+class PlaceTraining(PlaceModelParams):
+    """Training on VISITS and POIS."""
+
+    text_encoder: Literal["sentences", "hashed"] = "sentences"
+    """What turns categories into vectors: MiniLM, English only (the papers': multilingual), or n-grams (ours)."""
+    category_separator: str = ">"
+    """What stands between the levels of a category; the first level is its group."""
+    n_types: int = Field(default=2, ge=1, le=8)
+    """Node types: the rarest groups of categories, and others (2403.05185 [READ]: 2)."""
+    n_places_per_type: int = Field(default=100, ge=1)
+    """Places that a group needs to be a node type of its own (ours)."""
+    area_resolution: int = Field(default=7, ge=0, le=12)
+    """Resolution of the H3 cells that are areas (ours: cells of about 5 km2)."""
+    weak_dwell_s: float = Field(default=900.0, ge=0)
+    """Seconds below which a device's only visit to a place is a weak signal (ours: a quarter of an hour)."""
+    holdout_days: float = Field(default=14.0, gt=0)
+    """Last days of the record that metrics are of, not learnt from (2403.05185 [READ]: 14)."""

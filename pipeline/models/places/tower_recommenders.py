@@ -24,6 +24,8 @@ class Design(NamedTuple):
     """What sets the variants with towers apart."""
 
     has_graph: bool
+    has_type_means: bool
+    """Whether persons have a mean of graph vectors per node type (2403.05185), or one over all places (2403.07478)."""
     is_per_type: bool
     """One pair of towers per node type, as 2T-HGNN's item tower serves audiobooks; else one for all (2403.07478)."""
     has_history: bool
@@ -31,10 +33,12 @@ class Design(NamedTuple):
 
 
 DESIGNS = {
-    "two_towers": Design(has_graph=False, is_per_type=True, has_history=True),
-    "two_tower_hgnn": Design(has_graph=True, is_per_type=True, has_history=True),
-    "graph_foundation": Design(has_graph=True, is_per_type=False, has_history=False),
+    "two_towers": Design(has_graph=False, has_type_means=True, is_per_type=True, has_history=True),
+    "two_tower_hgnn": Design(has_graph=True, has_type_means=True, is_per_type=True, has_history=True),
+    "graph_foundation": Design(has_graph=True, has_type_means=False, is_per_type=False, has_history=False),
 }
+ONE_LIST = Design(has_graph=True, has_type_means=True, is_per_type=False, has_history=False)
+"""2T-HGNN for one list of places of all types, as the table of recommendations is: one pair of towers (ours)."""
 
 
 class Silo(NamedTuple):
@@ -85,7 +89,7 @@ def fit_tower_model(
     silos = []
     for t in range(n_types):
         own = Pairs(*(values[served_by[pairs.place] == t] for values in pairs))
-        network = fit_towers(data, shape, own, params.towers, run, f"towers of type {t}")
+        network = fit_towers(data, shape, own, params.towers, run, f"towers_{t}")
         served = np.flatnonzero(served_by == t)
         vectors = np.zeros((places.category.size, 0), np.float32) if graph is None else graph.all_persons
         silos.append(Silo(network, shape, served, place_vectors(network, places, vectors, shape, served)))
@@ -108,7 +112,7 @@ def tower_data(
         histories_of(interactions),
         home_areas_of(persons, interactions.n_persons),
         places,
-        places.place_type if design.is_per_type else np.zeros_like(places.place_type),
+        places.place_type if design.has_type_means else np.zeros_like(places.place_type),
         vectors,
         fold,
         params.graph.window_days,

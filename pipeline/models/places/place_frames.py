@@ -1,0 +1,153 @@
+"""Places and visits out of their tables as the arrays that the place models take. No torch in here."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import h3.api.numpy_int as h3
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_contracts import VISITS
+from pipeline.models.places.group_types import NodeTypes, node_types
+from pipeline.models.places.hashed_text import hash_texts
+from pipeline.models.places.interactions import UNKNOWN, Interactions, PlaceFeatures, mark_single_visits
+from pipeline.models.places.params import PlaceTraining
+from pipeline.models.places.text import WIDTH, embed_texts, place_texts
+from pipeline.models.places.text_components import TextComponents, fit_text_components
+from pipeline.models.protocol import Tables
+
+AREA_WIDTH = 64
+"""Numbers that the words of an area add to the vector of its category."""
+N_AREA_WORDS = 3
+"""Cells that are an area's words: its own and those that hold it (ours: near areas share words)."""
+SECOND_US = 1_000_000
+VISIT_COLUMNS = ("device_id", "started_at", "dwell_s", "poi_id")
+
+
+class Vocabulary(NamedTuple):
+    """What codes, node types and components mean, fixed when a model is fitted."""
+
+    types: NodeTypes
+    categories: NDArray[np.str_]
+    """Rising; the code is the position plus 1."""
+    vectors: NDArray[np.float32]
+    """Of the categories by their encoder, (n, 384): kept, so that a place's text does not hang on the others'."""
+    areas: NDArray[np.int64]
+    components: TextComponents
+
+
+class VisitEvents(NamedTuple):
+    """Visits to places of interest."""
+
+    device_id: NDArray[np.int64]
+    """Devices, rising: person i of the events."""
+    events: Interactions
+
+
+def read_vocabulary(pois: pd.DataFrame, params: PlaceTraining) -> Vocabulary:
+    """Return the vocabulary of all places of interest."""
+    paths = _paths(pois)
+    types = node_types(paths, params.n_places_per_type, params.n_types, params.category_separator)
+    cells = _cells(pois, params.area_resolution)
+    categories = np.unique(np.array([path for path in paths if path], dtype=str))
+    vectors = embed_texts(place_texts(None, categories.tolist(), None), params.text_encoder)
+    words = _words(paths, cells, categories, vectors, params)
+    return Vocabulary(types, categories, vectors, np.unique(cells), fit_text_components(words, params.text_width))
+
+
+def place_features(pois: pd.DataFrame, vocabulary: Vocabulary, params: PlaceTraining) -> PlaceFeatures:
+    """Return what is known of places by their category and position, in the terms of a vocabulary."""
+    paths, cells = _paths(pois), _cells(pois, params.area_resolution)
+    types = [vocabulary.types.type_of(path, params.category_separator) for path in paths]
+    named = np.array([path or "" for path in paths], dtype=str)
+    return PlaceFeatures(
+        np.array(types, np.int8),
+        vocabulary.components.turn(_words(paths, cells, vocabulary.categories, vocabulary.vectors, params)),
+        _codes(named, vocabulary.categories),
+        _codes(cells, vocabulary.areas),
+    )
+
+
+def read_events(tables: Tables, poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+    """Return the visits of all devices to known places, read one shard after the other.
+
+    Kept are four numbers a visit. The order of devices is that of their ids, whatever bucket they come from.
+    """
+    parts = [_numbers(frame, poi_ids) for frame in tables.shards(VISITS, VISIT_COLUMNS)]
+    return _events(np.concatenate([np.empty((0, 4), np.int64), *parts]), poi_ids, weak_dwell_s)
+
+
+def events_of(visits: pd.DataFrame, poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+    """Return the visits of one frame to known places, with all of its devices."""
+    found = _events(_numbers(visits, poi_ids), poi_ids, weak_dwell_s)
+    devices = np.unique(visits["device_id"].to_numpy())
+    person = np.searchsorted(devices, found.device_id)[found.events.person]
+    return VisitEvents(devices, found.events._replace(person=person, n_persons=devices.size))
+
+
+def _numbers(visits: pd.DataFrame, poi_ids: NDArray[Any]) -> NDArray[np.int64]:
+    """Return (n, 4): device, place, second and whole seconds of dwell of visits to known places."""
+    place = rows_among(visits["poi_id"], poi_ids)
+    columns = (
+        visits["device_id"].to_numpy(np.int64),
+        place,
+        visits["started_at"].astype("int64").to_numpy() // SECOND_US,
+        visits["dwell_s"].to_numpy(float).astype(np.int64),
+    )
+    return np.column_stack(columns)[place >= 0]
+
+
+def _events(rows: NDArray[np.int64], poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+    rows = rows[np.lexsort(rows.T[::-1])]
+    devices, person = np.unique(rows[:, 0], return_inverse=True)
+    place, time_s = rows[:, 1].copy(), rows[:, 2].copy()
+    events = Interactions(person.astype(np.int64), place, time_s, np.zeros(len(rows), bool), devices.size, poi_ids.size)
+    return VisitEvents(devices, mark_single_visits(events, rows[:, 3].astype(float), weak_dwell_s))
+
+
+def rows_among(poi_id: pd.Series, known: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the position of each id in a rising list of ids, -1 where it is null or not there."""
+    index = pd.Index(known.astype(object))
+    return index.get_indexer(poi_id.astype(object).where(poi_id.notna(), None)).astype(np.int64)
+
+
+def _paths(pois: pd.DataFrame) -> list[str | None]:
+    return [str(path) if isinstance(path, str) and path else None for path in pois["poi_category"].astype(object)]
+
+
+def _cells(pois: pd.DataFrame, resolution: int) -> NDArray[np.int64]:
+    positions = zip(pois["lat"].tolist(), pois["lon"].tolist(), strict=True)
+    return np.array([h3.latlng_to_cell(*position, resolution) for position in positions], dtype=np.int64)
+
+
+def _words(
+    paths: list[str | None],
+    cells: NDArray[np.int64],
+    categories: NDArray[np.str_],
+    vectors: NDArray[np.float32],
+    params: PlaceTraining,
+) -> NDArray[np.float32]:
+    """Return vectors of categories beside hashed ones of areas; categories that are not known are encoded here."""
+    distinct, of = np.unique(cells, return_inverse=True)
+    told = [" ".join(_area_words(int(cell), params.area_resolution)) for cell in distinct]
+    code = _codes(np.array([path or "" for path in paths], dtype=str), categories)
+    words = np.zeros((len(paths), WIDTH), np.float32)
+    words[code != UNKNOWN] = vectors[code[code != UNKNOWN] - 1]
+    unknown = [i for i in np.flatnonzero(code == UNKNOWN) if paths[i]]
+    if unknown:
+        words[unknown] = embed_texts(place_texts(None, [paths[i] for i in unknown], None), params.text_encoder)
+    return np.column_stack([words, hash_texts(told, AREA_WIDTH)[of]])
+
+
+def _area_words(cell: int, resolution: int) -> list[str]:
+    levels = range(max(resolution - N_AREA_WORDS + 1, 0), resolution + 1)
+    return [f"{int(h3.cell_to_parent(cell, level)):x}" for level in levels]
+
+
+def _codes(values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.int32]:
+    if not known.size:
+        return np.full(values.size, UNKNOWN, np.int32)
+    at = np.minimum(np.searchsorted(known, values), known.size - 1)
+    return np.where(known[at] == values, at + 1, UNKNOWN).astype(np.int32)

@@ -1,0 +1,220 @@
+"""The registered place models on small tables: what they learn, what changes nothing, states, empty and single rows."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("faiss")
+
+from data_contracts import conform  # noqa: E402
+from pipeline.models.places.declaration import (  # noqa: E402
+    PERSONS,
+    PLACES,
+    RECOMMENDED,
+    GraphFoundation,
+    RecommendationParams,
+    TwoTowerHgnn,
+)
+from pipeline.models.places.index import PlaceIndex  # noqa: E402
+from pipeline.models.places.params import HgnnParams, PlaceTraining, TowerParams  # noqa: E402
+from pipeline.models.protocol import FitRun, State  # noqa: E402
+from pipeline.models.streaming import FrameTables  # noqa: E402
+from pipeline.params import NoParams  # noqa: E402
+
+PARAMS = PlaceTraining(
+    text_encoder="hashed",
+    text_width=16,
+    n_places_per_type=4,
+    hgnn=HgnnParams(width=16, max_epochs=3, batch_size=64, learning_rate=1e-2),
+    towers=TowerParams(widths=(32, 16), code_width=4, max_epochs=8, batch_size=32, n_folds=2, learning_rate=3e-3),
+)
+N_DEVICES, N_PLACES, N_GROUPS = 60, 48, 4
+CATEGORIES = ("Food > Bar", "Food > Cafe", "Food > Diner", "Arts > Museum")
+
+
+def make_pois(n=N_PLACES):
+    group = np.arange(n) % N_GROUPS
+    return pd.DataFrame(
+        {
+            "poi_id": [f"p{i:03d}" for i in range(n)],
+            "poi_category": [CATEGORIES[(i // N_GROUPS) % 4] for i in range(n)],
+            "lon": -74.0 + 0.1 * group,
+            "lat": np.full(n, 40.7),
+            "usual_dwell_s": np.nan,
+            "weight": np.nan,
+        }
+    )
+
+
+def make_visits(seed=0, n_days=60):
+    """Devices go to places of their own part of the city (every fourth place), a new one every few days."""
+    chance = np.random.default_rng(seed)
+    rows = []
+    for device in range(N_DEVICES):
+        own = np.arange(N_PLACES)[np.arange(N_PLACES) % N_GROUPS == device % N_GROUPS]
+        for day in sorted(chance.choice(n_days, 14, replace=False)):
+            dwell_s = float(chance.choice([300.0, 3_600.0], p=[0.2, 0.8]))
+            rows.append(
+                (
+                    device * 7 + 3,
+                    pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(days=day),
+                    dwell_s,
+                    chance.choice(own),
+                )
+            )
+    frame = pd.DataFrame(rows, columns=["device_id", "started_at", "dwell_s", "place"])
+    frame["started_at"] = frame["started_at"].astype("datetime64[us, UTC]")
+    frame["poi_id"] = [f"p{place:03d}" for place in frame.pop("place")]
+    return frame
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return {"visits": make_visits(), "pois": make_pois()}
+
+
+@pytest.fixture(scope="module", params=[TwoTowerHgnn, GraphFoundation])
+def fitted(request, tables):
+    model = request.param()
+    return model, model.fit(FrameTables(tables), PARAMS, FitRun(seed=3, device="cpu"))
+
+
+def filled(model, state, visits, pois, params=None):
+    """All three tables."""
+    places = model.predict(PLACES, state, {"pois": pois}, NoParams(), "cpu")
+    persons = model.predict(PERSONS, state, {"visits": visits, "place_embeddings": places}, NoParams(), "cpu")
+    frames = {"person_embeddings": persons, "place_embeddings": places, "visits": visits}
+    return places, persons, model.predict(RECOMMENDED, state, frames, params or RecommendationParams(), "cpu")
+
+
+def conformed(frames):
+    outputs = (PLACES, PERSONS, RECOMMENDED)
+    return [
+        conform(pa.Table.from_pandas(f, preserve_index=False), o.table) for f, o in zip(frames, outputs, strict=True)
+    ]
+
+
+def test_they_learn_where_people_go(fitted, tables):
+    model, state = fitted
+    metrics = state.facts["metrics"]
+    # Twelve of 48 places are a device's own, and some were visited before: ten at random hit far less often.
+    assert metrics["n_persons"] > 30
+    assert metrics["hr_at_10"] > metrics["popularity_hr_at_10"] + 0.2
+    places, persons, recommended = conformed(filled(model, state, tables["visits"], tables["pois"]))
+    assert places.num_rows == N_PLACES and persons.num_rows == N_DEVICES
+    frame = recommended.to_pandas()
+    first = frame[frame["rank"] <= 5]
+    is_own = first["poi_id"].str[1:].astype(int) % N_GROUPS == (first["device_id"] - 3) // 7 % N_GROUPS
+    assert is_own.mean() > 0.6
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_buckets_and_order(fitted, tables):
+    model, state = fitted
+    visits = tables["visits"].sample(frac=1, random_state=1)
+    buckets = [visits[visits["device_id"] % 3 == b] for b in range(3)]
+    pois = tables["pois"].sample(frac=1, random_state=2)
+    again = model.fit(FrameTables({"visits": buckets, "pois": pois}), PARAMS, FitRun(seed=3, device="cpu"))
+    assert again.facts == state.facts
+    for name, values in state.tensors.items():
+        assert np.array_equal(values, again.tensors[name]), name
+
+
+def test_a_row_of_a_table_hangs_on_no_other(fitted, tables):
+    model, state = fitted
+    places, persons, recommended = conformed(filled(model, state, tables["visits"], tables["pois"]))
+    for devices in ([3], [10, 17, 24]):
+        visits = tables["visits"][tables["visits"]["device_id"].isin(devices)].sample(frac=1, random_state=0)
+        _, own, own_recommended = conformed(filled(model, state, visits, tables["pois"]))
+        for whole, part in ((persons, own), (recommended, own_recommended)):
+            frame = whole.to_pandas()
+            expected = frame[frame["device_id"].isin(devices)].reset_index(drop=True)
+            pd.testing.assert_frame_equal(part.to_pandas(), expected, check_exact=True)
+    half, _, _ = conformed(filled(model, state, tables["visits"], tables["pois"].iloc[::-2]))
+    frame = places.to_pandas()
+    expected = frame[frame["poi_id"].isin(half["poi_id"].to_pylist())].reset_index(drop=True)
+    pd.testing.assert_frame_equal(half.to_pandas(), expected, check_exact=True)
+
+
+def test_states_are_arrays_and_facts_without_persons(fitted, tables):
+    model, state = fitted
+    stored = State({name: values.copy() for name, values in state.tensors.items()}, dict(state.facts))
+    before, after = (conformed(filled(model, s, tables["visits"], tables["pois"])) for s in (state, stored))
+    assert all(a.equals(b) for a, b in zip(before, after, strict=True))
+    shapes = {values.shape[0] for values in state.tensors.values() if values.ndim}
+    assert all(isinstance(values, np.ndarray) for values in state.tensors.values())
+    # No array has a row per device or visit.
+    assert not shapes & {N_DEVICES, len(tables["visits"])}
+
+
+def test_unseen_places_get_vectors_and_known_ones_keep_theirs(fitted, tables):
+    model, state = fitted
+    more = pd.concat([tables["pois"], make_pois(52).iloc[48:]], ignore_index=True)
+    places = conformed(filled(model, state, tables["visits"], more))[0].to_pandas()
+    assert places["is_inductive"].tolist() == [False] * 48 + [True] * 4
+    vectors = np.stack(places["graph_embedding"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+    known = conformed(filled(model, state, tables["visits"], tables["pois"]))[0].to_pandas()
+    assert np.array_equal(np.stack(known["embedding"]), np.stack(places["embedding"])[:48])
+    # A new place is nearer to places of its part of the city than to the others.
+    similarity = vectors[48:] @ vectors[:48].T
+    is_same = (np.arange(48, 52) % N_GROUPS)[:, None] == (np.arange(48) % N_GROUPS)[None, :]
+    assert similarity[is_same].mean() > similarity[~is_same].mean()
+
+
+def test_visited_places_are_left_out_unless_asked_for(fitted, tables):
+    model, state = fitted
+    visits, pois = tables["visits"], tables["pois"]
+    new = filled(model, state, visits, pois)[2]
+    assert not new["is_visited"].any()
+    been = set(zip(visits["device_id"], visits["poi_id"], strict=True))
+    assert not been & set(zip(new["device_id"], new["poi_id"], strict=True))
+    everything = filled(model, state, visits, pois, RecommendationParams(n_recommended=99, has_visited=True))[2]
+    assert len(everything) == N_DEVICES * N_PLACES
+    told = everything[everything["is_visited"]]
+    assert set(zip(told["device_id"], told["poi_id"], strict=True)) == been
+
+
+def test_devices_without_history_are_cold(fitted, tables):
+    model, state = fitted
+    visits = tables["visits"][:3].assign(poi_id=None)
+    _, persons, recommended = conformed(filled(model, state, visits, tables["pois"]))
+    assert persons["is_cold"].to_pylist() == [True] and persons["n_places"].to_pylist() == [0]
+    assert recommended.num_rows == 20
+
+
+def test_empty_and_single_row_frames(fitted, tables):
+    model, state = fitted
+    for visits, pois in (
+        (tables["visits"][:0], tables["pois"]),
+        (tables["visits"][:1], tables["pois"][:1]),
+        (tables["visits"][:1], tables["pois"][:0]),
+        (tables["visits"][:0], tables["pois"][:0]),
+    ):
+        conformed(filled(model, state, visits, pois))
+
+
+@pytest.mark.parametrize("model", [TwoTowerHgnn(), GraphFoundation()])
+def test_learning_from_nothing_or_one_row(model, tables):
+    for visits, pois in ((tables["visits"][:0], tables["pois"][:0]), (tables["visits"][:1], tables["pois"][:1])):
+        state = model.fit(FrameTables({"visits": visits, "pois": pois}), PARAMS, FitRun(device="cpu"))
+        conformed(filled(model, state, tables["visits"], tables["pois"]))
+
+
+def test_the_index_finds_what_products_say():
+    chance = np.random.default_rng(0)
+    places = chance.normal(size=(400, 16)).astype(np.float32)
+    places = places[chance.integers(0, 300, 400)]
+    persons = chance.normal(size=(7, 16)).astype(np.float32)
+    exact = persons.astype(float) @ places.T.astype(float)
+    order = np.lexsort((np.tile(np.arange(400), (7, 1)), -exact), axis=1)[:, :9]
+    best, products = PlaceIndex(places, 1_000).search(persons, 9)
+    assert np.array_equal(best, order)
+    assert products == pytest.approx(np.take_along_axis(exact, order, axis=1))
+    near = PlaceIndex(places, 0)
+    assert not near.is_exact
+    assert np.mean(near.search(persons, 9)[0] == order) > 0.9
+    few, _ = PlaceIndex(places[:3], 10).search(persons, 5)
+    assert (np.sort(few, axis=1)[:, :2] == -1).all()
+    assert (PlaceIndex(places[:0], 10).search(persons, 2)[0] == -1).all()
