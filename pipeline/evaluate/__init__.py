@@ -5,6 +5,7 @@ from pipeline.evaluate import (  # noqa: F401  (commands)
     home_work,
     npi,
     npi_truth,
+    personal_text,
     places,
     recommend,
     unemployment,

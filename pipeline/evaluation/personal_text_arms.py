@@ -1,0 +1,339 @@
+"""Each arm trained and scored, its outcome kept as soon as it is there, without a word of anybody."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.personal_text_data import Encoder, PersonalTextParams, Prepared
+from pipeline.evaluation.personal_text_people import derange
+from pipeline.evaluation.personal_text_reading import Answer
+from pipeline.evaluation.personal_text_scores import distinct_n, rouge_l
+
+if TYPE_CHECKING:
+    from pipeline.models.language.arms import Arm
+    from pipeline.models.language.causal_lm import CausalLM
+    from pipeline.models.language.declaration import ArmName, PrefixParams
+    from pipeline.models.language.sequences import Encoded, Written
+
+N_LATENCY_RUNS = 15
+"""Times that a prompt is processed to time it; the median is told."""
+
+
+class ArmScores(NamedTuple):
+    """What is kept of an arm: numbers alone."""
+
+    name: str
+    n_trainable: int
+    n_added_tokens: float
+    """Mean over prompts of the test of tokens added to them."""
+    nll: list[float]
+    """Of each answer of the test, summed over its tokens."""
+    n_tokens: list[int]
+    n_steps: int
+    train_s: float
+    train_loss: list[float]
+    validation: list[float]
+
+
+class Extras(NamedTuple):
+    """What takes longer and is looked at when all arms have their scores."""
+
+    distinct_1: float
+    distinct_2: float
+    rouge_l: float
+    candidate_distance: list[list[float]]
+    """Of each person: one minus the cosine of what the arm wrote to the true persona and to those of the candidates."""
+    candidate_nll: list[list[float]]
+    """Of each person: summed over ranked answers, under the true embedding and under those of the candidates; of arms
+    with a projector."""
+    drift_nll: dict[str, list[float]]
+    """The same as nll with embeddings turned, by degrees; of e2p."""
+
+
+class Bench(NamedTuple):
+    """What arms are run with."""
+
+    prepared: Prepared
+    lm: CausalLM
+    encode: Encoder
+    prefix: PrefixParams
+    params: PersonalTextParams
+    keep: Path | None
+    device: str
+
+
+class Trained(NamedTuple):
+    """An arm that has learnt what it can, and what training went through."""
+
+    arm: Arm
+    history: dict[str, Any]
+
+
+def written(answer: Answer, row: int, has_text: bool) -> Written:
+    """Return an answer as text: a description if wanted, what the other said, and what is answered.
+
+    Plain lines with speakers A and B, no chat template: its markers would be a third of the tokens, and an instructed
+    model answers as an assistant (ours).
+    """
+    from pipeline.models.language.sequences import Written
+
+    about = f"About B: {' '.join(answer.persona)}\n" if has_text else ""
+    return Written(about, f"A: {answer.said_before}\nB:", f" {answer.text}", row)
+
+
+def run_arm(bench: Bench, name: ArmName, trained: dict[str, Trained]) -> tuple[Arm, ArmScores]:
+    """Return an arm and its scores, from `keep` where they are there already; what is trained is added to `trained`.
+
+    e2p_shuffled and e2p_text are e2p with others' embeddings and with the text: nothing more is trained for them.
+    """
+    from pipeline.models.language.arms import WITH_TEXT
+
+    source: ArmName = "e2p" if name in ("e2p_shuffled", "e2p_text") else name
+    if source not in trained:
+        trained[source] = _train_or_read(bench, source)
+    arm = replace(trained[source].arm, name=name, has_text=name in WITH_TEXT)
+    found = _kept(bench, f"{name}.json", lambda: _score(bench, arm, trained[source].history)._asdict())
+    return arm, ArmScores(**found)
+
+
+def extras_of(bench: Bench, arm: Arm) -> Extras:
+    """Return what an arm writes, ranks and loses by stale embeddings, from `keep` where it is there already."""
+    return Extras(**_kept(bench, f"{arm.name}.extras.json", lambda: _extras(bench, arm)._asdict()))
+
+
+def _kept(bench: Bench, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    path = bench.keep / name if bench.keep else None
+    if path is not None and path.exists():
+        return json.loads(path.read_text())
+    found = make()
+    if path is not None:
+        path.write_text(json.dumps(found))
+    return found
+
+
+def latencies_ms(bench: Bench, arms: Sequence[Arm]) -> dict[str, float]:
+    """Return the median time to process one prompt, up to the first token of the answer, of each arm.
+
+    Arms take turns, so that what else the machine does meets all of them.
+    """
+    from pipeline.models.language.generation import generate
+
+    answer = bench.prepared.test[0]
+    row = bench.prepared.row(answer)
+    times: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    for _ in range(N_LATENCY_RUNS):
+        for arm in arms:
+            prompt = _encode(bench, [written(answer, row, arm.has_text)])[0].prompt
+            started = time.perf_counter()
+            generate(arm, [prompt], [row], bench.prepared.embeddings, 1, n_at_a_time=1)
+            times[arm.name].append(1_000 * (time.perf_counter() - started))
+    return {name: float(np.median(of_arm)) for name, of_arm in times.items()}
+
+
+def _encode(bench: Bench, texts: Sequence[Written]) -> list[Encoded]:
+    from pipeline.models.language.sequences import Limits, encode_all
+
+    p = bench.prefix
+    return encode_all(bench.lm, texts, Limits(p.max_text_tokens, p.max_prompt_tokens, p.max_answer_tokens))
+
+
+def _train_or_read(bench: Bench, name: ArmName) -> Trained:
+    """Return a trained arm: what was learnt is read where it is kept."""
+    from pipeline.models.language.arms import build_arm
+    from pipeline.models.language.learning import read_state, write_state
+
+    arm = build_arm(name, bench.lm, bench.prepared.embeddings.shape[1], bench.prefix, bench.params.seed)
+    if arm.module is None:
+        return Trained(arm, {"n_steps": 0, "train_s": 0.0, "train_loss": [], "validation": []})
+    state, told = (bench.keep / f"{name}{end}" if bench.keep else None for end in (".safetensors", ".history.json"))
+    if state is not None and told is not None and told.exists():
+        read_state(arm, state)
+        return Trained(arm, json.loads(told.read_text()))
+    started = time.perf_counter()
+    history = _train(bench, arm)
+    history["train_s"] = time.perf_counter() - started
+    if state is not None and told is not None:
+        write_state(arm, state)
+        told.write_text(json.dumps(history))
+    return Trained(arm, history)
+
+
+def _train(bench: Bench, arm: Arm) -> dict[str, Any]:
+    from pipeline.models.language.learning import standardise
+    from pipeline.models.language.sequences import Written
+
+    prepared, params = bench.prepared, bench.params
+    is_shuffled = arm.name == "e2p_trained_shuffled"
+    losses: list[float] = []
+    steps = 0
+    if arm.name == "e2p" and params.alignment_steps:
+        texts = [Written("", "B:", f" {each.text}", k) for k, each in enumerate(prepared.said)]
+        standardise(arm, prepared.said_embeddings)
+        encoded = _encode(bench, texts)
+        n_held = max(round(params.validation_share * len(encoded)), 1)
+        n_held = min(n_held, params.validation_answers)
+        history = _fit(
+            bench,
+            arm,
+            encoded[n_held:],
+            encoded[:n_held],
+            prepared.said_embeddings,
+            params.alignment_steps,
+            "alignment",
+        )
+        losses, steps = history.train_loss, history.n_steps
+    standardise(arm, prepared.embeddings[sorted({prepared.row(each) for each in prepared.train})])
+    rows = _rows(prepared, prepared.train, params.seed, is_shuffled)
+    train = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.train, rows, strict=True)])
+    held_rows = _rows(prepared, prepared.validation, params.seed, is_shuffled)
+    held = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.validation, held_rows, strict=True)])
+    history = _fit(bench, arm, train, held, prepared.embeddings, params.steps, arm.name)
+    return {
+        "n_steps": steps + history.n_steps, "train_loss": [*losses, *history.train_loss],
+        "validation": history.validation,
+    }  # fmt: skip
+
+
+def _fit(
+    bench: Bench, arm: Arm, train: list[Encoded], held: list[Encoded], embeddings: Any, steps: int, phase: str
+) -> Any:
+    from pipeline.models.language.learning import ArmLearner
+    from pipeline.models.protocol import FitRun
+    from pipeline.models.training import TrainingParams
+    from pipeline.models.training import train as run_training
+
+    per_epoch = min(bench.params.steps_per_epoch, steps)
+    epochs = math.ceil(steps / per_epoch)
+    how = TrainingParams(
+        learning_rate=bench.params.learning_rate, weight_decay=0.01, warmup_steps=min(10, steps // 5),
+        schedule="cosine", max_epochs=epochs, patience=epochs,
+    )  # fmt: skip
+    learner = ArmLearner(arm, train, held, embeddings, bench.prefix.batch_size, per_epoch, bench.params.seed)
+    checkpoints = bench.keep / "checkpoints" / f"{arm.name}-{phase}" if bench.keep else None
+    run = FitRun(seed=bench.params.seed, device=bench.device, checkpoints=checkpoints, checkpoint_minutes=3.0)
+    return run_training(learner, how, run, phase)
+
+
+def _rows(prepared: Prepared, answers: Sequence[Answer], seed: int, is_shuffled: bool) -> list[int]:
+    """Return the row of embeddings for each answer; shuffled: that of another person's answer."""
+    rows = np.array([prepared.row(each) for each in answers], np.int64)
+    if is_shuffled:
+        rows = rows[derange(np.array([prepared.people.of(each.persona) for each in answers], np.int64), seed)]
+    return rows.tolist()
+
+
+def _texts(bench: Bench, arm: Arm, has_text: bool) -> list[Encoded]:
+    """Return the answers of the test as the arm sees them."""
+    test, is_shuffled = bench.prepared.test, arm.name.endswith("shuffled")
+    rows = _rows(bench.prepared, test, bench.params.seed, is_shuffled)
+    return _encode(bench, [written(a, r, has_text) for a, r in zip(test, rows, strict=True)])
+
+
+def _score(bench: Bench, arm: Arm, history: dict[str, Any]) -> ArmScores:
+    encoded, bare = _texts(bench, arm, arm.has_text), _texts(bench, arm, False)
+    nll, n_tokens = _nll(bench, arm, encoded, bench.prepared.embeddings)
+    added = np.mean([len(a.prompt) - len(b.prompt) for a, b in zip(encoded, bare, strict=True)]) + arm.n_prefix_tokens
+    return ArmScores(
+        name=arm.name, n_trainable=arm.n_trainable, n_added_tokens=float(added), nll=nll.tolist(),
+        n_tokens=n_tokens.tolist(), **history,
+    )  # fmt: skip
+
+
+def _extras(bench: Bench, arm: Arm) -> Extras:
+    encoded = _texts(bench, arm, arm.has_text)
+    pairs, distance = _generate(bench, arm, encoded)
+    own = [text for text, _ in pairs]
+    drift = {}
+    for degrees in bench.params.drift_degrees if arm.name == "e2p" else ():
+        turned = turn(bench.prepared.embeddings, degrees, bench.params.seed)
+        drift[f"{degrees:g}"] = _nll(bench, arm, encoded, turned)[0].tolist()
+    return Extras(
+        distinct_1=distinct_n(own, 1), distinct_2=distinct_n(own, 2),
+        rouge_l=float(np.mean([rouge_l(*pair) for pair in pairs])) if pairs else math.nan,
+        candidate_distance=distance,
+        candidate_nll=_rank(bench, arm, encoded) if arm.name in ("e2p", "e2p_trained_shuffled") else [],
+        drift_nll=drift,
+    )  # fmt: skip
+
+
+def turn(embeddings: NDArray[np.float32], degrees: float, seed: int) -> NDArray[np.float32]:
+    """Return unit vectors turned by an angle, each into a direction of its own that is drawn."""
+    drawn = np.random.default_rng([seed, round(degrees * 1_000)]).normal(size=embeddings.shape)
+    drawn -= (drawn * embeddings).sum(axis=1, keepdims=True) * embeddings
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    angle = math.radians(degrees)
+    return (math.cos(angle) * embeddings + math.sin(angle) * drawn).astype(np.float32)
+
+
+def _nll(
+    bench: Bench, arm: Arm, encoded: Sequence[Encoded], embeddings: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    from pipeline.models.language.scoring import score
+
+    return score(arm, encoded, embeddings)
+
+
+def _first_of_each(people: NDArray[np.int64], n: int) -> list[list[int]]:
+    """Return up to n rows of each person, people in the order of their numbers."""
+    return [np.flatnonzero(people == person)[:n].tolist() for person in np.unique(people)]
+
+
+def candidates(prepared: Prepared, n: int, seed: int) -> NDArray[np.int64]:
+    """Return rows of embeddings for each person of the test: the own first, then one of each of n - 1 others drawn."""
+    firsts = [part[0] for part in _first_of_each(prepared.test_people, 1)]
+    rows = np.array([prepared.row(prepared.test[k]) for k in firsts], np.int64)
+    n_others = min(n, len(rows)) - 1
+    drawn = np.random.default_rng([seed, len(rows)])
+    others = [drawn.permutation(np.delete(np.arange(len(rows)), k))[:n_others] for k in range(len(rows))]
+    return np.array([[row, *rows[part]] for row, part in zip(rows, others, strict=True)], np.int64)
+
+
+def _rank(bench: Bench, arm: Arm, encoded: Sequence[Encoded]) -> list[list[float]]:
+    """Return the summed negative log-likelihood of each person's answers under each candidate, the own first.
+
+    The own is the persona of each answer; the others are those of other people.
+    """
+    from pipeline.models.language.scoring import score_candidates
+
+    prepared, params = bench.prepared, bench.params
+    if not params.ranked_per_person:
+        return []
+    of_person = _first_of_each(prepared.test_people, params.ranked_per_person)
+    asked = [k for part in of_person for k in part]
+    rows = np.repeat(candidates(prepared, params.n_candidates, params.seed), [len(p) for p in of_person], axis=0)
+    rows[:, 0] = [prepared.row(prepared.test[k]) for k in asked]
+    found = score_candidates(arm, [encoded[k] for k in asked], prepared.embeddings, rows)
+    ends = np.cumsum([len(part) for part in of_person])[:-1]
+    return [part.sum(axis=0).tolist() for part in np.split(found, ends)]
+
+
+def _generate(bench: Bench, arm: Arm, encoded: Sequence[Encoded]) -> tuple[list[tuple[str, str]], list[list[float]]]:
+    """Return what the arm writes beside what was said, and how far it is from the candidates' personas, by person."""
+    from pipeline.models.language.generation import generate
+    from pipeline.models.sentences import mean_embedding
+
+    prepared, params = bench.prepared, bench.params
+    if not params.generated_per_person:
+        return [], []
+    of_person = _first_of_each(prepared.test_people, params.generated_per_person)
+    asked = [k for part in of_person for k in part]
+    texts = generate(
+        arm, [encoded[k].prompt for k in asked], [encoded[k].row for k in asked], prepared.embeddings,
+        params.max_new_tokens, seed=params.seed,
+    )  # fmt: skip
+    ends = np.cumsum([len(part) for part in of_person])[:-1]
+    means = [mean_embedding(part) for part in np.split(bench.encode(texts), ends)]
+    rows = candidates(prepared, params.n_candidates, params.seed)
+    distance = [
+        (1 - prepared.embeddings[row] @ mean).astype(float).tolist() for row, mean in zip(rows, means, strict=True)
+    ]
+    return list(zip(texts, [prepared.test[k].text for k in asked], strict=True)), distance

@@ -1,0 +1,1 @@
+"""Language models that an embedding steers: embedding to prefix, with what it is compared with."""

@@ -1,0 +1,115 @@
+"""Week summaries with a tiny random model: every text that leaves agrees with the table, and says who wrote it."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from data_contracts.check import conform  # noqa: E402
+from data_contracts.models_text import WEEK_SUMMARIES  # noqa: E402
+from data_contracts.response import REGION_CHANGES  # noqa: E402
+from pipeline.models import FitRun  # noqa: E402
+from pipeline.models.language import facts as f  # noqa: E402
+from pipeline.models.language import week_summaries  # noqa: E402
+from pipeline.models.language.declaration import SUMMARIES, WeekSummaries, WeekSummaryParams  # noqa: E402
+
+TINY = WeekSummaryParams(
+    language_model="tiny",
+    steps=4,
+    steps_per_epoch=2,
+    drawn_weeks=20,
+    tested_weeks=3,
+    batch_size=4,
+    max_answer_tokens=24,
+)
+
+
+def changes(n_regions=3, n_weeks=2, measures=("visits", "contacts"), seed=0):
+    days = pd.date_range("2020-03-02", periods=7 * n_weeks)
+    index = pd.MultiIndex.from_product([[f"{k:02}" for k in range(n_regions)], measures, days])
+    rows = index.to_frame(index=False, name=["region_geoid", "measure", "date"])
+    log_change = np.random.default_rng(seed).normal(-0.3, 0.2, len(rows))
+    rows = rows.assign(axis="all", group="all", n_devices=20, mean=1.0, baseline=1.0, log_change=log_change)
+    return rows.assign(log_change_others=np.nan)[REGION_CHANGES.names]
+
+
+class Kept:
+    def whole(self, table):
+        return changes()
+
+
+@pytest.fixture(scope="module")
+def state():
+    return WeekSummaries().fit(Kept(), TINY, FitRun(seed=1, device="cpu"))
+
+
+def predict(state, rows):
+    return WeekSummaries().predict(SUMMARIES, state, {"region_changes": rows}, WeekSummaries.params(), "cpu")
+
+
+def test_metrics_tell_all_arms_and_the_template(state):
+    metrics = state.facts["metrics"]
+    assert metrics["template_texts_right"] == 1
+    arms = ("e2p", "shuffled", "none", week_summaries.TOLD)
+    assert all(0 <= metrics[f"{arm}_{what}_right"] <= 1 for arm in arms for what in ("texts", "facts"))
+    assert all(isinstance(value, np.ndarray) for value in state.tensors.values())
+
+
+def test_texts_of_a_model_that_knows_nothing_are_the_templates(state):
+    found = predict(state, changes())
+    assert list(found.columns) == WEEK_SUMMARIES.names
+    assert set(found["written_by"]) == {"template"}
+    assert (found["n_facts_wrong"] > 0).all()
+    weeks = f.weeks_of(changes())
+    assert found["text"].tolist() == [f.sentence(week.facts) for week in weeks]
+    assert conform(pa.Table.from_pandas(found, preserve_index=False), WEEK_SUMMARIES).num_rows == len(weeks)
+
+
+def test_a_right_text_of_the_model_stands_and_a_wrong_one_does_not(state, monkeypatch):
+    weeks = f.weeks_of(changes())
+    texts = [f.sentence(week.facts, style=3) for week in weeks]
+    texts[1] = f.sentence([f.Fact("visits", 195)])
+    monkeypatch.setattr(week_summaries, "generate", lambda *_: texts)
+    found = predict(state, changes())
+    assert found["written_by"].tolist() == ["model", "template", *["model"] * (len(weeks) - 2)]
+    assert found["n_facts_wrong"].tolist() == [0, 2, *[0] * (len(weeks) - 2)]
+    assert found["text"][0] == texts[0]
+    assert found["text"][1] == f.sentence(weeks[1].facts)
+
+
+def test_order_of_rows_and_the_seed_change_nothing_else(state):
+    shuffled = changes().sample(frac=1, random_state=4)
+    pd.testing.assert_frame_equal(predict(state, shuffled), predict(state, changes()))
+    again = WeekSummaries().fit(Kept(), TINY, FitRun(seed=1, device="cpu"))
+    assert all((again.tensors[name] == value).all() for name, value in state.tensors.items())
+
+
+def test_nothing_known_is_no_row_and_too_few_weeks_are_refused(state):
+    assert predict(state, changes().head(0)).columns.tolist() == WEEK_SUMMARIES.names
+    assert len(predict(state, changes(1, 1).head(7))) == 1
+    with pytest.raises(ValueError, match="changes are known of 1 weeks: too few"):
+        week_summaries.fit(changes(1, 1), TINY, FitRun())
+    with pytest.raises(ValueError, match="nothing to tell"):
+        week_summaries.describe(state, [()])
+
+
+def test_drawn_weeks_lie_between_those_of_the_table():
+    weeks = [
+        f.Week("01", pd.Timestamp("2020-03-02"), 12, (f.Fact("visits", p), f.Fact("contacts", 0))) for p in (-40, 10)
+    ]
+    drawn = week_summaries._draw(weeks, 200, seed=2)
+    visits = {facts[0].percent for facts in drawn}
+    assert min(visits) == -40
+    assert max(visits) == 10
+    assert len(visits) > 5
+    assert {facts[1].percent for facts in drawn} == {0}
+
+
+def test_regions_tested_are_not_learnt_from():
+    learnt_from, tested = week_summaries._split(f.weeks_of(changes(8, 2)), 0.25, seed=3)
+    regions = [{week.region_geoid for week in part} for part in (learnt_from, tested)]
+    assert not regions[0] & regions[1]
+    assert [len(part) for part in regions] == [6, 2]
