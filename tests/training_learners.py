@@ -1,7 +1,14 @@
-"""Small things to train in tests, and a training in a process of its own that is killed at a step."""
+"""Small things to train in tests, and trainings in processes of their own that are killed.
 
+Run as a module (folder, scenarios as JSON) it imports torch once and forks a process for each training.
+"""
+
+import json
 import os
 import signal
+import socket
+import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -76,9 +83,27 @@ def trained(learner, params=PARAMS, **run):
     return bits(learner.module), history._replace(seconds=0.0)
 
 
-def train_and_die(folder: Path, step: int | None, in_write: int | None = None):
+class Plain(Regression):
+    """Rows of a batch have nothing to do with each other: two batches at once are as good as one of both."""
+
+    def __init__(self, **kwargs):
+        super().__init__(dropout=0.0, **kwargs)
+        del self.module[1]
+
+
+def train_together(folder: Path, n_processes: int, port: int, index: int):
+    """Train as one of the processes that `accelerate launch --cpu` starts; the first saves what came of it."""
+    place = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": n_processes, "LOCAL_WORLD_SIZE": n_processes}
+    os.environ.update({name: str(value) for name, value in (place | {"MASTER_PORT": port}).items()})
+    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    learner = Plain()
+    learner.n_batches = 5
+    history = train(learner, PARAMS, FitRun(device="cpu", checkpoints=folder / str(index)))
+    torch.save([learner.module.state_dict(), history.n_steps], folder / f"result{index}.pt")
+
+
+def train_and_die(folder: Path, step: int | None = None, in_write: int | None = None):
     """Train until `step` is done, or half of a checkpoint is written the n-th time, and die of SIGKILL; else save."""
-    torch.set_num_threads(1)
 
     def die_at(phase, done, of):
         if done == step:
@@ -105,3 +130,50 @@ def dies_in_write(n: int):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return save_file
+
+
+def forked(*works) -> list[int]:
+    """Do works at once, each in a fork of this process; return how each ended: 0, or minus the signal's number."""
+    sys.stdout.flush()
+    children = [start(work) for work in works]
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def start(work) -> int:
+    """Do work in a fork of this process; return its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def import_ahead():
+    """Import what torch imports at the first step of an optimiser, which takes seconds, once for all forks."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.AdamW([parameter], fused=True).step()
+
+
+def main(folder: Path, scenarios):
+    """Run the trainings of each scenario one after the other; print how each ended and which files were left then."""
+    torch.set_num_threads(1)
+    import_ahead()
+    for name, deaths in scenarios.items():
+        place = folder / name
+        for death in deaths:
+            (code,) = forked(partial(train_and_die, place, **death))
+            left = sorted(path.name for path in (place / "checkpoints").iterdir())
+            print(json.dumps([name, code, left]))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    print(json.dumps(["together", forked(*(partial(train_together, folder, 2, port, k) for k in range(2))), []]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

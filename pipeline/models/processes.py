@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 import torch
@@ -16,6 +16,9 @@ from pipeline.models.devices import pick_device
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """Words of accelerate for ours."""
+
+Loss = Callable[[Any], torch.Tensor]
+"""Makes the loss of a batch."""
 
 
 class Processes:
@@ -41,9 +44,12 @@ class Processes:
         self.scaler: Any = self.accelerator.scaler
         """Scales losses in float16; None else."""
 
-    def spread(self, module: torch.nn.Module) -> torch.nn.Module:
-        """Return the module on this process's device, its gradients averaged over processes, in mixed precision."""
-        return self.accelerator.prepare_model(module)
+    def spread(self, module: torch.nn.Module, loss: Loss) -> Loss:
+        """Return the loss in mixed precision, its gradients averaged over processes; put the module on the device."""
+        if self.count == 1 and self.accelerator.mixed_precision == PRECISIONS["float32"]:
+            module.to(self.device)
+            return loss  # nothing to wrap, and a wrapper costs time in every step
+        return self.accelerator.prepare_model(_Wrapped(module, loss))
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which a forward pass has the precision asked for."""
@@ -67,20 +73,31 @@ class Processes:
         self.accelerator.wait_for_everyone()
 
 
+class _Wrapped(torch.nn.Module):
+    """A loss as a module, so that what wraps its forward (processes, precision) wraps the whole of it."""
+
+    def __init__(self, module: torch.nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.module, self.loss = module, loss
+
+    def forward(self, batch: Any) -> torch.Tensor:
+        return self.loss(batch)
+
+
 def own_batches(batches: Iterable[Any], processes: Processes) -> Iterator[tuple[Any, float]]:
-    """Yield this process's share of the batches, on its device, each with the weight of its loss.
+    """Return this process's share of the batches, on its device, each with the weight of its loss.
 
     Of every round of P batches process k takes the k-th. Where the last round has fewer, processes without a batch
     compute the gradient of another's with weight 0, and the others' weights make the mean over P that of the round.
     """
-    on_cpu = processes.device.type == "cpu"
-    for batch, weight in _dealt(iter(batches), processes.count, processes.index):
-        yield batch if on_cpu else send_to_device(batch, processes.device, non_blocking=True), weight
+    dealt = (
+        _dealt(iter(batches), processes.count, processes.index) if processes.count > 1 else zip(batches, repeat(1.0))
+    )
+    if processes.device.type == "cpu":
+        return dealt
+    return ((send_to_device(batch, processes.device, non_blocking=True), weight) for batch, weight in dealt)
 
 
 def _dealt(batches: Iterator[Any], n_processes: int, index: int) -> Iterator[tuple[Any, float]]:
-    if n_processes == 1:
-        yield from ((batch, 1.0) for batch in batches)
-        return
     while round_ := list(islice(batches, n_processes)):
         yield round_[index % len(round_)], n_processes / len(round_) if index < len(round_) else 0.0

@@ -1,7 +1,11 @@
 """A training killed and gone on with ends with the bits of one never stopped; other checkpoints are refused."""
 
-import multiprocessing
+import json
 import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +14,9 @@ torch = pytest.importorskip("torch")
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.checkpoints import CheckpointError, kept_tensors, read_checkpoint, write_checkpoint  # noqa: E402
 from pipeline.models.training import train  # noqa: E402
-from tests.training_learners import PARAMS, PartlyFrozen, Regression, bits, train_and_die, trained  # noqa: E402
+from tests.training_learners import PARAMS, PartlyFrozen, Plain, Regression, bits, trained  # noqa: E402
 
-SIGKILL = -9
+ROOT = Path(__file__).parents[2]
 N_STEPS = 20
 
 
@@ -32,20 +36,6 @@ def stopped(learner, folder, step, params=PARAMS, seed=3):
     return learner
 
 
-def processes():
-    """A way to start processes that have imported all that is needed."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training_learners"])
-    return context
-
-
-def run_and_expect(context, exit_code, *arguments):
-    process = context.Process(target=train_and_die, args=arguments)
-    process.start()
-    process.join()
-    assert process.exitcode == exit_code
-
-
 @pytest.fixture(scope="module")
 def straight():
     """Bits and history of a training that is never stopped."""
@@ -53,27 +43,51 @@ def straight():
     return trained(Regression(), seed=3, device="cpu")
 
 
-def test_killed_at_random_steps_it_ends_with_the_same_bits(tmp_path, straight):
-    context = processes()
-    steps = [*sorted(random.Random(0).sample(range(2, N_STEPS), 2)), N_STEPS]
-    for step in steps:
-        run_and_expect(context, SIGKILL, tmp_path, step)
-        assert list((tmp_path / "checkpoints").iterdir())
-    run_and_expect(context, SIGKILL, tmp_path, None, 1)
-    run_and_expect(context, 0, tmp_path, None)
-    weights, history = torch.load(tmp_path / "result.pt")
+RANDOM_STEPS = sorted(random.Random(0).sample(range(2, N_STEPS), 4))
+SCENARIOS = {
+    "steps": [*({"step": step} for step in [*RANDOM_STEPS, N_STEPS]), {}],
+    "writes": [{"in_write": 1}, {"in_write": 8}, {}],
+}
+"""Where trainings are killed, one after the other, each going on from the one before; the last runs to its end."""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of the trainings that were killed, and by scenario how each ended and what files it left."""
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-m", "tests.training_learners", str(folder), json.dumps(SCENARIOS)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+    ends = {name: [] for name in [*SCENARIOS, "together"]}
+    for name, code, left in map(json.loads, lines):
+        ends[name].append((code, left))
+    return folder, ends
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_it_goes_on_to_the_same_bits(killed, straight, scenario):
+    folder, ends = killed
+    weights, history = torch.load(folder / scenario / "result.pt")
     assert weights == straight[0]
     assert history == list(straight[1])
-    assert not list((tmp_path / "checkpoints").iterdir())
+    assert [code for code, _ in ends[scenario]] == [*[-signal.SIGKILL] * (len(SCENARIOS[scenario]) - 1), 0]
+    assert ends[scenario][-1][1] == []
 
 
-def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(tmp_path, straight):
-    context = processes()
-    run_and_expect(context, SIGKILL, tmp_path, None, 8)
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
-    run_and_expect(context, 0, tmp_path, None)
-    assert torch.load(tmp_path / "result.pt")[0] == straight[0]
-    assert not list((tmp_path / "checkpoints").iterdir())
+def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(killed):
+    folder, ends = killed
+    assert ends["together"] == [([0, 0], [])]
+    alone = Plain(batch_size=16)
+    history = train(alone, PARAMS, FitRun(device="cpu"))
+    for index in range(2):
+        weights, n_steps = torch.load(folder / f"result{index}.pt")
+        assert n_steps == history.n_steps == 4 * 3  # five batches make three steps, the last of one batch
+        for name, tensor in alone.module.state_dict().items():
+            torch.testing.assert_close(weights[name], tensor)
+
+
+def test_killed_while_a_checkpoint_is_written_the_one_before_is_there(killed):
+    lefts = [left for _, left in killed[1]["writes"]]
+    assert lefts == [["training.safetensors.part"], ["training.safetensors", "training.safetensors.part"], []]
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 6, 12, 20])
