@@ -79,7 +79,7 @@ def evaluate_personal_text(
     prefix: PrefixParams,
     load: Callable[[], tuple[CausalLM, Encoder]],
     keep: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     on_progress: Callable[[str], None] = lambda what: None,
 ) -> PersonalTextResult:
     """Return how arms do on people of a dialogue file who are unseen in training; StudyError where it holds too few.
@@ -88,7 +88,10 @@ def evaluate_personal_text(
     which what is learnt and scored is kept arm by arm, numbers only; a second call goes on from there, and is refused
     with other settings.
     """
+    from pipeline.models.devices import pick_device
+
     lm, encode = load()
+    lm.network.to(pick_device(device))
     prepared = prepare(file, more, params, encode)
     if keep is not None:
         _claim(keep, lm, prepared, params, prefix)

@@ -66,8 +66,8 @@ class CausalLM:
         return float(self.network.get_input_embeddings().weight.detach().norm(dim=1).mean())
 
 
-def load_smollm2(cache: Path | None = None, device: str = "cpu") -> CausalLM:
-    """Return SmolLM2-135M-Instruct in float32, frozen; PackageMissingError where its package is not installed.
+def load_smollm2(cache: Path | None = None) -> CausalLM:
+    """Return SmolLM2-135M-Instruct in float32 on the CPU, frozen; PackageMissingError without its package.
 
     De-quantising takes half a minute and more. With a folder as `cache` its outcome is kept there (540 MB) and read
     from there the next time; a change of the package's file asks for another one. Nothing is downloaded, and the
@@ -83,9 +83,7 @@ def load_smollm2(cache: Path | None = None, device: str = "cpu") -> CausalLM:
             _keep(network, tokenizer, kept)
     else:
         network, tokenizer = _read(kept)
-    return _frozen(
-        SMOLLM2, network.to(device), _FastTokens(tokenizer), tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    )
+    return _frozen(SMOLLM2, network, _FastTokens(tokenizer), tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
 
 def tiny_lm(seed: int = 0, n_dims: int = 32, n_layers: int = 2) -> CausalLM:

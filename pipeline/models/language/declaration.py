@@ -104,7 +104,7 @@ class WeekSummaries:
 
         weeks = weeks_of(frames[REGION_CHANGES.name])
         if not weeks:
-            return pd.DataFrame({name: [] for name in WEEK_SUMMARIES.names})
+            return WEEK_SUMMARIES.schema.empty_table().to_pandas(date_as_object=False)
         from pipeline.models.language.week_summaries import summarise
 
         return summarise(state, weeks, device)

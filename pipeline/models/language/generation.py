@@ -64,9 +64,9 @@ def _write(
         for _ in range(max_new_tokens):
             places = (is_seen.cumsum(1) - 1).clamp(min=0)[:, -inputs.shape[1] :]
             found = arm.network.model(
-                inputs_embeds=inputs, attention_mask=is_seen, position_ids=places, past_key_values=cache, use_cache=True
+                inputs_embeds=inputs, attention_mask=is_seen, position_ids=places, cache=cache, use_cache=True
             )
-            cache = found.past_key_values
+            cache = found.cache
             chosen = _choose(arm.network.lm_head(found.last_hidden_state[:, -1]).float(), temperature, generators)
             for k, token in enumerate(chosen.tolist()):
                 is_open[k] &= token != lm.end_id

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_contracts.models_text import WEEK_SUMMARIES
+from pipeline.models.devices import pick_device
 from pipeline.models.language import facts as f
 from pipeline.models.language.arms import Arm, build_arm
 from pipeline.models.language.causal_lm import CausalLM, load_smollm2, tiny_lm
@@ -51,7 +52,7 @@ def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     """
     learnt_from, tested = _split(f.weeks_of(changes), params.held_out_share, run.seed)
     drawn = _draw(learnt_from, params.drawn_weeks, run.seed)
-    lm = _load(params, "cpu" if run.device == "auto" else run.device)
+    lm = _load(params, run.device)
     arm = build_arm("e2p", lm, f.N_DIMS, params, run.seed)
     vectors = np.stack([f.as_vector(each) for each in drawn])
     standardise(arm, vectors)
@@ -87,7 +88,7 @@ def describe(state: State, told: Sequence[Sequence[f.Fact]], device: str = "auto
     if not all(told):
         raise ValueError("there is nothing to tell of a week without facts")
     params = WeekSummaryParams(**state.facts["params"])
-    arm = _restore(state, _load(params, "cpu" if device == "auto" else device), params)
+    arm = _restore(state, _load(params, device), params)
     prompt = arm.lm.tokens.encode(PROMPT)
     vectors = np.stack([f.as_vector(each) for each in told])
     texts = generate(arm, [prompt] * len(told), range(len(told)), vectors, params.max_answer_tokens)
@@ -102,7 +103,9 @@ def _or_template(text: str, facts: Sequence[f.Fact]) -> Described:
 
 
 def _load(params: WeekSummaryParams, device: str) -> CausalLM:
-    return tiny_lm() if params.language_model == "tiny" else load_smollm2(device=device)
+    lm = tiny_lm() if params.language_model == "tiny" else load_smollm2()
+    lm.network.to(pick_device(device))
+    return lm
 
 
 def _restore(state: State, lm: CausalLM, params: WeekSummaryParams) -> Arm:
