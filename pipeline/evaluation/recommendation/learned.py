@@ -16,6 +16,7 @@ from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import Split
 
 if TYPE_CHECKING:
+    from pipeline.models.places.group_types import NodeTypes
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
     from pipeline.models.places.params import PlaceModelParams
     from pipeline.models.places.recommender import Fitted, Variant
@@ -83,23 +84,28 @@ def now_s(split: Split) -> int:
     return -(-split.now_us // US_PER_S)
 
 
-def features_of(check_ins: CheckIns, vectors: NDArray[np.float32]) -> PlaceFeatures:
+def features_of(check_ins: CheckIns, vectors: NDArray[np.float32], params: RecommendParams) -> PlaceFeatures:
     """Return what the models know of places: node type, text, codes of category and area."""
-    from pipeline.models.places.group_types import node_types
     from pipeline.models.places.interactions import PlaceFeatures
 
     places = check_ins.places
-    types = node_types(places["category"].tolist())
     area = places["area"].where(places["area"].notna(), _cells(places))
+    types = types_of(check_ins, params)
     return PlaceFeatures(types.place_type, vectors, _codes(places["category"]), _codes(area))
 
 
-def describe_types(check_ins: CheckIns) -> dict[str, int]:
-    """Return how many places are of each node type."""
+def types_of(check_ins: CheckIns, params: RecommendParams) -> NodeTypes:
+    """Return the node types of places, the rare one first."""
     from pipeline.models.places.group_types import node_types
 
-    types = node_types(check_ins.places["category"].tolist())
-    return {name: int((types.place_type == k).sum()) for k, name in enumerate(types.names)}
+    n_rare = int(np.ceil(params.rare_share * check_ins.n_places))
+    return node_types(check_ins.places["category"].tolist(), n_rare)
+
+
+def count_types(check_ins: CheckIns, params: RecommendParams) -> list[int]:
+    """Return how many places are of each node type."""
+    types = types_of(check_ins, params)
+    return np.bincount(types.place_type, minlength=len(types.names)).tolist()
 
 
 def count_signals(data: Data) -> dict[str, int]:
@@ -133,7 +139,7 @@ class Learned:
         vectors = np.zeros((check_ins.n_places, 1), np.float32) if data.vectors is None else data.vectors
         self._events = events_of(data.split, check_ins, data.params)
         self._now_s = now_s(data.split)
-        features = features_of(check_ins, vectors)
+        features = features_of(check_ins, vectors, data.params)
         self.fitted: Fitted = fit_variant(
             model.variant, self._events, features, None, with_changes(params, model.changes), run
         )

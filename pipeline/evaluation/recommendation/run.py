@@ -66,8 +66,8 @@ class Evaluation(NamedTuple):
     rows: dict[str, int]
     """What became of rows that could not be used."""
     split: dict[str, int]
-    node_types: dict[str, int]
-    """Places of each node type, the rare one first, by its categories; empty where no model was run."""
+    node_types: list[int]
+    """Places of each node type, the rare one first; empty where no model was run."""
     signals: dict[str, int]
     """Check-ins that models learn links from (n_strong), and weak ones, friends' places among them (n_weak)."""
     results: dict[str, dict[str, Scores]]
@@ -114,7 +114,7 @@ def evaluate_recommendation(
         for target, found in ranks.items()
     }
     is_learnt = not RULES.keys() >= set(names)
-    types = learned.describe_types(check_ins) if is_learnt else {}
+    types = learned.count_types(check_ins, params) if is_learnt else []
     signals = learned.count_signals(data) if is_learnt else {}
     return Evaluation(
         check_ins.counts, split.counts, types, signals, results,

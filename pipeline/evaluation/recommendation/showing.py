@@ -57,7 +57,7 @@ def _counted(evaluation: Evaluation) -> list[str]:
     """Return in words what became of the rows, and what was split."""
     of = evaluation.split
     unused = "; ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in evaluation.rows.items())
-    types = ", ".join(f"{n:,}" for n in evaluation.node_types.values())
+    types = ", ".join(f"{n:,}" for n in evaluation.node_types)
     signals = ", ".join(f"{n:,} {name.removeprefix('n_')}" for name, n in evaluation.signals.items())
     return [
         f"rows not used or repaired: {unused or 'none'}",
