@@ -26,6 +26,8 @@ from pipeline.models.protocol import Tables
 
 CHUNK_ROWS = 1 << 16
 """Rows held in memory at a time, about (ours)."""
+HELD_OUT_SHARE = 0.1
+"""Share of people whose rows validate, as a fraction (ours; 2403.05185 [READ] holds 10% of its training split out)."""
 KEY_SPACE = 1 << 64
 Arrays = Mapping[str, NDArray[Any]]
 ToArrays = Callable[[pd.DataFrame], Arrays]
@@ -152,7 +154,7 @@ def stream_rows(
     batch_size: int,
     *,
     columns: Sequence[str] | None = None,
-    held_out: float = 0.1,
+    held_out: float = HELD_OUT_SHARE,
     seed: int = 0,
     chunk_rows: int = CHUNK_ROWS,
     scratch: Path | None = None,

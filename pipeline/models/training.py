@@ -73,6 +73,10 @@ class TrainingParams(Params):
 class Learner(Protocol):
     """What is trained: the parameters of its module that require gradients.
 
+    The module is put in train mode before each epoch, and in eval mode after it; one with a frozen part that stays in
+    eval mode says so in its `train`. What is constant in it is best a buffer with persistent=False: checkpoints leave
+    it out.
+
     It may have `batches_from(epoch, start)` as well: the batches of an epoch but for the first `start`, which are
     else drawn and thrown away when a training is resumed.
     """

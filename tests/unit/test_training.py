@@ -9,23 +9,8 @@ torch = pytest.importorskip("torch")
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.devices import NoDeviceError  # noqa: E402
 from pipeline.models.training import TrainingError, TrainingParams, learning_rate, train  # noqa: E402
+from tests.naive_training import naive_training  # noqa: E402
 from tests.training_learners import PARAMS, PartlyFrozen, Regression, Scripted, bits, trained  # noqa: E402
-
-
-def naive_training(learner, params, n_epochs):
-    """The loop as a textbook has it, without dropout."""
-    optimizer = torch.optim.AdamW(learner.module.parameters(), lr=1.0, weight_decay=params.weight_decay)
-    step = 0
-    for epoch in range(n_epochs):
-        learner.module.train()
-        for batch in learner.batches(epoch):
-            optimizer.zero_grad()
-            learner.loss(batch).backward()
-            torch.nn.utils.clip_grad_norm_(learner.module.parameters(), params.max_grad_norm)
-            optimizer.param_groups[0]["lr"] = learning_rate(params, step, learner.n_batches * params.max_epochs)
-            optimizer.step()
-            step += 1
-    return learner.module
 
 
 def test_steps_are_those_of_a_textbook():
@@ -199,3 +184,23 @@ def test_event_files_are_readable(tmp_path):
     assert scalars.keys() == {"loss/training", "loss/validation", "learning_rate", "gradient_norm"}
     assert scalars["loss/validation"] == [(5, 3.0), (10, 2.0), (15, 1.0), (20, 0.5)]
     assert [value for _, value in scalars["loss/training"]] == pytest.approx(history.train_loss)
+
+
+def test_curves_of_a_resumed_training_have_every_point_once(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+    class StopError(Exception):
+        pass
+
+    def stop(phase, done, of):
+        if done == 7:
+            raise StopError
+
+    run = {"device": "cpu", "checkpoints": tmp_path / "checkpoints", "logs": tmp_path / "logs"}
+    with pytest.raises(StopError):
+        train(Regression(), PARAMS, FitRun(**run, checkpoint_minutes=0.0, on_progress=stop))
+    train(Regression(), PARAMS, FitRun(**run))
+    events = accumulator.EventAccumulator(str(tmp_path / "logs" / "training")).Reload()
+    assert [event.step for event in events.Scalars("loss/validation")] == [5, 10, 15, 20]
+    steps = [event.step for event in events.Scalars("loss/training")]
+    assert steps == sorted(set(steps)) and steps[-1] == 20

@@ -11,6 +11,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from data_contracts import TABLES  # noqa: E402
 from pipeline.models.streaming import FrameTables, StreamedRows, is_held_out, stream_rows  # noqa: E402
+from tests.naive_training import naive_batches  # noqa: E402
 
 VISITS = TABLES["gyration"]
 
@@ -42,27 +43,6 @@ def streams(frames, batch_size=8, **options):
 
 def values(batches):
     return [batch["value"].tolist() for batch in batches]
-
-
-def naive_batches(frame, seed, epoch, batch_size, chunk_rows):
-    """All rows in memory, ordered by chunk and key: the slow twin."""
-    from pipeline.kernels.keyed_random import keyed_bits
-    from pipeline.models.devices import numpy_generator
-
-    number = frame.groupby("device_id").cumcount().to_numpy()
-    keys = [
-        int(keyed_bits(np.array([d]), "streaming", seed, int(k))[0])
-        for d, k in zip(frame["device_id"], number, strict=True)
-    ]
-    n_chunks = max(1, -(-len(frame) // chunk_rows))
-    place = {chunk: k for k, chunk in enumerate(numpy_generator(seed, "chunks", epoch).permutation(n_chunks))}
-    rows = []
-    for key, value in zip(keys, frame["value"], strict=True):
-        chunk = max(k for k in range(n_chunks) if key >= (1 << 64) * k // n_chunks)
-        order = int(keyed_bits(np.array([key], np.uint64).view(np.int64), "order", seed, epoch)[0])
-        rows.append((place[chunk], order, value))
-    ordered = [value for *_, value in sorted(rows)]
-    return [ordered[k : k + batch_size] for k in range(0, len(ordered), batch_size)]
 
 
 @settings(max_examples=25, deadline=None)
