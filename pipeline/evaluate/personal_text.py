@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.models.language.causal_lm import CausalLM
     from pipeline.models.language.declaration import ArmName
 
-DEFAULT_ARMS = "none,e2p,e2p_shuffled,static,lora,text,e2p_text"
+DEFAULT_ARMS = "none,static,lora,text,e2p,e2p_text,e2p_mean,e2p_shuffled"
 NOTE = (
     "Perplexity of true answers: mean over people of the log-likelihood of their tokens. ppl {model}: compare arms, "
     "not papers. ms: one prompt processed. ROUGE-L: written to true answers."
@@ -61,8 +61,9 @@ def evaluate_personal_text(
     """Compare ways to personalise a frozen language model on people unseen in training.
 
     e2p puts one soft token, projected from the mean embedding of the persona's lines, before the prompt. It is held
-    against nothing (none), others' embeddings (e2p_shuffled), a soft prompt (static), adapters (lora) and the persona
-    as text (text, e2p_text). Whoever shares a persona line is one person, who is trained on or tested, never both.
+    against nothing (none), others' embeddings (e2p_shuffled), one embedding for all (e2p_mean), a soft prompt (static),
+    adapters (lora) and the persona as text (text, e2p_text). Whoever shares a persona line is one person, who is
+    trained on or tested, never both.
     """
     from pipeline.evaluation import personal_text as evaluation
     from pipeline.evaluation.personal_text_data import PersonalTextParams

@@ -93,11 +93,11 @@ def written(answer: Answer, row: int, has_text: bool) -> Written:
 def run_arm(bench: Bench, name: ArmName, trained: dict[str, Trained]) -> tuple[Arm, ArmScores]:
     """Return an arm and its scores, from `keep` where they are there already; what is trained is added to `trained`.
 
-    e2p_shuffled and e2p_text are e2p with others' embeddings and with the text: nothing more is trained for them.
+    Nothing more is trained for arms that are e2p with other embeddings or with the text.
     """
-    from pipeline.models.language.arms import WITH_TEXT
+    from pipeline.models.language.arms import AS_E2P, WITH_TEXT
 
-    source: ArmName = "e2p" if name in ("e2p_shuffled", "e2p_text") else name
+    source: ArmName = "e2p" if name in AS_E2P else name
     if source not in trained:
         trained[source] = _train_or_read(bench, source)
     arm = replace(trained[source].arm, name=name, has_text=name in WITH_TEXT)
@@ -238,9 +238,17 @@ def _texts(bench: Bench, arm: Arm, has_text: bool) -> list[Encoded]:
     return _encode(bench, [written(a, r, has_text) for a, r in zip(test, rows, strict=True)])
 
 
+def _embeddings(prepared: Prepared, arm: Arm) -> NDArray[np.float32]:
+    """Return what rows stand for: personas, or for e2p_mean each time the mean over answers trained on."""
+    if arm.name != "e2p_mean":
+        return prepared.embeddings
+    mean = prepared.embeddings[[prepared.row(each) for each in prepared.train]].mean(axis=0)
+    return np.tile(mean, (len(prepared.embeddings), 1))
+
+
 def _score(bench: Bench, arm: Arm, history: dict[str, Any]) -> ArmScores:
     encoded, bare = _texts(bench, arm, arm.has_text), _texts(bench, arm, False)
-    nll, n_tokens = _nll(bench, arm, encoded, bench.prepared.embeddings)
+    nll, n_tokens = _nll(bench, arm, encoded, _embeddings(bench.prepared, arm))
     added = np.mean([len(a.prompt) - len(b.prompt) for a, b in zip(encoded, bare, strict=True)]) + arm.n_prefix_tokens
     return ArmScores(
         name=arm.name, n_trainable=arm.n_trainable, n_added_tokens=float(added), nll=nll.tolist(),
@@ -327,7 +335,7 @@ def _generate(bench: Bench, arm: Arm, encoded: Sequence[Encoded]) -> tuple[list[
     of_person = _first_of_each(prepared.test_people, params.generated_per_person)
     asked = [k for part in of_person for k in part]
     texts = generate(
-        arm, [encoded[k].prompt for k in asked], [encoded[k].row for k in asked], prepared.embeddings,
+        arm, [encoded[k].prompt for k in asked], [encoded[k].row for k in asked], _embeddings(prepared, arm),
         params.max_new_tokens, seed=params.seed,
     )  # fmt: skip
     ends = np.cumsum([len(part) for part in of_person])[:-1]

@@ -51,7 +51,7 @@ def test_arms_are_compared_within_80_columns_and_without_a_word_of_anybody(sojou
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "no number 1" in out
-    for arm in ("none", "e2p", "e2p_shuffled", "static", "lora", "text", "e2p_text"):
+    for arm in ("none", "static", "lora", "text", "e2p", "e2p_text", "e2p_mean", "e2p_shuffled"):
         assert f"\n {arm} " in out
     kept = b"".join(path.read_bytes() for path in keep.iterdir() if path.is_file())
     assert SECRET not in out + err

@@ -15,7 +15,9 @@ from pipeline.models.language.projector import Projector, StaticPrefix
 
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
 WITH_TEXT = ("text", "e2p_text")
-WITH_PROJECTOR = ("e2p", "e2p_text", "e2p_shuffled", "e2p_trained_shuffled")
+AS_E2P = ("e2p_text", "e2p_mean", "e2p_shuffled")
+"""Arms that are e2p, trained as it is and used otherwise."""
+WITH_PROJECTOR = ("e2p", *AS_E2P, "e2p_trained_shuffled")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def build_arm(name: ArmName, lm: CausalLM, n_in: int, params: PrefixParams, seed
 
     none: nothing is added. text: the description is in the prompt. static: a soft prompt, the same for everybody. lora:
     the network's attention is fine-tuned with low-rank matrices (2106.09685, by peft), the same for everybody. e2p:
-    embedding to prefix. e2p_text: both. e2p_shuffled and e2p_trained_shuffled: with other people's embeddings.
+    embedding to prefix. e2p_text: both. e2p_mean: with the mean embedding of all, so that the prefix is the same for
+    everybody and trained as long as that of e2p. e2p_shuffled and e2p_trained_shuffled: with other people's embeddings.
     """
     if name not in ARMS:
         raise ValueError(f"there is no arm {name}; there are {', '.join(ARMS)}")

@@ -13,7 +13,9 @@ from data_contracts.models_text import WEEK_SUMMARIES
 from pipeline.models.protocol import FitRun, Output, State, Tables, register
 from pipeline.params import Params
 
-ArmName = Literal["none", "text", "static", "lora", "e2p", "e2p_text", "e2p_shuffled", "e2p_trained_shuffled"]
+ArmName = Literal[
+    "none", "text", "static", "lora", "e2p", "e2p_text", "e2p_mean", "e2p_shuffled", "e2p_trained_shuffled"
+]
 
 
 class PrefixParams(Params):
