@@ -30,6 +30,7 @@ class FittedVariant:
     seconds: float
     graph_seconds: float
     n_links: int
+    n_links_in_all: int
     n_epochs: int
     uses_weak_signals: bool
     scores: Scores
@@ -61,6 +62,7 @@ def fit(
         time.perf_counter() - began,
         0.0 if graph is None else graph.seconds,
         0 if graph is None else graph.n_links,
+        0 if graph is None else graph.n_links_in_all,
         0 if graph is None else graph.n_epochs,
         params.uses_weak_signals,
         scores,

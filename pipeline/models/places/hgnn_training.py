@@ -31,6 +31,8 @@ class HgnnFit(NamedTuple):
     network: Hgnn
     n_links: int
     """Links that an epoch was supervised by."""
+    n_links_in_all: int
+    """Links there were to learn from, which an epoch without balance or bound would be supervised by."""
     n_epochs: int
     seconds: float
 
@@ -55,12 +57,12 @@ def fit_hgnn(
     set_initial_weights(network, run.seed, "hgnn")
     learner = HgnnLearner(network, links, node_type, features, params, run.seed, anchor_type)
     if not len(learner.links) or not len(learner.held_out):
-        return HgnnFit(network, 0, 0, 0.0)
+        return HgnnFit(network, 0, 0, 0, 0.0)
     settings = training.TrainingParams(
         learning_rate=params.learning_rate, max_epochs=params.max_epochs, patience=params.patience
     )
     history = training.train(learner, settings, run, "hgnn")
-    return HgnnFit(network, learner.n_links, len(history.train_loss), history.seconds)
+    return HgnnFit(network, learner.n_links, len(learner.links), len(history.train_loss), history.seconds)
 
 
 class HgnnLearner:

@@ -23,7 +23,7 @@ class GraphParams(Params):
 class HgnnParams(Params):
     """The graph network over places (2403.05185, section 1.3 to 1.5 and 1.7 of its method page)."""
 
-    width: int = Field(default=128, ge=1)
+    width: int = Field(default=64, ge=1)
     """Numbers in a hidden and in an output vector (ours; not stated in the paper)."""
     fan_out: int = Field(default=10, ge=1)
     """Neighbours drawn per node, relation and hop (ours; not stated)."""
@@ -35,7 +35,7 @@ class HgnnParams(Params):
     """Whether the last layer is rectified too, as the formula says; off (ours) vectors may point anywhere."""
     is_balanced: bool = True
     """Supervise as many links of each relation as the rarest has (2403.05185 [READ]); off: all links."""
-    max_links_per_epoch: int = Field(default=60_000, ge=1)
+    max_links_per_epoch: int = Field(default=20_000, ge=1)
     """Most links of one epoch, drawn anew each time (ours: bounds the time of an unbalanced epoch)."""
     dropped_relations: tuple[tuple[int, int], ...] = ()
     """Pairs of node types whose links are left out, the lower type first: the paper's ablations C and D."""
@@ -93,7 +93,7 @@ class PlaceModelParams(Params):
     """The graph network."""
     towers: TowerParams = TowerParams()
     """The two towers."""
-    text_width: int = Field(default=128, ge=1)
+    text_width: int = Field(default=64, ge=1)
     """Principal components that texts are turned to, at most their width (ours: the time of training)."""
     uses_weak_signals: bool = True
     """Whether weak events count in persons' histories (2403.05185 [READ]; off: its ablation B)."""

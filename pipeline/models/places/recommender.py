@@ -35,6 +35,10 @@ class Fitted(Protocol):
         """Links that the graph network was supervised by in one epoch; 0 where there is none."""
 
     @property
+    def n_links_in_all(self) -> int:
+        """Links of one epoch without balance or bound: times graph_seconds / (n_epochs * n_links) its full cost."""
+
+    @property
     def n_epochs(self) -> int:
         """Epochs the graph network went through."""
 
