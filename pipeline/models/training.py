@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -35,6 +35,7 @@ from pipeline.models.checkpoints import (
 )
 from pipeline.models.devices import kept_torch_state, keyed_seed, set_default_generators
 from pipeline.models.processes import Processes, own_batches
+from pipeline.models.progress import History, Progress, TrainingError
 from pipeline.models.protocol import FitRun
 from pipeline.models.training_logs import TrainingLog
 from pipeline.params import Params, digest
@@ -43,10 +44,6 @@ STEPS_PER_LOOK = 50
 """Steps after which losses are looked at (fetched from the device, checked, logged); a look at each costs time."""
 LOOK_S = 1.0
 """Seconds after which they are looked at anyway, so that slow steps show progress."""
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on, or has nothing to train on."""
 
 
 class TrainingParams(Params):
@@ -93,41 +90,6 @@ class Learner(Protocol):
 
     def validate(self) -> float:
         """Return the validation score, lower is better, called after each epoch in eval mode without gradients."""
-
-
-class History(NamedTuple):
-    """What training went through."""
-
-    train_loss: list[float]
-    validation: list[float]
-    best_epoch: int
-    seconds: float
-    n_steps: int
-
-
-class Progress:
-    """How far a training is; all of it is plain numbers, kept in checkpoints."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.step = 0
-        """Steps done in this epoch."""
-        self.n_steps = 0
-        """Steps done in all."""
-        self.loss_sum = 0.0
-        """Of the steps done in this epoch."""
-        self.train_loss: list[float] = []
-        self.validation: list[float] = []
-        self.best_epoch = -1
-        self.seconds = 0.0
-
-    def is_done(self, params: TrainingParams) -> bool:
-        """Return whether the last epoch is over, or patience is at its end."""
-        return self.epoch >= params.max_epochs or self.epoch - 1 - self.best_epoch >= params.patience
-
-    def history(self) -> History:
-        """Return it as the caller of `train` sees it."""
-        return History(self.train_loss, self.validation, self.best_epoch, self.seconds, self.n_steps)
 
 
 def train(learner: Learner, params: TrainingParams, run: FitRun, phase: str = "training") -> History:
@@ -193,7 +155,7 @@ class _Training:
         self.next_write = time.monotonic() + self.run.checkpoint_minutes * 60
         with TrainingLog(self.run.logs if self.processes.is_main else None, self.phase, self.progress.n_steps) as log:
             self.log = log
-            while not self.progress.is_done(self.params):
+            while not self.progress.is_done(self.params.max_epochs, self.params.patience):
                 self._run_epoch()
         restore(self.learner.module, self.best)
         self.learner.module.eval()
@@ -210,7 +172,7 @@ class _Training:
             if len(self.losses) >= STEPS_PER_LOOK or self._is_time_to_look():
                 self._look()
         self._look()
-        self._check_count()
+        self.progress.check_count(self.phase, self.steps_per_epoch)
         self._validate()
         progress = self.progress
         progress.train_loss.append(progress.loss_sum / progress.step)
@@ -287,7 +249,7 @@ class _Training:
         norms = torch.stack(self.norms).tolist()
         self.losses.clear()
         self.norms.clear()
-        self._check_finite(losses, norms)
+        progress.check_finite(self.phase, losses, norms, self.processes.scaler is not None)
         for loss in losses:
             progress.loss_sum += loss
         rate = self.optimizer.param_groups[0]["lr"]
@@ -297,29 +259,6 @@ class _Training:
         self.next_look = time.monotonic() + LOOK_S
         if time.monotonic() >= self.next_write:
             self._write_checkpoint()
-
-    def _check_finite(self, losses: list[float], norms: list[float]) -> None:
-        first = self.progress.step - len(losses)
-        for k, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
-            # With float16 the scaler leaves out steps whose gradients overflow: that is how it finds its scale.
-            what = ("loss", loss) if not math.isfinite(loss) else ("gradient's norm", norm)
-            if not math.isfinite(what[1]) and (what[0] == "loss" or self.processes.scaler is None):
-                raise TrainingError(
-                    f"{self.phase}: the {what[0]} is {what[1]} in step {first + k + 1} of epoch {self.progress.epoch}: "
-                    "training ends; a smaller learning rate may help, or precision float32"
-                )
-
-    def _check_count(self) -> None:
-        """Refuse an epoch without batches, and one whose batches are not as many as the learner announced."""
-        done, epoch = self.progress.step, self.progress.epoch
-        if not done:
-            raise TrainingError(f"{self.phase}: there is no batch in epoch {epoch}: nothing to train on")
-        if self.steps_per_epoch is None:
-            return
-        if done != self.steps_per_epoch:
-            raise TrainingError(
-                f"{self.phase}: {done} steps in epoch {epoch}, but {self.steps_per_epoch} by the learner's n_batches"
-            )
 
     def _validate(self) -> None:
         """Score the epoch; keep a copy of the weights where it is the best so far."""
