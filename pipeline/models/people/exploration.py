@@ -1,0 +1,221 @@
+"""`exploration_forecasts`: training, scores and forecasts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_contracts import EXPLORATION_FORECASTS, VISITS
+from pipeline.kernels.weekdays import WEEK_DAYS
+from pipeline.models.people.features import UNKNOWN, ExplorationRows, exploration_rows, feature_names, kind_names
+from pipeline.models.people.fitting import (
+    TEST,
+    TRAIN,
+    VALIDATE,
+    Columns,
+    Fitted,
+    Floats,
+    Sides,
+    add_rows,
+    empty_sides,
+    fit_both,
+    mean_event,
+    prefixed,
+    scored_rows,
+    side_of,
+)
+from pipeline.models.people.kinds import compare_kinds
+from pipeline.models.people.network import from_tensors, results, to_tensors
+from pipeline.models.people.params import ExplorationOutput, ExplorationTraining
+from pipeline.models.people.scores import compare, verdict
+from pipeline.models.people.weeks import NONE_KNOWN, VISIT_COLUMNS, by_week
+from pipeline.models.protocol import FitRun, State, Tables
+from pipeline.models.streaming import StreamedRows
+
+PHASE = "exploration_forecasts"
+FORECASTERS = ["network", "logistic", "recent_share", "own_share", "population"]
+PREDICTED_ROWS = 65_536
+
+
+class Survey(NamedTuple):
+    """What a first look at all visits tells: the kinds to learn, and where the held-out weeks begin."""
+
+    kinds: list[str]
+    cut: int
+    """Monday from which on nothing is learnt, days since 1970."""
+
+
+def fit(tables: Tables, params: ExplorationTraining, run: FitRun) -> State:
+    """Return what was learnt of VISITS, scored on people and weeks that nothing was learnt from.
+
+    ValueError where there are too few people or weeks to train and to validate with.
+    """
+    survey = _survey(tables, params, run.seed)
+    sides, later = _read(tables, survey, params, run.seed)
+    fitted = fit_both(sides, len(survey.kinds) + 2, params.kind_weight, params, run, PHASE)
+    population, of_kinds = mean_event(sides.train), _kind_shares(sides.train, len(survey.kinds) + 2)
+    facts: dict[str, Any] = {
+        "features": feature_names(params.n_lags, survey.kinds),
+        "kinds": survey.kinds,
+        "n_lags": params.n_lags,
+        "min_days": params.min_days,
+        "prior_weeks": params.prior_weeks,
+        "population_share": population,
+        "held_out_from": str(np.datetime64(survey.cut, "D")),
+        "n_train_rows": sides.train.n_rows,
+        "n_validation_rows": sides.validate.n_rows,
+    }
+    metrics = _metrics(sides.test, fitted, facts, of_kinds, params, run.seed)
+    facts["verdict"] = verdict(metrics, FORECASTERS)
+    # People of the training in weeks after it: what a study forecasts of the people it learnt from.
+    facts["metrics"] = metrics | prefixed("known_people", _metrics(later, fitted, facts, of_kinds, params, run.seed))
+    return State(to_tensors(fitted.network), facts)
+
+
+def predict(state: State, visits: pd.DataFrame, params: ExplorationOutput, device: str) -> pd.DataFrame:
+    """Return the rows of EXPLORATION_FORECASTS of the devices in VISITS; none for a device without a whole week."""
+    facts = state.facts
+    rows = exploration_rows(visits, facts["n_lags"], facts["kinds"], facts["min_days"])
+    rows = _chosen(rows, _is_wanted(rows, params.back_weeks))
+    event, kinds = results(from_tensors(state.tensors, device), rows.features)
+    own = _shares(rows.n_new, rows.n_observed, facts["population_share"], facts["prior_weeks"])
+    order = np.argsort(-kinds, axis=1, kind="stable")
+    names = np.array(kind_names(facts["kinds"]), dtype=object)
+    return pd.DataFrame(
+        {
+            "device_id": rows.device_id,
+            "window_started": rows.monday.astype("datetime64[D]").astype("datetime64[s]"),
+            "n_weeks_before": rows.n_weeks_before,
+            "is_back_forecast": ~rows.is_last,
+            "new_place_probability": event,
+            "baseline_probability": own,
+            "kinds": pd.Series(list(names[order]), dtype=object),
+            "kind_probabilities": pd.Series(list(np.take_along_axis(kinds, order, axis=1)), dtype=object),
+        }
+    )[EXPLORATION_FORECASTS.names]
+
+
+def _is_wanted(rows: ExplorationRows, back_weeks: int) -> NDArray[np.bool_]:
+    """Return which rows are their device's last, or at most so many weeks before it."""
+    last = np.flatnonzero(rows.is_last)
+    of_row = np.searchsorted(last, np.arange(rows.is_last.size))
+    return rows.monday >= rows.monday[last[of_row]] - WEEK_DAYS * back_weeks
+
+
+def _chosen(rows: ExplorationRows, chosen: NDArray) -> ExplorationRows:
+    return ExplorationRows(*(column[chosen] for column in rows))
+
+
+def _survey(tables: Tables, params: ExplorationTraining, seed: int) -> Survey:
+    """Return the kinds that enough people of the training side visited newly, and where the held-out weeks begin."""
+    n_new: Counter[str] = Counter()
+    n_devices: Counter[str] = Counter()
+    first, last = [], []
+    for visits in tables.shards(VISITS, VISIT_COLUMNS):
+        weeks = by_week(visits)
+        if not weeks.n_cells:
+            continue
+        n_weeks = np.diff(weeks.start)
+        first.append(int(weeks.monday.min()))
+        last.append(int((weeks.monday + WEEK_DAYS * (n_weeks - 1))[n_weeks > 0].max()))
+        is_learnt = np.repeat(side_of(weeks.device_id, seed, params) == TRAIN, _n_visits(weeks.device_id, visits))
+        new = pd.DataFrame({"device": _device_of_visits(weeks.device_id, visits), "kind": weeks.kind})
+        new = new[weeks.is_first & is_learnt & (weeks.kind != NONE_KNOWN)]
+        n_new.update(new["kind"].value_counts().to_dict())
+        n_devices.update(new.drop_duplicates()["kind"].value_counts().to_dict())
+    if not first:
+        raise ValueError(f"{PHASE}: no device of {VISITS.name} is seen to the end of a week")
+    common = [kind for kind, n in n_devices.items() if n >= params.min_kind_devices]
+    kinds = sorted(common, key=lambda kind: (-n_new[kind], kind))[: params.most_kinds]
+    n_weeks = (max(last) - min(first)) // WEEK_DAYS + 1
+    return Survey(kinds, max(last) + WEEK_DAYS * (1 - int(np.ceil(n_weeks * params.held_out_share))))
+
+
+def _n_visits(device_id: NDArray[np.int64], visits: pd.DataFrame) -> NDArray[np.int64]:
+    return np.bincount(np.searchsorted(device_id, visits["device_id"].to_numpy()), minlength=device_id.size)
+
+
+def _device_of_visits(device_id: NDArray[np.int64], visits: pd.DataFrame) -> NDArray[np.int64]:
+    return np.repeat(device_id, _n_visits(device_id, visits))
+
+
+def _read(tables: Tables, survey: Survey, params: ExplorationTraining, seed: int) -> tuple[Sides, StreamedRows]:
+    """Return the rows with a target: training and validation before the cut, tests after it; and later weeks of the
+    people of the training."""
+    sides, later = empty_sides(params, seed), StreamedRows(params.batch_size, seed)
+    for visits in tables.shards(VISITS, VISIT_COLUMNS):
+        rows = exploration_rows(visits, params.n_lags, survey.kinds, params.min_days)
+        columns, side = _columns(rows), side_of(rows.device_id, seed, params)
+        is_known, is_after = rows.has_new != UNKNOWN, rows.monday >= survey.cut
+        for into, number, is_then in (
+            (sides.train, TRAIN, ~is_after),
+            (sides.validate, VALIDATE, ~is_after),
+            (sides.test, TEST, is_after),
+            (later, TRAIN, is_after),
+        ):
+            add_rows(into, columns, is_known & is_then & (side == number))
+    return sides, later
+
+
+def _columns(rows: ExplorationRows) -> dict[str, NDArray[Any]]:
+    return {
+        "device_id": rows.device_id,
+        "monday": rows.monday,
+        "features": rows.features,
+        "event": rows.has_new.astype(np.float32),
+        "kind": rows.kind.astype(np.int64),
+        "n_new": rows.n_new,
+        "n_observed": rows.n_observed,
+        "n_recent_new": rows.n_recent_new,
+        "n_recent_observed": rows.n_recent_observed,
+        "kinds_before": rows.kinds_before,
+    }
+
+
+def _kind_shares(rows: StreamedRows, n_kinds: int) -> Floats:
+    """Return the shares of the kinds among first new places of the training."""
+    counts = np.zeros(n_kinds)
+    for batch in rows.batches(0):
+        kind = batch["kind"].numpy()
+        counts += np.bincount(kind[kind != UNKNOWN], minlength=n_kinds)
+    return counts / max(counts.sum(), 1)
+
+
+def _shares(part: NDArray, whole: NDArray, prior: float, weight: float) -> Floats:
+    return (part + weight * prior) / (whole + weight)
+
+
+def _metrics(
+    rows: StreamedRows,
+    fitted: Fitted,
+    facts: Mapping[str, Any],
+    of_kinds: Floats,
+    params: ExplorationTraining,
+    seed: int,
+) -> dict[str, float]:
+    """Return the metrics of held-out rows, of the network and of what it has to beat."""
+    if not rows.n_rows:
+        return {"n_rows": 0.0, "n_devices": 0.0}
+    found, event, kinds, logistic = scored_rows(rows, fitted)
+    said = {"network": event, "logistic": logistic, **_baselines(found, facts)}
+    is_true = found["event"] > 0
+    metrics = compare(found["device_id"], is_true, said, seed, params.n_replicates)
+    own_kinds = found["kinds_before"] + params.prior_weeks * of_kinds
+    ranked = {"network": kinds, "own_kinds": own_kinds, "population": np.tile(of_kinds, (len(kinds), 1))}
+    is_new = found["kind"] != UNKNOWN
+    ranked = {name: values[is_new] for name, values in ranked.items()}
+    return metrics | compare_kinds(found["device_id"][is_new], found["kind"][is_new], ranked, seed, params.n_replicates)
+
+
+def _baselines(found: Columns, facts: Mapping[str, Any]) -> dict[str, Floats]:
+    share, weight = facts["population_share"], facts["prior_weeks"]
+    return {
+        "recent_share": _shares(found["n_recent_new"], found["n_recent_observed"], share, weight),
+        "own_share": _shares(found["n_new"], found["n_observed"], share, weight),
+        "population": np.full(len(found["event"]), share),
+    }
