@@ -18,7 +18,7 @@ from pipeline.stages.employment import employment
 from pipeline.stages.presence import presence
 from pipeline.stages.sector_absence import _finish, sector_absence
 from tests.conftest import KEY, run_all
-from tests.stay_rows import through_contract
+from tests.stay_rows import empty, through_contract
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_other_buckets_give_the_same(town):
     ]
     table = _finish(pd.concat(parts, ignore_index=True), jobs, telework, study.seed, params["sector_absence"])
     table = through_contract(table, "sector_absence")
-    found = employment(everybody, jobs, table, study.seed, params["employment"])
+    found = employment(everybody, jobs, table, empty("employment_scores"), study.seed, params["employment"])
     whole = {"presence": everybody, "sector_absence": table, "employment": through_contract(found, "employment")}
     for name, frame in whole.items():
         kept = Store(root)

@@ -63,7 +63,14 @@ def folder(tmp_path):
             "loss_probability": 0.8,
         }
     )
-    found = employment(presence, make_jobs([]), through_contract(table, "sector_absence"), 0, EmploymentParams())
+    found = employment(
+        presence,
+        make_jobs([]),
+        through_contract(table, "sector_absence"),
+        empty("employment_scores"),
+        0,
+        EmploymentParams(),
+    )
     for declared, frame in ((PRESENCE, presence), (EMPLOYMENT, found)):
         Store(tmp_path / "tables").write(
             declared, ShardKey(bucket=0), pa.Table.from_pandas(frame, preserve_index=False), {}

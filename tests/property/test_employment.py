@@ -28,6 +28,7 @@ from tests.naive_employment import (
     naive_sector_shares,
     naive_waves,
 )
+from tests.stay_rows import empty
 
 SHARE = st.floats(0, 1)
 SECOND_US = 1_000_000
@@ -143,6 +144,7 @@ def test_presence_of_random_weeks(n_days, apart):
 
 # --- Sectors and persons --------------------------------------------------------------------------------
 
+NO_SCORES = empty("employment_scores")
 TRACTS = ("001", "002", "003")
 JOBS = make_jobs([("001", "23", 3.0), ("001", "52", 1.0), ("001", "72", 1.0), ("002", "72", 2.0), ("002", "92", 1.0)])
 TELEWORK = make_telework({"23": 0.2, "52": 0.8, "72": 0.05})
@@ -206,7 +208,7 @@ def test_buckets_change_nothing_and_probabilities_are_such(presence, assignment,
     for n_buckets in (2, 5):
         pd.testing.assert_frame_equal(table, gathered(presence, params, n_buckets), check_exact=True)
     assert table["at_risk_share"].between(0, 1).all()
-    found = employment(presence, JOBS, table, 3, EmploymentParams())
+    found = employment(presence, JOBS, table, NO_SCORES, 3, EmploymentParams())
     is_known = presence["is_observed"] & ~presence["is_undecided"]
     assert found["loss_probability"].notna().tolist() == is_known.tolist()
     assert found["loss_probability"].dropna().between(0, 1).all()
@@ -214,7 +216,14 @@ def test_buckets_change_nothing_and_probabilities_are_such(presence, assignment,
     assert ((found["status"] == "unknown") == ~is_known).all()
     assert (found["lost_on"].notna() == (found["status"] == "not_employed")).all()
     parts = [
-        employment(presence[presence["device_id"] % 2 == k].reset_index(drop=True), JOBS, table, 3, EmploymentParams())
+        employment(
+            presence[presence["device_id"] % 2 == k].reset_index(drop=True),
+            JOBS,
+            table,
+            NO_SCORES,
+            3,
+            EmploymentParams(),
+        )
         for k in range(2)
     ]
     whole = pd.concat(parts).sort_values(["device_id", "window_started"], ignore_index=True)
@@ -227,6 +236,6 @@ def test_expected_losses_are_absence_beyond_telework(presence, is_by_wave):
     """Summed over devices, reading 1 gives each sector's weight times max(r - R, 0), in every wave."""
     spans = {"telework_uptake": 0.1, "telework_spans": SPANS} if is_by_wave else {}
     table = gathered(presence, SectorAbsenceParams(prior_devices=0, **spans))
-    found = employment(presence, JOBS, table, 3, EmploymentParams())
+    found = employment(presence, JOBS, table, NO_SCORES, 3, EmploymentParams())
     beyond = table["weight"] * (table["at_risk_share"] - table["telework_share"]).clip(lower=0)
     assert found["loss_probability"].sum() == pytest.approx(beyond.sum(), abs=1e-5)

@@ -23,7 +23,7 @@ from pipeline.stages.employment import EmploymentParams, employment
 from pipeline.stages.sector_absence import SectorAbsenceParams, _finish, sector_absence
 from pipeline.study import Study
 from tests.employment_rows import MONDAY, make_jobs, make_telework, presence_rows
-from tests.stay_rows import through_contract
+from tests.stay_rows import empty, through_contract
 
 SEED = 7
 
@@ -36,7 +36,9 @@ def sectors_of(presence, jobs, telework, **params):
 
 
 def employment_of(presence, jobs, table, **params):
-    return through_contract(employment(presence, jobs, table, SEED, EmploymentParams(**params)), "employment")
+    return through_contract(
+        employment(presence, jobs, table, empty("employment_scores"), SEED, EmploymentParams(**params)), "employment"
+    )
 
 
 # --- The formula --------------------------------------------------------------------------------------
