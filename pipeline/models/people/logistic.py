@@ -9,7 +9,9 @@ Floats = NDArray[np.float64]
 Chunks = Callable[[], Iterable[tuple[Floats, Floats]]]
 MOST_STEPS = 50
 ENOUGH = 1e-8
-"""Largest change of a coefficient with which Newton's steps end."""
+"""Largest change of a coefficient, and largest fall of the loss relative to it, with which Newton's steps end."""
+LEAST = 1e-9
+"""Added to the curvature of each coefficient, so that one without any takes no step."""
 MOST_LOGIT = 30.0
 """Logits are cut here: beyond it a probability is 0 or 1 to rounding."""
 
@@ -34,8 +36,9 @@ def fit_logistic(chunks: Chunks, n_features: int, ridge: float) -> Floats:
         size = 1.0
         while (new_loss := _loss(chunks, beta - size * step, penalty)) > loss + ENOUGH and size > ENOUGH:
             size /= 2
+        fall = loss - new_loss
         beta, loss = beta - size * step, new_loss
-        if np.abs(size * step).max() < ENOUGH:
+        if np.abs(size * step).max() < ENOUGH or fall <= ENOUGH * abs(loss):
             break
     return beta
 
@@ -60,4 +63,4 @@ def _newton_step(chunks: Chunks, beta: Floats, penalty: Floats) -> Floats:
         probability = sigmoid(design @ beta)
         gradient = gradient + design.T @ (probability - is_true)
         hessian = hessian + (design * (probability * (1 - probability))[:, None]).T @ design
-    return np.linalg.lstsq(hessian, gradient, rcond=None)[0]
+    return np.linalg.solve(hessian + LEAST * np.eye(len(beta)), gradient)
