@@ -30,9 +30,9 @@ class EmploymentParams(Params):
             raise ValueError("remote_below exceeds not_employed_from: a probability would be both")
         return self
 
-    def check_study(self, study: Any) -> None:
+    def check_study(self, declared: Any) -> None:
         """Raise ValueError where learned scores are asked for and the study names no trained model at all."""
-        if self.scores != "sectors" and not study.models:
+        if self.scores != "sectors" and not declared.models:
             raise ValueError(f"scores is {self.scores!r}, and the study names no trained model: {NO_SCORES}")
 
 
