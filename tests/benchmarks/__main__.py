@@ -26,6 +26,7 @@ BENCHMARKS = {
     "private flows by epsilon": ["bench_private_flows"],
     "simulated city": ["bench_simulation"],
     "city in which jobs are lost": ["bench_employment_city"],
+    "training loop beside a bare torch loop, memory, resume": ["bench_training"],
     "whole run beside read, sort, write": ["bench_run", "--pings", "20000000"],
 }
 
