@@ -15,6 +15,8 @@ from data_contracts.external import (
 )
 from data_contracts.metrics import CAPACITY, DISTANCES, ENTROPY, EXPLORATION, GYRATION, VISIT_FREQUENCIES
 from data_contracts.models_people import EMPLOYMENT_SCORES, EMPLOYMENT_TRUTH, EXPLORATION_FORECASTS
+from data_contracts.models_places import PERSON_EMBEDDINGS, PLACE_EMBEDDINGS, RECOMMENDATIONS
+from data_contracts.models_text import WEEK_SUMMARIES
 from data_contracts.movement import (
     COVERAGE,
     LOCATIONS,
@@ -108,6 +110,10 @@ TABLES: dict[str, Table] = {
         EXPLORATION_FORECASTS,
         EMPLOYMENT_SCORES,
         EMPLOYMENT_TRUTH,
+        PLACE_EMBEDDINGS,
+        PERSON_EMBEDDINGS,
+        RECOMMENDATIONS,
+        WEEK_SUMMARIES,
         RUN_SHARDS,
     )
 }
@@ -147,12 +153,15 @@ __all__ = [
     "OPEN_DAYS",
     "OPEN_STAYS",
     "PANEL_WEIGHTS",
+    "PERSON_EMBEDDINGS",
     "PINGS",
+    "PLACE_EMBEDDINGS",
     "PLACE_VISITS",
     "POIS",
     "PRESENCE",
     "RAW_PINGS",
     "REASONS",
+    "RECOMMENDATIONS",
     "REGION_CHANGES",
     "REGION_DAY",
     "REGULARITY",
@@ -170,6 +179,7 @@ __all__ = [
     "VENUES",
     "VISITS",
     "VISIT_FREQUENCIES",
+    "WEEK_SUMMARIES",
     "Column",
     "ContractError",
     "Release",

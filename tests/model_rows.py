@@ -11,14 +11,43 @@ DAY_S = 86_400
 CATEGORIES = ("Food > Café", "Food > Bar", "Shop > Clothes", "Leisure > Park")
 N_POIS, N_GROUPS = 24, 3
 
-SMALL = {}
+PLACES = {
+    "text_encoder": "hashed",
+    "text_width": 8,
+    "n_places_per_type": 6,
+    "holdout_days": 7.0,
+    "hgnn": {"width": 8, "fan_out": 4, "max_epochs": 3, "batch_size": 64},
+    "towers": {"widths": [16, 8], "max_epochs": 2, "batch_size": 16, "n_folds": 2},
+}
+TEXTS = {
+    "language_model": "tiny",
+    "steps": 4,
+    "steps_per_epoch": 2,
+    "drawn_weeks": 20,
+    "tested_weeks": 2,
+    "batch_size": 4,
+    "max_answer_tokens": 16,
+}
+PEOPLE = {"hidden": 8, "batch_size": 64, "max_epochs": 3, "n_replicates": 20}
+SMALL = {
+    "two_tower_hgnn": PLACES,
+    "graph_foundation": PLACES,
+    "week_summaries": TEXTS,
+    "exploration_forecasts": PEOPLE,
+    "employment_scores": PEOPLE,
+}
 """Model → Params of training with which it takes about a second."""
 
 
 def tables(n_devices=36, n_weeks=12, seed=0):
     """Return table name → rows of all devices, and the truth by contract name."""
     presence, truth = workers(n_devices, n_weeks * 2, seed)
-    frames = {"pois": pois(seed), "visits": visits(n_devices, n_weeks, seed), "presence": presence}
+    frames = {
+        "pois": pois(seed),
+        "visits": visits(n_devices, n_weeks, seed),
+        "presence": presence,
+        "region_changes": region_changes(),
+    }
     return frames, {"employment_truth": truth}
 
 
@@ -88,6 +117,16 @@ def visits(n_devices, n_weeks, seed=0):
         }
     )
     return through_contract(found, "visits")
+
+
+def region_changes(n_regions=3, n_weeks=2, measures=("visits", "contacts"), seed=0):
+    """Return REGION_CHANGES of everybody, a row for each region, measure and day."""
+    days = pd.date_range("2020-03-02", periods=7 * n_weeks)
+    index = pd.MultiIndex.from_product([[f"{k:02}" for k in range(n_regions)], measures, days])
+    rows = index.to_frame(index=False, name=["region_geoid", "measure", "date"])
+    log_change = np.random.default_rng(seed).normal(-0.3, 0.2, len(rows))
+    rows = rows.assign(axis="all", group="all", n_devices=20, mean=1.0, baseline=1.0, log_change=log_change)
+    return rows.assign(log_change_others=np.nan)[TABLES["region_changes"].names]
 
 
 def no_rows(name):

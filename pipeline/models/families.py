@@ -1,1 +1,4 @@
 """Every family of models. Importing this module fills the registries, without importing torch."""
+
+import pipeline.models.language.declaration
+import pipeline.models.places.declaration  # noqa: F401

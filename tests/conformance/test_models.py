@@ -46,18 +46,28 @@ def test_every_output_is_a_stage_and_a_declared_table():
         assert any(output in model.outputs for model in MODELS.values())
 
 
+WITHOUT = """
+from importlib.machinery import PathFinder
+known = PathFinder.find_spec
+HIDDEN = {"torch", "safetensors", "transformers", "accelerate", "faiss", "peft"}
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] in HIDDEN else known(name, *more)
+import pipeline.stages
+from pipeline.engine.plan import stages_of
+from pipeline.models import MODELS, OUTPUTS
+from pipeline.stages.predict import left_out
+from pipeline.study import Study
+study = {"name": "x", "start": "2020-01-01", "end": "2020-01-02", "zone": "UTC", "sources": []}
+assert MODELS and not {s.name for s in stages_of(Study.from_dict(study))} & set(OUTPUTS)
+name, model = next(iter(MODELS.items()))
+out = left_out(Study.from_dict({**study, "models": [name + "@0123456789ab"]}))
+print(out[model.outputs[0].table.name])
+"""
+
+
 def test_registries_fill_and_stages_are_planned_without_torch():
-    code = (
-        "import sys; sys.modules.update({n: None for n in ('torch', 'safetensors', 'transformers', 'accelerate', "
-        "'faiss', 'peft')})\n"
-        "import pipeline.stages\nfrom pipeline.models import MODELS, OUTPUTS\nfrom pipeline.engine.plan import "
-        "stages_of\nfrom pipeline.study import Study\n"
-        "study = Study.from_dict({'name': 'x', 'start': '2020-01-01', 'end': '2020-01-02', 'zone': 'UTC', "
-        "'sources': []})\n"
-        "assert MODELS and not {s.name for s in stages_of(study)} & set(OUTPUTS)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "needs torch, safetensors: pip install 'sojourn[torch]'" in done.stdout
 
 
 # --- what is learnt and predicted -----------------------------------------------------------------

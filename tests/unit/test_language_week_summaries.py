@@ -10,11 +10,11 @@ pytest.importorskip("transformers")
 
 from data_contracts.check import conform  # noqa: E402
 from data_contracts.models_text import WEEK_SUMMARIES  # noqa: E402
-from data_contracts.response import REGION_CHANGES  # noqa: E402
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.language import facts as f  # noqa: E402
 from pipeline.models.language import week_summaries  # noqa: E402
 from pipeline.models.language.declaration import SUMMARIES, WeekSummaries, WeekSummaryParams  # noqa: E402
+from tests.model_rows import region_changes  # noqa: E402
 
 TINY = WeekSummaryParams(
     language_model="tiny",
@@ -27,18 +27,9 @@ TINY = WeekSummaryParams(
 )
 
 
-def changes(n_regions=3, n_weeks=2, measures=("visits", "contacts"), seed=0):
-    days = pd.date_range("2020-03-02", periods=7 * n_weeks)
-    index = pd.MultiIndex.from_product([[f"{k:02}" for k in range(n_regions)], measures, days])
-    rows = index.to_frame(index=False, name=["region_geoid", "measure", "date"])
-    log_change = np.random.default_rng(seed).normal(-0.3, 0.2, len(rows))
-    rows = rows.assign(axis="all", group="all", n_devices=20, mean=1.0, baseline=1.0, log_change=log_change)
-    return rows.assign(log_change_others=np.nan)[REGION_CHANGES.names]
-
-
 class Kept:
     def whole(self, table):
-        return changes()
+        return region_changes()
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +50,21 @@ def test_metrics_tell_all_arms_and_the_template(state):
 
 
 def test_texts_of_a_model_that_knows_nothing_are_the_templates(state):
-    found = predict(state, changes())
+    found = predict(state, region_changes())
     assert list(found.columns) == WEEK_SUMMARIES.names
     assert set(found["written_by"]) == {"template"}
     assert (found["n_facts_wrong"] > 0).all()
-    weeks = f.weeks_of(changes())
+    weeks = f.weeks_of(region_changes())
     assert found["text"].tolist() == [f.sentence(week.facts) for week in weeks]
     assert conform(pa.Table.from_pandas(found, preserve_index=False), WEEK_SUMMARIES).num_rows == len(weeks)
 
 
 def test_a_right_text_of_the_model_stands_and_a_wrong_one_does_not(state, monkeypatch):
-    weeks = f.weeks_of(changes())
+    weeks = f.weeks_of(region_changes())
     texts = [f.sentence(week.facts, style=3) for week in weeks]
     texts[1] = f.sentence([f.Fact("visits", 195)])
     monkeypatch.setattr(week_summaries, "generate", lambda *_: texts)
-    found = predict(state, changes())
+    found = predict(state, region_changes())
     assert found["written_by"].tolist() == ["model", "template", *["model"] * (len(weeks) - 2)]
     assert found["n_facts_wrong"].tolist() == [0, 2, *[0] * (len(weeks) - 2)]
     assert found["text"][0] == texts[0]
@@ -81,18 +72,18 @@ def test_a_right_text_of_the_model_stands_and_a_wrong_one_does_not(state, monkey
 
 
 def test_order_of_rows_and_the_seed_change_nothing_else(state):
-    shuffled = changes().sample(frac=1, random_state=4)
-    pd.testing.assert_frame_equal(predict(state, shuffled), predict(state, changes()))
+    shuffled = region_changes().sample(frac=1, random_state=4)
+    pd.testing.assert_frame_equal(predict(state, shuffled), predict(state, region_changes()))
     again = WeekSummaries().fit(Kept(), TINY, FitRun(seed=1, device="cpu"))
     assert all((again.tensors[name] == value).all() for name, value in state.tensors.items())
 
 
 def test_nothing_known_is_no_row_and_too_few_weeks_are_refused(state):
-    nothing = predict(state, changes().head(0))
+    nothing = predict(state, region_changes().head(0))
     assert conform(pa.Table.from_pandas(nothing, preserve_index=False), WEEK_SUMMARIES).num_rows == 0
-    assert len(predict(state, changes(1, 1).head(7))) == 1
+    assert len(predict(state, region_changes(1, 1).head(7))) == 1
     with pytest.raises(ValueError, match="changes are known of 1 weeks: too few"):
-        week_summaries.fit(changes(1, 1), TINY, FitRun())
+        week_summaries.fit(region_changes(1, 1), TINY, FitRun())
     with pytest.raises(ValueError, match="nothing to tell"):
         week_summaries.describe(state, [()])
 
@@ -110,7 +101,7 @@ def test_drawn_weeks_lie_between_those_of_the_table():
 
 
 def test_regions_tested_are_not_learnt_from():
-    learnt_from, tested = week_summaries._split(f.weeks_of(changes(8, 2)), 0.25, seed=3)
+    learnt_from, tested = week_summaries._split(f.weeks_of(region_changes(8, 2)), 0.25, seed=3)
     regions = [{week.region_geoid for week in part} for part in (learnt_from, tested)]
     assert not regions[0] & regions[1]
     assert [len(part) for part in regions] == [6, 2]
