@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.models.devices import torch_generator
 from pipeline.models.language.arms import Arm
 
 GENERATION_BATCH = 8
@@ -36,16 +37,12 @@ def generate(
     for start in range(0, len(order), n_at_a_time):
         block = order[start : start + n_at_a_time]
         filled = (block * n_at_a_time)[:n_at_a_time]
-        generators = [_stream(seed, rows[k], k) for k in filled] if temperature else []
+        generators = [torch_generator(seed, "writing", rows[k], k) for k in filled] if temperature else []
         inputs, is_seen = _inputs(arm, [prompts[k] for k in filled], known[[rows[k] for k in filled]])
         found = _write(arm, inputs, is_seen, max_new_tokens, temperature, generators)
         for k, tokens in zip(block, found, strict=False):
             texts[k] = arm.lm.tokens.decode(tokens).strip()
     return texts
-
-
-def _stream(seed: int, row: int, k: int) -> torch.Generator:
-    return torch.Generator().manual_seed(hash((seed, row, k)) & 0x7FFFFFFF)
 
 
 def _write(

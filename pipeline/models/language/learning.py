@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from pipeline.models.devices import keyed_seed
 from pipeline.models.language.arms import Arm
 from pipeline.models.language.projector import Projector
 from pipeline.models.language.scoring import batch_nll, score
@@ -57,7 +58,7 @@ class ArmLearner:
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean negative log-likelihood of the answers' tokens."""
         if isinstance(self.module, Projector):
-            self.module.drop_key = hash((self._seed, int(batch.key))) & 0x7FFFFFFF
+            self.module.drop_key = keyed_seed(self._seed, "dropout", int(batch.key))
         nll, n_tokens = batch_nll(self._arm, batch, self._arm.prefix(self._known[batch.rows]))
         return nll.sum() / n_tokens.sum()
 
