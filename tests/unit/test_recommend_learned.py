@@ -1,0 +1,104 @@
+"""What the place models are handed by the evaluation; nothing is trained here."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline.evaluation.recommendation.learned import (
+    ABLATIONS,
+    MODELS,
+    Learned,
+    ModelVariant,
+    count_signals,
+    count_types,
+    events_of,
+    features_of,
+    now_s,
+    with_changes,
+)
+from pipeline.evaluation.recommendation.orderings import CLAIMS
+from pipeline.evaluation.recommendation.params import RecommendParams
+from pipeline.evaluation.recommendation.run import known_methods
+from pipeline.models.places.params import PlaceModelParams
+from pipeline.models.protocol import FitRun
+from tests.check_in_rows import make_check_ins, split_data
+
+DAY_S = 86_400
+ROWS = [(0, 0, 1), (0, 0, 2), (0, 1, 3), (1, 1, 4), (0, 2, 20), (1, 0, 20), (2, 0, 20)]
+
+
+def test_events_are_the_check_ins_of_training():
+    data = split_data(make_check_ins(ROWS))
+    events = events_of(data.split, data.check_ins, data.params)
+    assert (events.n_persons, events.n_places) == (3, 3)
+    assert events.person.tolist() == [0, 0, 0, 1] and events.place.tolist() == [0, 0, 1, 1]
+    assert (events.time_s // DAY_S).tolist() == [1, 2, 3, 4] and not events.is_weak.any()
+    assert now_s(data.split) == 6 * DAY_S
+
+
+def test_single_check_ins_and_friends_places_are_weak():
+    check_ins = make_check_ins(ROWS)
+    data = split_data(check_ins, RecommendParams(weak="single"))
+    assert events_of(data.split, check_ins, data.params).is_weak.tolist() == [False, False, True, True]
+    assert count_signals(data) == {"n_strong": 2, "n_weak": 2}
+    from dataclasses import replace
+
+    befriended = replace(check_ins, friends=np.array([[0, 2]]))
+    events = events_of(data.split, befriended, RecommendParams())
+    theirs = events.person == 2
+    assert events.place[theirs].tolist() == [1, 0] and events.is_weak[theirs].all()
+
+
+def test_with_a_second_file_everybodys_training_ends_together():
+    check_ins = make_check_ins([(0, 0, 1), (0, 1, 5), (0, 2, 6, True), (1, 2, 100), (1, 0, 101, True)])
+    data = split_data(check_ins)
+    events = events_of(data.split, check_ins, data.params)
+    last = [int(events.time_s[events.person == person].max()) for person in (0, 1)]
+    assert last == [now_s(data.split) - 1] * 2
+    assert np.diff(events.time_s[events.person == 0]).tolist() == [4 * DAY_S]
+
+
+def test_features_have_types_areas_and_codes():
+    kinds = ["Food > Bar", "Food > Bar", "Shop", None]
+    fields = {"category": kinds, "area": ["Soho", None, None, None], "lon": [0, 1, np.nan, 9], "lat": [0, 1, np.nan, 9]}
+    check_ins = make_check_ins(ROWS, n_places=4, **fields)
+    params = RecommendParams(rare_share=0.2)
+    features = features_of(check_ins, np.zeros((4, 2), np.float32), params)
+    assert features.place_type.tolist() == [1, 1, 0, 1] and count_types(check_ins, params) == [1, 3]
+    assert features.category.tolist() == [1, 1, 2, 0]
+    assert features.area[2] == 0 and len(set(features.area.tolist())) == 4
+
+
+def test_params_are_changed_by_name():
+    found = with_changes(PlaceModelParams(), {"hgnn.is_balanced": False, "uses_weak_signals": False})
+    assert not found.hgnn.is_balanced and not found.uses_weak_signals
+    assert found.towers == PlaceModelParams().towers
+    with pytest.raises(ValidationError):
+        with_changes(PlaceModelParams(), {"hgnn.balanced": False})
+    for model in (MODELS | ABLATIONS).values():
+        with_changes(PlaceModelParams(), model.changes)
+
+
+def test_claims_are_of_methods_that_exist():
+    assert {name for claim in CLAIMS for name in claim[:2]} <= known_methods().keys()
+
+
+class LastPlace:
+    """A fitted model that recommends the place of a person's last event, by its number in the histories."""
+
+    def score(self, histories, persons=None, now_s=None):
+        scores = np.zeros((histories.n_persons, histories.n_places), np.float32)
+        order = np.argsort(histories.time_s)
+        for person, place in zip(histories.person[order], histories.place[order], strict=True):
+            scores[person] = np.arange(histories.n_places) == place
+        return scores
+
+
+def test_people_are_served_by_their_own_events(monkeypatch):
+    from pipeline.models.places import recommender
+
+    monkeypatch.setattr(recommender, "fit_variant", lambda *given: LastPlace())
+    model = Learned(split_data(make_check_ins(ROWS)), ModelVariant("last", "hgnn", {}), PlaceModelParams(), FitRun())
+    scores = model.scores(np.array([1, 2, 0]))
+    assert scores[0].tolist() == scores[2].tolist() == [0, 1, 0]
+    assert np.isnan(scores[1]).all()  # person 2 comes only in the hold-out
