@@ -18,9 +18,11 @@ from pydantic import ValidationError
 
 from data_contracts import Shard, Table
 from pipeline.engine.artifacts import MODELS_FOLDER, Artifact, write_artifact
+from pipeline.engine.files import remove_folder
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.opening import check_key
-from pipeline.engine.store import ALL, Store
+from pipeline.engine.store import Footer, ShardKey, Store
+from pipeline.engine.trouble import RunError
 from pipeline.models import MODELS, FitRun, Model
 from pipeline.models.protocol import missing_libraries
 from pipeline.params import Params, digest
@@ -34,37 +36,46 @@ CHECKPOINTS, LOGS = "_checkpoints", "_logs"
 
 
 class StoredTables:
-    """The tables of a root as models learn from them: bucket by bucket, and counted on the way."""
+    """The tables of a root as a model learns from them: bucket by bucket, as they were when training began."""
 
-    def __init__(self, store: Store, study: Study) -> None:
-        """Read from `store` what is the study's own."""
-        self._store, self._study = store, study
-        self.contents: dict[str, dict[str, str]] = {}
-        """Table → path of a shard → hash of what was read of it."""
-        self.n_rows: dict[str, int] = {}
+    def __init__(self, store: Store, tables: Sequence[Table]) -> None:
+        """Note what there is of some tables."""
+        self._store = store
+        self._footers = {table.name: dict(_footers(store, table)) for table in tables}
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """Rows of each table."""
+        return {name: sum(footer.n_rows for footer in found.values()) for name, found in self._footers.items()}
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Hash of the contents of each table, whatever they were made from."""
+        return {
+            name: digest([[key.path, footer.content] for key, footer in found.items()])
+            for name, found in self._footers.items()
+        }
 
     def shards(self, table: Table, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield the rows of one shard after the other, each in the order of the table's key."""
-        for key in self._store.keys(table):
-            footer = self._store.footer(table, key)
-            if footer is None:
-                continue
-            self._note(table, key.path, footer.content, footer.n_rows)
-            yield self._store.read(table, key, columns).to_pandas(date_as_object=False)
+        """Yield the rows of one shard after the other, each in the order of the table's key.
+
+        RunError where one is no longer what it was.
+        """
+        for key, footer in self._footers[table.name].items():
+            rows, now = self._store.read(table, key, columns), self._store.footer(table, key)
+            if now is None or now.content != footer.content:
+                raise RunError(f"{table.name} was written again while a model learnt from it: train again")
+            yield rows.to_pandas(date_as_object=False)
 
     def whole(self, table: Table) -> pd.DataFrame:
-        """Return a static or study table; a frame without rows where the study has none."""
-        is_own = getattr(self._study, table.name) is not None if table.shard is Shard.STATIC else True
-        if not is_own or not is_filled(self._study, table) or not self._store.has(table, ALL):
-            return table.schema.empty_table().to_pandas(date_as_object=False)
+        """Return a static or study table."""
         return next(self.shards(table))
 
-    def _note(self, table: Table, path: str, content: str, n_rows: int) -> None:
-        seen = self.contents.setdefault(table.name, {})
-        if path not in seen:
-            self.n_rows[table.name] = self.n_rows.get(table.name, 0) + n_rows
-        if seen.setdefault(path, content) != content:
-            raise StudyError(f"{table.name} was written again while a model learnt from it: train again")
+
+def _footers(store: Store, table: Table) -> Iterator[tuple[ShardKey, Footer]]:
+    for key in store.keys(table):
+        if footer := store.footer(table, key):
+            yield key, footer
 
 
 def find_model(name: str) -> Model:
@@ -100,8 +111,10 @@ def train_model(
     model = find_model(name)
     params, store = make_params(model, values), Store(settings.root)
     _check(model, study, store, truth)
-    tables, started = StoredTables(store, study), time.perf_counter()
-    run = _with_folders(run, settings, name)
+    tables, started = StoredTables(store, model.inputs), time.perf_counter()
+    local = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
+    unfinished = local / CHECKPOINTS / name
+    run = replace(run, checkpoints=unfinished / digest(tables.contents), logs=local / LOGS / name)
     state = model.fit(tables, params, run, truth)
     card = {
         "title": model.title,
@@ -112,24 +125,18 @@ def train_model(
         "seed": run.seed,
         "metrics": state.facts.get("metrics", {}),
         "rows": tables.n_rows,
-        "data": {table: digest(sorted(seen.items())) for table, seen in tables.contents.items()},
+        "data": tables.contents,
         "code": code_digest(model.outputs[0].family),
         "torch": version("torch"),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    return write_artifact(settings.root, name, state.tensors, state.facts, card)
+    trained = write_artifact(settings.root, name, state.tensors, state.facts, card)
+    remove_folder(unfinished)  # with what trainings on earlier contents left that were never finished
+    return trained
 
 
 TRUTHS: dict[str, Callable[[Path], pd.DataFrame]] = {}
 """Contract of a ground truth → what reads a file of it."""
-
-
-def _with_folders(run: FitRun, settings: Settings, name: str) -> FitRun:
-    """Return a run that keeps its checkpoints and logs beside the trained models, on a local disk in any case."""
-    folder = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
-    return replace(
-        run, checkpoints=run.checkpoints or folder / CHECKPOINTS / name, logs=run.logs or folder / LOGS / name
-    )
 
 
 def read_truth(name: str, path: Path | None) -> pd.DataFrame | None:
@@ -146,8 +153,8 @@ def _check(model: Model, study: Study, store: Store, truth: pd.DataFrame | None)
         raise StudyError(f"training needs {', '.join(missing)}: {SOJOURN_TORCH}")
     check_key(store.root, read_key())
     for table in model.inputs:
-        is_declared = table.shard is not Shard.STATIC or getattr(study, table.name) is not None
-        if not is_declared or not store.keys(table):
+        is_own = is_filled(study, table) and (table.shard is not Shard.STATIC or getattr(study, table.name) is not None)
+        if not is_own or not store.keys(table):
             raise StudyError(f"{model.name} learns from {table.name}, which is not there: run the study first")
     if (model.truth is None) != (truth is None):
         raise StudyError(f"{model.name} takes {'--truth' if model.truth else 'no truth'}")

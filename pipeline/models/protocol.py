@@ -50,7 +50,7 @@ class FitRun:
     device: str = "auto"
     """"auto" (CUDA where there is one), "cpu" or "cuda"."""
     checkpoints: Path | None = None
-    """Folder for checkpoints; a run that finds its own there goes on from it. None keeps none."""
+    """Folder for checkpoints of trainings on the same data; a run that finds its own there goes on. None keeps none."""
     checkpoint_minutes: float = 10.0
     logs: Path | None = None
     """Folder for TensorBoard's event files; None writes none."""
