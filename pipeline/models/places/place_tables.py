@@ -45,6 +45,7 @@ def place_embeddings(state: State, pois: pd.DataFrame, device: str) -> pd.DataFr
 def person_embeddings(state: State, visits: pd.DataFrame, places: pd.DataFrame, device: str) -> pd.DataFrame:
     """Return PERSON_EMBEDDINGS: every device of the visits as of its last visit to a place of interest."""
     learnt = from_state(state)
+    places = places.sort_values("poi_id", ignore_index=True)
     events = events_of(visits, places["poi_id"].to_numpy(object), learnt.params.weak_dwell_s)
     used = events.events if learnt.params.uses_weak_signals else events.events.strong()
     histories = histories_of(used)
@@ -73,6 +74,8 @@ def recommendations(
     """Return RECOMMENDATIONS: the places whose vectors go best with each person's."""
     if persons.empty or places.empty:
         return RECOMMENDATIONS.schema.empty_table().to_pandas()
+    persons = persons.sort_values("device_id", ignore_index=True)
+    places = places.sort_values("poi_id", ignore_index=True)
     width = len(places["embedding"].iloc[0])
     index = PlaceIndex(_vectors(places["embedding"], width), params.max_exact_places)
     device_id = persons["device_id"].to_numpy()
