@@ -134,7 +134,8 @@ def test_verdicts():
     figure, verdict = compare_seeds(np.array([0.5, 0.6]), np.array([0.4]))
     assert (figure, verdict) == (pytest.approx((0.15, 0.1, 0.2)), HOLDS)
     assert compare_seeds(np.array([0.5, 0.3]), np.array([0.4]))[1] == UNDECIDED
-    assert compare_seeds(np.array([0.3]), np.array([0.4]))[1] == FAILS
+    assert compare_seeds(np.array([0.3, 0.2]), np.array([0.4]))[1] == FAILS
+    assert compare_seeds(np.array([0.3]), np.array([0.4]))[1] == UNDECIDED
 
 
 def test_an_interval_is_about_two_standard_errors_wide_and_the_same_again():

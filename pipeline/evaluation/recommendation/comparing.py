@@ -67,11 +67,11 @@ def compare_people(
 def compare_seeds(better: NDArray[np.float64], worse: NDArray[np.float64]) -> tuple[Figure, Verdict]:
     """Return the mean difference of one figure per seed, with its range over all pairs of seeds, and the verdict.
 
-    For coverage, which is no mean over people. Methods without a seed have one figure.
+    For coverage, which is no mean over people. Methods without a seed have one figure; of one each nothing follows.
     """
     differences = better[:, None] - worse[None, :]
     difference = Figure(float(differences.mean()), float(differences.min()), float(differences.max()))
-    return difference, _judge(difference)
+    return difference, _judge(difference) if differences.size > 1 else UNDECIDED
 
 
 def _judge(difference: Figure) -> Verdict:
