@@ -28,7 +28,7 @@ def fit(
     """Train the model and return the trained one's name@version."""
     with named(model):
         run = FitRun(studied.seed if seed is None else seed)
-        return train_model(studied, settings, model, params, run, read_truth(model, truth)).name
+        return train_model(studied, settings, model, params, run, read_truth(model, truth, studied)).name
 
 
 @flow(name="train", persist_result=False)

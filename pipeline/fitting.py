@@ -16,13 +16,14 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from data_contracts import Shard, Table
+from data_contracts import EMPLOYMENT_TRUTH, Shard, Table
 from pipeline.engine.artifacts import MODELS_FOLDER, Artifact, write_artifact
 from pipeline.engine.files import remove_folder
 from pipeline.engine.lineage import code_digest
 from pipeline.engine.opening import check_key
 from pipeline.engine.store import Footer, ShardKey, Store
 from pipeline.engine.trouble import RunError
+from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
 from pipeline.models.protocol import missing_libraries
 from pipeline.params import Params, digest
@@ -114,7 +115,8 @@ def train_model(
     tables, started = StoredTables(store, model.inputs), time.perf_counter()
     local = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
     unfinished = local / CHECKPOINTS / name
-    run = replace(run, checkpoints=unfinished / digest(tables.contents), logs=local / LOGS / name)
+    which = digest([tables.contents, params.model_dump(mode="json"), run.seed])
+    run = replace(run, checkpoints=unfinished / which, logs=local / LOGS / name)
     state = model.fit(tables, params, run, truth)
     card = {
         "title": model.title,
@@ -131,20 +133,20 @@ def train_model(
         "seconds": round(time.perf_counter() - started, 1),
     }
     trained = write_artifact(settings.root, name, state.tensors, state.facts, card)
-    remove_folder(unfinished)  # with what trainings on earlier contents left that were never finished
+    remove_folder(unfinished)  # with what others left that were never finished
     return trained
 
 
-TRUTHS: dict[str, Callable[[Path], pd.DataFrame]] = {}
+TRUTHS: dict[str, Callable[[Path, Study], pd.DataFrame]] = {EMPLOYMENT_TRUTH.name: read_employment_truth}
 """Contract of a ground truth → what reads a file of it."""
 
 
-def read_truth(name: str, path: Path | None) -> pd.DataFrame | None:
+def read_truth(name: str, path: Path | None, study: Study) -> pd.DataFrame | None:
     """Return the ground truth in a file, as a model learns from it; None without a file."""
     model = find_model(name)
     if path is None or model.truth is None:
         return None
-    return TRUTHS[model.truth.name](path)
+    return TRUTHS[model.truth.name](path, study)
 
 
 def _check(model: Model, study: Study, store: Store, truth: pd.DataFrame | None) -> None:

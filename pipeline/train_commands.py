@@ -63,7 +63,9 @@ def train(
             checkpoint_minutes=checkpoint_minutes,
             on_progress=on_progress,
         )
-        trained = train_model(study, settings, model, parse_fields(params, "--param"), run, read_truth(model, truth))
+        trained = train_model(
+            study, settings, model, parse_fields(params, "--param"), run, read_truth(model, truth, study)
+        )
     _show_trained(root, trained, as_json)
 
 

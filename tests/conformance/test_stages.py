@@ -21,7 +21,8 @@ ALL = stages_in_order()
 
 @pytest.mark.parametrize("declared", ALL, ids=lambda s: s.name)
 def test_module_function_and_table_share_a_name(declared):
-    assert declared.module == f"pipeline.stages.{declared.writes.name}"
+    if declared.code is None:
+        assert declared.module == f"pipeline.stages.{declared.writes.name}"
     assert declared.function.__name__ == declared.writes.name
     assert declared.function.__doc__.startswith("Return")
 
@@ -42,6 +43,8 @@ def test_a_fingerprint_covers_the_kernels_a_stage_imports_and_no_other_stage(dec
     modules = code_modules(declared.module)
     assert declared.module in modules
     assert not set(modules) & {s.module for s in ALL if s is not declared}
+    if declared.code:  # made of a declaration, not written
+        return
     source = Path(STAGES[declared.name].function.__code__.co_filename).read_text()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("pipeline."):

@@ -33,6 +33,7 @@ sources = []
 [pois]
 path = "pois.csv"
 id_column = "poi_id"
+category_column = "category"
 """
 PLACES = ("place_embeddings", "person_embeddings", "recommendations")
 
@@ -61,7 +62,7 @@ def settings_of(root) -> Settings:
 
 
 def train(root, model="two_tower_hgnn", seed=1):
-    return train_model(study_of(root), settings_of(root), model, SMALL[model], FitRun(seed))
+    return train_model(study_of(root), settings_of(root), model, SMALL.get(model, {}), FitRun(seed))
 
 
 def fill(root, study, names=PLACES) -> dict:
