@@ -57,8 +57,8 @@ EMPLOYMENT_SCORES = Table(
     key=("device_id", "window_started"),
     shard=Shard.BUCKET,
     notes="Learned from simulated people: how good it is for real ones is not known. It sees presence alone and so "
-    "cannot tell a lost job from work at home; in a wave of telework it may be too high. Unobserved weeks have a score, "
-    "from the weeks around them; `employment` uses none of them.",
+    "cannot tell a lost job from work at home; in a wave of telework it may be too high. Unobserved weeks have a "
+    "score, from the weeks around them; `employment` uses none of them.",
 )
 
 EMPLOYMENT_TRUTH = Table(

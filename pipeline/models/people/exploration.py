@@ -132,8 +132,8 @@ def _survey(tables: Tables, params: ExplorationTraining, seed: int) -> Survey:
         raise ValueError(f"{PHASE}: no device of {VISITS.name} is seen to the end of a week")
     common = [kind for kind, n in n_devices.items() if n >= params.min_kind_devices]
     kinds = sorted(common, key=lambda kind: (-n_new[kind], kind))[: params.most_kinds]
-    n_weeks = (max(last) - min(first)) // WEEK_DAYS + 1
-    return Survey(kinds, max(last) + WEEK_DAYS * (1 - int(np.ceil(n_weeks * params.held_out_share))))
+    n_calendar_weeks = (max(last) - min(first)) // WEEK_DAYS + 1
+    return Survey(kinds, max(last) + WEEK_DAYS * (1 - int(np.ceil(n_calendar_weeks * params.held_out_share))))
 
 
 def _n_visits(device_id: NDArray[np.int64], visits: pd.DataFrame) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ def exploration_rows(visits: pd.DataFrame, n_lags: int, kinds: Sequence[str], mi
     weeks = by_week(visits)
     counts = distinct(weeks, weeks.day)
     is_observed = counts >= min_days
-    new, kind = weeks.count(weeks.is_first), class_of(weeks.kind, kinds)
+    new, kind = weeks.visits_in_cells(weeks.is_first), class_of(weeks.kind, kinds)
     has_new = (new > 0) & is_observed
     at, is_last = np.arange(weeks.n_cells), np.zeros(weeks.n_cells, np.bool_)
     is_last[weeks.start[1:][np.diff(weeks.start) > 0] - 1] = True
@@ -115,7 +115,7 @@ def _first_kind(weeks: VisitWeeks, kind: Ints) -> Ints:
 
 def _kinds_so_far(weeks: VisitWeeks, kind: Ints, n_kinds: int) -> NDArray[np.int64]:
     """Return how many new places of each class a device had by the end of each cell."""
-    counts = [weeks.so_far(weeks.count(weeks.is_first & (kind == number))) for number in range(n_kinds)]
+    counts = [weeks.so_far(weeks.visits_in_cells(weeks.is_first & (kind == number))) for number in range(n_kinds)]
     return np.stack(counts, axis=1)
 
 
@@ -143,9 +143,9 @@ def _features(weeks: VisitWeeks, n_lags: int, kinds: Sequence[str]) -> dict[str,
 
 def _of_weeks(weeks: VisitWeeks) -> dict[str, Floats]:
     """Return what is told of each week by itself."""
-    everything, new = np.ones(weeks.cell.size, np.bool_), weeks.count(weeks.is_first)
+    everything, new = np.ones(weeks.cell.size, np.bool_), weeks.visits_in_cells(weeks.is_first)
     return {
-        "log_visits": np.log1p(weeks.count(everything)),
+        "log_visits": np.log1p(weeks.visits_in_cells(everything)),
         "days_seen": distinct(weeks, weeks.day) / WEEK_DAYS,
         "log_places": np.log1p(distinct(weeks, weeks.location)),
         "log_new_places": np.log1p(new),
@@ -156,10 +156,10 @@ def _of_weeks(weeks: VisitWeeks) -> dict[str, Floats]:
 
 def _of_record(weeks: VisitWeeks) -> dict[str, Floats]:
     """Return how much was seen so far, how many places, how evenly they were visited and how new they were."""
-    n = weeks.so_far(weeks.count(np.ones(weeks.cell.size, np.bool_)))
-    new = weeks.count(weeks.is_first)
+    n = weeks.so_far(weeks.visits_in_cells(np.ones(weeks.cell.size, np.bool_)))
+    new = weeks.visits_in_cells(weeks.is_first)
     places = weeks.so_far(new)
-    once = places - weeks.so_far(weeks.count(weeks.n_there == 1))
+    once = places - weeks.so_far(weeks.visits_in_cells(weeks.n_there == 1))
     spread = weeks.so_far(weeks.total(n_ln_n(weeks.n_there + 1) - n_ln_n(weeks.n_there)))
     entropy = np.log(np.maximum(n, 1)) - spread / FIXED / np.maximum(n, 1)
     n_weeks = weeks.week_of_cell + 1
@@ -190,12 +190,14 @@ def _of_record(weeks: VisitWeeks) -> dict[str, Floats]:
 def _of_mix(weeks: VisitWeeks) -> dict[str, Floats]:
     """Return on which weekdays visits so far started, and what was not observed of them."""
     weekday = (weeks.day + EPOCH_WEEKDAY) % WEEK_DAYS
-    n = weeks.so_far(weeks.count(weekday >= 0))
-    weekend_new = weeks.so_far(weeks.count(weeks.is_first & (weekday >= SATURDAY)))
-    shares = {f"visits_on_weekday_{d}": _share(weeks.so_far(weeks.count(weekday == d)), n) for d in range(WEEK_DAYS)}
+    n = weeks.so_far(weeks.visits_in_cells(weekday >= 0))
+    weekend_new = weeks.so_far(weeks.visits_in_cells(weeks.is_first & (weekday >= SATURDAY)))
+    shares = {
+        f"visits_on_weekday_{d}": _share(weeks.so_far(weeks.visits_in_cells(weekday == d)), n) for d in range(WEEK_DAYS)
+    }
     return shares | {
-        "new_places_on_weekends": _share(weekend_new, weeks.so_far(weeks.count(weeks.is_first))),
-        "inferred_visits": _share(weeks.so_far(weeks.count(weeks.is_inferred)), n),
+        "new_places_on_weekends": _share(weekend_new, weeks.so_far(weeks.visits_in_cells(weeks.is_first))),
+        "inferred_visits": _share(weeks.so_far(weeks.visits_in_cells(weeks.is_inferred)), n),
     }
 
 

@@ -63,4 +63,4 @@ def _newton_step(chunks: Chunks, beta: Floats, penalty: Floats) -> Floats:
         probability = sigmoid(design @ beta)
         gradient = gradient + design.T @ (probability - is_true)
         hessian = hessian + (design * (probability * (1 - probability))[:, None]).T @ design
-    return np.linalg.solve(hessian + LEAST * np.eye(len(beta)), gradient)
+    return np.asarray(np.linalg.solve(hessian + LEAST * np.eye(len(beta)), gradient), np.float64)

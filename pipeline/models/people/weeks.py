@@ -61,7 +61,7 @@ class VisitWeeks(NamedTuple):
         """Number of each cell's week in its device's record, from 0."""
         return np.arange(self.n_cells) - self.start[self.device_of_cell]
 
-    def count(self, of: NDArray[np.bool_]) -> Ints:
+    def visits_in_cells(self, of: NDArray[np.bool_]) -> Ints:
         """Return how many of some visits lie in each cell."""
         return np.bincount(self.cell[of & (self.cell >= 0)], minlength=self.n_cells)
 
@@ -70,7 +70,7 @@ class VisitWeeks(NamedTuple):
         is_in = self.cell >= 0
         return np.bincount(self.cell[is_in], values[is_in], self.n_cells).astype(np.int64)
 
-    def so_far(self, cells: Ints) -> Ints:
+    def so_far(self, cells: Ints | NDArray[np.bool_]) -> Ints:
         """Return the sums of each device's cells up to each, that one included."""
         sums = np.concatenate(([0], np.cumsum(cells)))
         return sums[1:] - sums[self.start[self.device_of_cell]]
