@@ -32,6 +32,8 @@ from pipeline.settings import Settings, read_key
 from pipeline.stages.predict import SOJOURN_TORCH, is_filled
 from pipeline.study import Study, StudyError
 
+METRICS = "metrics"
+"""Name among what a model gives back of how good it is on what it did not learn from."""
 CHECKPOINTS, LOGS = "_checkpoints", "_logs"
 """Folders below that of models: where an interrupted training goes on, and what TensorBoard shows."""
 
@@ -115,7 +117,8 @@ def train_model(
     tables, started = StoredTables(store, model.inputs), time.perf_counter()
     local = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
     unfinished = local / CHECKPOINTS / name
-    which = digest([tables.contents, params.model_dump(mode="json"), run.seed])
+    code = code_digest(model.outputs[0].family)
+    which = digest([tables.contents, _content_of(truth), code, params.model_dump(mode="json"), run.seed])
     run = replace(run, checkpoints=unfinished / which, logs=local / LOGS / name)
     state = model.fit(tables, params, run, truth)
     card = {
@@ -125,14 +128,16 @@ def train_model(
         "study": {"name": study.name, "start": study.start, "end": study.end},
         "params": json.loads(params.model_dump_json()),
         "seed": run.seed,
-        "metrics": state.facts.get("metrics", {}),
-        "rows": tables.n_rows,
+        "metrics": state.facts.get(METRICS, {}),
+        "rows": tables.n_rows | ({model.truth.name: len(truth)} if model.truth and truth is not None else {}),
         "data": tables.contents,
-        "code": code_digest(model.outputs[0].family),
+        "code": code,
         "torch": version("torch"),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    trained = write_artifact(settings.root, name, state.tensors, state.facts, card)
+    # How good it is says nothing of what it is: metrics are in the card, and in no version.
+    facts = {name: fact for name, fact in state.facts.items() if name != METRICS}
+    trained = write_artifact(settings.root, name, state.tensors, facts, card)
     remove_folder(unfinished)  # with what others left that were never finished
     return trained
 
@@ -147,6 +152,11 @@ def read_truth(name: str, path: Path | None, study: Study) -> pd.DataFrame | Non
     if path is None or model.truth is None:
         return None
     return TRUTHS[model.truth.name](path, study)
+
+
+def _content_of(truth: pd.DataFrame | None) -> str:
+    """Return the hash of a ground truth; "" of none."""
+    return "" if truth is None else digest(pd.util.hash_pandas_object(truth, index=False).tolist())
 
 
 def _check(model: Model, study: Study, store: Store, truth: pd.DataFrame | None) -> None:
