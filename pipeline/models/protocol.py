@@ -25,7 +25,7 @@ OUTPUTS: dict[str, Output] = {}
 class State:
     """What was learnt: arrays by name, and facts that are plain JSON values (sizes, metrics, vocabularies are arrays).
 
-    It holds no data of single devices: whoever has the state cannot look a device up.
+    It names no device. What it learnt of a place that one person visits tells of that person: it is no release.
     """
 
     tensors: Mapping[str, NDArray[Any]]
