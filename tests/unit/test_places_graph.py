@@ -188,16 +188,32 @@ def test_single_short_visits_are_weak():
     assert mark_single_visits(events, dwell_s, 900.0).is_weak.tolist() == [False, False, True, False]
 
 
-def test_friends_places_are_weak_and_new_to_the_person():
+def test_friends_places_are_weak_and_new_to_the_person_then():
     events = interactions_of([(0, 0, 1, False), (1, 0, 2, False), (1, 3, 5, False), (1, 3, 9, False), (2, 4, 7, True)])
     friends = np.array([[0, 1], [1, 0], [0, 2]])
     more = add_friends_places(events, friends)
     added = sorted(zip(*(values[5:].tolist() for values in more[:4]), strict=True))
     # Person 2's only event is weak itself: friends of friends' hints are none.
-    assert added == [(0, 3, 5, True), (2, 0, 1, True)]
+    # Person 1 goes to place 0 too, but after the friend: the hint was there before.
+    assert added == [(0, 3, 5, True), (1, 0, 1, True), (2, 0, 1, True)]
     assert np.array_equal(more.person[:5], events.person)
     latest = add_friends_places(interactions_of([(1, k, k, False) for k in range(5)]), np.array([[0, 1]]), 2)
     assert latest.place[5:].tolist() == [4, 3]
+
+
+def test_a_friends_place_stays_a_hint_whether_or_not_the_person_goes_there_later():
+    """Friend 1 at place 5 on day 10; person 0 there on day 100, at place 4 before the friend and never at place 3."""
+    day = 86_400
+    ahead = [(1, 5, 10 * day, False), (1, 4, 60 * day, False), (1, 3, 20 * day, False), (0, 4, 50 * day, False)]
+    for events in (ahead, [*ahead, (0, 5, 100 * day, False)], [*ahead, (0, 5, 100 * day, True)]):
+        more = add_friends_places(interactions_of(events), np.array([[0, 1]]))
+        mine = (more.person == 0) & more.is_weak & (more.time_s < 100 * day)
+        assert sorted(zip(more.place[mine].tolist(), (more.time_s[mine] // day).tolist(), strict=True)) == [
+            (3, 20),
+            (5, 10),
+        ]
+    same_time = [(1, 5, 10 * day, False), (0, 5, 10 * day, False)]
+    assert not add_friends_places(interactions_of(same_time), np.array([[0, 1]])).is_weak.any()
 
 
 def test_events_that_do_not_fit_are_refused():

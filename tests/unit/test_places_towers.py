@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch")
 
 from pipeline.models.places.histories import Asked, histories_of, history_places, mean_vectors  # noqa: E402
 from pipeline.models.places.interactions import Interactions, PlaceFeatures  # noqa: E402
-from pipeline.models.places.params import TowerParams  # noqa: E402
+from pipeline.models.places.params import PlaceModelParams, TowerParams  # noqa: E402
+from pipeline.models.places.tower_recommenders import recent_pairs  # noqa: E402
 from pipeline.models.places.tower_training import Pairs, TowerData, TowerLearner, pairs_of  # noqa: E402
 from pipeline.models.places.towers import TowerShape, TwoTowers, literal_loss, sampled_softmax_loss  # noqa: E402
 from tests.naive_graph import naive_literal, naive_mean_vectors, naive_softmax  # noqa: E402
@@ -116,6 +117,27 @@ def test_pairs_are_first_strong_visits():
     interactions = interactions_of(events, np.array([False, False, False, True]))
     assert [values.tolist() for values in pairs_of(interactions, True)] == [[0, 1], [1, 1], [3, 4]]
     assert [values.tolist() for values in pairs_of(interactions, False)] == [[0, 0, 1], [1, 1, 1], [3, 5, 4]]
+
+
+def test_first_visits_are_those_of_a_long_record():
+    """200 days, a window of 90: places known from before it are no first visits, and no target is in its history."""
+    chance = np.random.default_rng(2)
+    n = 400
+    rows = chance.integers(0, 3, n), chance.integers(0, 150, n), chance.integers(0, 200, n) * DAY
+    events = Interactions(*rows, np.zeros(n, bool), 3, 150)
+    pairs = recent_pairs(events, PlaceModelParams())
+    first = {}
+    for person, place, time_s in sorted(zip(*(values.tolist() for values in rows), strict=True), key=lambda r: r[2]):
+        first.setdefault((person, place), time_s)
+    last = max(rows[2].tolist())
+    expected = sorted((*pair, time_s) for pair, time_s in first.items() if time_s > last - 90 * DAY)
+    assert sorted(zip(*(values.tolist() for values in pairs), strict=True)) == expected
+    row, place = history_places(histories_of(events), Asked(pairs.person, pairs.time_s), 90.0)
+    assert not (place == pairs.place[row]).any()
+    # Every strong event of the window where first visits are not asked for.
+    every = PlaceModelParams(towers=TowerParams(is_new_only=False))
+    assert recent_pairs(events, every).place.size == (rows[2] > last - 90 * DAY).sum()
+    assert recent_pairs(events.where(rows[2] < 0), every).place.size == 0
 
 
 def test_batches_are_of_one_fold_and_cover_the_pairs():

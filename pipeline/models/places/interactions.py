@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 DAY_S = 86_400
 UNKNOWN = 0
 """Code of a category or area that is not known, or was not when the model was fitted; known ones count from 1."""
+NEVER_S = np.iinfo(np.int64).max
+"""Later than any event."""
 
 
 class Interactions(NamedTuple):
@@ -105,7 +107,10 @@ def mark_single_visits(
 def add_friends_places(
     interactions: Interactions, friends: NDArray[np.int64], max_per_person: int = 50
 ) -> Interactions:
-    """Return the events and, as weak ones, first strong visits of each person's friends to places new to them.
+    """Return the events and, as weak ones, first strong visits of each person's friends to places new to them then.
+
+    New is a place that the person had not been to at that time; whether they go there later plays no part, or a
+    friend's place could never be one that a model learns to foretell.
 
     `friends` is (n, 2) numbers of persons, either order, once or twice. A place of several friends counts once, at the
     earliest of their first visits; of a person's the latest `max_per_person` are taken (ours), ties by place. They
@@ -121,7 +126,7 @@ def add_friends_places(
     low, high = np.searchsorted(person, both[:, 1]), np.searchsorted(person, both[:, 1], side="right")
     row = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)] or [low])
     who = np.repeat(both[:, 0], high - low)
-    is_new = ~np.isin(who * n_places + place[row], interactions.person * n_places + interactions.place)
+    is_new = time_s[row] < _first_times(interactions, who * n_places + place[row])
     who, where, when = who[is_new], place[row][is_new], time_s[row][is_new]
     order = np.lexsort((when, where, who))
     _, once = np.unique((who * n_places + where)[order], return_index=True)
@@ -135,3 +140,14 @@ def add_friends_places(
         time_s=np.concatenate([interactions.time_s, when[chosen]]),
         is_weak=np.concatenate([interactions.is_weak, np.ones(chosen.size, bool)]),
     )
+
+
+def _first_times(interactions: Interactions, pair: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return when each person * n_places + place occurs first among the events, `NEVER_S` where it does not."""
+    own = interactions.person * interactions.n_places + interactions.place
+    order = np.lexsort((interactions.time_s, own))
+    known, first = np.unique(own[order], return_index=True)
+    if not known.size:
+        return np.full(pair.size, NEVER_S)
+    at = np.minimum(np.searchsorted(known, pair), known.size - 1)
+    return np.where(known[at] == pair, interactions.time_s[order][first][at], NEVER_S)

@@ -69,7 +69,7 @@ def fit_tower_model(
     params: PlaceModelParams,
     run: FitRun,
 ) -> TowerModel:
-    """Return the towers of a design, fitted; pairs are the strong events of the window, histories reach back before."""
+    """Return the towers of a design, fitted; pairs are those of `recent_pairs`, histories reach back before."""
     recent = in_window(interactions, params)
     graph = fit_place_vectors(recent, places, params, run, params.towers.n_folds) if design.has_graph else None
     data = tower_data(interactions, places, persons, graph, design, params)
@@ -85,7 +85,7 @@ def fit_tower_model(
         n_areas=int(places.area.max(initial=0)) + 1,
         n_home_areas=int(home_areas.max(initial=0)) + 1,
     )
-    pairs = pairs_of(recent, params.towers.is_new_only)
+    pairs = recent_pairs(interactions, params)
     silos = []
     for t in range(n_types):
         own = Pairs(*(values[served_by[pairs.place] == t] for values in pairs))
@@ -163,9 +163,17 @@ def score_with_towers(
 
 def in_window(interactions: Interactions, params: PlaceModelParams) -> Interactions:
     """Return the events of the window before the last one."""
-    if not interactions.time_s.size:
-        return interactions
-    return interactions.where(interactions.time_s > interactions.time_s.max() - params.graph.window_days * DAY_S)
+    return interactions.where(_is_recent(interactions.time_s, interactions, params))
+
+
+def recent_pairs(interactions: Interactions, params: PlaceModelParams) -> Pairs:
+    """Return the pairs of the window: first visits of all the record, or all strong events (`towers.is_new_only`).
+
+    A first visit of the window alone may be to a place known from before, which the history then tells already.
+    """
+    pairs = pairs_of(interactions, params.towers.is_new_only)
+    is_recent = _is_recent(pairs.time_s, interactions, params)
+    return Pairs(*(values[is_recent] for values in pairs))
 
 
 def home_areas_of(persons: PersonFeatures | None, n_persons: int) -> NDArray[np.int32]:
@@ -173,6 +181,12 @@ def home_areas_of(persons: PersonFeatures | None, n_persons: int) -> NDArray[np.
     if persons is None or persons.home_area is None:
         return np.full(n_persons, UNKNOWN, np.int32)
     return np.asarray(persons.home_area, np.int32)
+
+
+def _is_recent(time_s: NDArray[np.int64], interactions: Interactions, params: PlaceModelParams) -> NDArray[np.bool_]:
+    if not interactions.time_s.size:
+        return np.zeros(time_s.shape, bool)
+    return time_s > interactions.time_s.max() - params.graph.window_days * DAY_S
 
 
 def _make_comparable(scores: NDArray[np.float32], model: TowerModel, data: TowerData, asked: Asked) -> None:
