@@ -91,7 +91,7 @@ def backfill(
     known = steps_of(study)
     chosen = wanted(known, stages, left_out(study))
     if downstream:
-        chosen = wanted(known, [name for name in known if name in with_followers(chosen)])
+        chosen = [name for name in known if name in with_followers(chosen)]
     if dry_run:
         limit = {"max_bytes": None} if read_all else {}
         show_states(status(study, settings, dates, chosen, is_forced=force, **limit), as_json, only_due=True)

@@ -23,9 +23,10 @@ from pipeline.engine.lineage import code_digest
 from pipeline.engine.opening import check_key
 from pipeline.engine.store import Footer, ShardKey, Store
 from pipeline.engine.trouble import RunError
+from pipeline.engine.unfinished import check_whole_root
 from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
-from pipeline.models.protocol import missing_libraries
+from pipeline.models.protocol import ModelError, missing_libraries
 from pipeline.params import Params, digest
 from pipeline.paths import is_remote
 from pipeline.settings import Settings, read_key
@@ -95,7 +96,7 @@ def make_params(model: Model, values: Mapping[str, Any]) -> Params:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         accepted = ", ".join(model.params.model_fields) or "none"
-        raise StudyError(f"--set {problems} (fields of {model.name}: {accepted})") from None
+        raise StudyError(f"--param {problems} (fields of {model.name}: {accepted})") from None
 
 
 def train_model(
@@ -116,11 +117,13 @@ def train_model(
     _check(model, study, store, truth)
     tables, started = StoredTables(store, model.inputs), time.perf_counter()
     local = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
-    unfinished = local / CHECKPOINTS / name
     code = code_digest(model.outputs[0].family)
     which = digest([tables.contents, _content_of(truth), code, params.model_dump(mode="json"), run.seed])
-    run = replace(run, checkpoints=unfinished / which, logs=local / LOGS / name)
-    state = model.fit(tables, params, run, truth)
+    run = replace(run, checkpoints=local / CHECKPOINTS / name / which, logs=local / LOGS / name)
+    try:
+        state = model.fit(tables, params, run, truth)
+    except ModelError as error:
+        raise RunError(f"{name}: {error}") from error
     card = {
         "title": model.title,
         "source": model.source,
@@ -138,7 +141,7 @@ def train_model(
     # How good it is says nothing of what it is: metrics are in the card, and in no version.
     facts = {name: fact for name, fact in state.facts.items() if name != METRICS}
     trained = write_artifact(settings.root, name, state.tensors, facts, card)
-    remove_folder(unfinished)  # with what others left that were never finished
+    remove_folder(run.checkpoints)
     return trained
 
 
@@ -149,8 +152,10 @@ TRUTHS: dict[str, Callable[[Path, Study], pd.DataFrame]] = {EMPLOYMENT_TRUTH.nam
 def read_truth(name: str, path: Path | None, study: Study) -> pd.DataFrame | None:
     """Return the ground truth in a file, as a model learns from it; None without a file."""
     model = find_model(name)
-    if path is None or model.truth is None:
+    if path is None:
         return None
+    if model.truth is None:
+        raise StudyError(f"{name} learns from tables alone: leave out --truth")
     return TRUTHS[model.truth.name](path, study)
 
 
@@ -163,10 +168,11 @@ def _check(model: Model, study: Study, store: Store, truth: pd.DataFrame | None)
     """StudyError where training cannot begin."""
     if missing := missing_libraries():
         raise StudyError(f"training needs {', '.join(missing)}: {SOJOURN_TORCH}")
+    check_whole_root(store.root)
     check_key(store.root, read_key())
     for table in model.inputs:
         is_own = is_filled(study, table) and (table.shard is not Shard.STATIC or getattr(study, table.name) is not None)
         if not is_own or not store.keys(table):
             raise StudyError(f"{model.name} learns from {table.name}, which is not there: run the study first")
-    if (model.truth is None) != (truth is None):
-        raise StudyError(f"{model.name} takes {'--truth' if model.truth else 'no truth'}")
+    if model.truth and truth is None:
+        raise StudyError(f"{model.name} takes --truth")

@@ -37,7 +37,7 @@ def train(
     root: Root = Path("tables"),
     sets: Sets = None,
     params: Annotated[
-        list[str] | None, typer.Option("--param", help="Set how it trains: --param training.max_epochs=10.")
+        list[str] | None, typer.Option("--param", help="Set how it trains: --param max_epochs=10.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; default: the study's.")] = None,
     device: Annotated[Device, typer.Option(help="Where to train; auto takes CUDA where there is one.")] = Device.AUTO,

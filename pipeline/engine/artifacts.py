@@ -67,7 +67,7 @@ def read_artifact(root: str, name: str) -> Artifact:
 
     folder = as_path(root) / MODELS_FOLDER / name
     if not exists(folder / CARD_FILE):
-        known = ", ".join(card["name"] for card in read_cards(Path(as_path(root)))) or "none"
+        known = ", ".join(card["name"] for card in read_cards(as_path(root))) or "none"
         raise RunError(f"{root}: no trained model {name}; there are {known}: train it, or copy its folder there")
     state = (folder / STATE_FILE).read_bytes()
     model, _, version = name.partition("@")

@@ -13,12 +13,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from pipeline.models.protocol import ModelError
+
 FORMAT = "sojourn training 1"
 """Layout of the file; changes with what it holds."""
 TEMPORARY_SUFFIX = ".part"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(ModelError):
     """A checkpoint that cannot be gone on from: it is damaged, or of another training."""
 
 
@@ -89,7 +91,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Map
     arrays = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
     head = {"format": FORMAT, "training": training, "facts": text, "checksum": _checksum(arrays, training, text)}
-    part = path.with_name(path.name + TEMPORARY_SUFFIX)
+    part = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")  # another training may write its own
     save_file(arrays, part, metadata=head)
     _sync(part)
     part.replace(path)
@@ -114,12 +116,6 @@ def read_checkpoint(path: Path, training: str) -> Checkpoint | None:
             f"of the network differ; {_way_out(path)}"
         )
     return Checkpoint(tensors, json.loads(head["facts"]))
-
-
-def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint and what an interrupted writer left beside it; nothing where there is none."""
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + TEMPORARY_SUFFIX).unlink(missing_ok=True)
 
 
 def _way_out(path: Path) -> str:

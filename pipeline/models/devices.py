@@ -9,11 +9,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from pipeline.models.protocol import ModelError
+
 SEED_BITS = 63
 """Bits of a seed: what torch and numpy both take as a whole number that is not negative."""
 
 
-class NoDeviceError(RuntimeError):
+class NoDeviceError(ModelError):
     """A device was asked for that is not there."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from pipeline.models.protocol import ModelError
 
-class PackageMissingError(RuntimeError):
+
+class PackageMissingError(ModelError):
     """A package with the weights that a model needs is not installed. The message says which, and what installs it."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from pipeline.models.protocol import ModelError
 
-class TrainingError(RuntimeError):
+
+class TrainingError(ModelError):
     """A training that cannot go on, or has nothing to train on."""
 
 

@@ -21,6 +21,10 @@ OUTPUTS: dict[str, Output] = {}
 """Every table that models fill, by name. Several models may fill one: the study names which does."""
 
 
+class ModelError(RuntimeError):
+    """A model that cannot be trained or used; the message is for users and holds no data."""
+
+
 @dataclass(frozen=True)
 class State:
     """What was learnt: arrays by name, and facts that are plain JSON values (sizes, metrics, vocabularies are arrays).
@@ -113,7 +117,7 @@ def register(cls: type) -> type:
     return cls
 
 
-LIBRARIES = ("torch", "safetensors")
+LIBRARIES = ("torch", "safetensors", "accelerate")
 """What every trained model needs."""
 
 

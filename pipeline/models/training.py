@@ -28,7 +28,6 @@ from pipeline.models.checkpoints import (
     kept_tensors,
     optimizer_tensors,
     read_checkpoint,
-    remove_checkpoint,
     restore,
     restore_optimizer,
     write_checkpoint,
@@ -98,8 +97,9 @@ def train(learner: Learner, params: TrainingParams, run: FitRun, phase: str = "t
     The history's losses are means over an epoch's batches, `best_epoch` counts from 0 and `seconds` is wall time over
     all runs. The module is left on the device it was trained on, in eval mode.
 
-    A checkpoint of the same training in `run.checkpoints` is gone on from; it is removed at the end. Under `accelerate
-    launch` each of P processes takes every P-th batch and the gradients of P batches are averaged to one step.
+    A checkpoint of the same training in `run.checkpoints` is gone on from. The last one stays, so that a fit which is
+    killed in a later phase finds this one done: who gave the folder removes it. Under `accelerate launch` each of P
+    processes takes every P-th batch and the gradients of P batches are averaged to one step.
 
     TrainingError where there is nothing to train (no batch, no parameter), where a loss, a gradient or a validation
     score is not finite, or where the cosine is asked for and the number of batches is not known; CheckpointError where
@@ -159,8 +159,6 @@ class _Training:
                 self._run_epoch()
         restore(self.learner.module, self.best)
         self.learner.module.eval()
-        if self.path and self.processes.is_main:
-            remove_checkpoint(self.path)
         self.processes.wait()
         return self.progress.history()
 

@@ -67,7 +67,7 @@ print(out[model.outputs[0].table.name])
 def test_registries_fill_and_stages_are_planned_without_torch():
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "needs torch, safetensors: pip install 'sojourn[torch]'" in done.stdout
+    assert "needs torch, safetensors, accelerate: pip install 'sojourn[torch]'" in done.stdout
 
 
 # --- what is learnt and predicted -----------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_card_says_what_was_learnt_from_what(root):
     card = next(card for card in read_cards(root / "tables") if card["name"] == name)
     assert card["rows"] == {"visits": len(tables()[0]["visits"]), "pois": len(tables()[0]["pois"])}
     assert card["study"]["name"] == "models" and card["seed"] == 1 and card["metrics"]
-    ids = {str(i) for i in tables()[0]["visits"]["device_id"]}
+    ids = {str(i) for i in tables()[0]["visits"]["device_id"] if i > 100}  # short ones are digits of any hash
     assert not any(i in json.dumps(card) for i in ids)
 
 
