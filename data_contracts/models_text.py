@@ -17,7 +17,12 @@ WEEK_SUMMARIES = Table(
         replace(WEEK, description="Monday of the week that is described, local date"),
         replace(N_DEVICES, description="Devices on the day and in the measure with the fewest among those told"),
         Column("n_facts", pa.int64(), "Measures that the text tells the change of", "facts", 1),
-        Column("text", pa.string(), "The week's changes from the baseline, in whole steps of some per cent"),
+        Column(
+            "text",
+            pa.string(),
+            "The week's changes from the baseline, in whole steps of some per cent; beyond the greatest told: by more "
+            "than it",
+        ),
         Column(
             "written_by",
             pa.string(),
@@ -29,7 +34,7 @@ WEEK_SUMMARIES = Table(
             "n_facts_wrong",
             pa.int64(),
             "Measures that the model's own text told wrongly, twice or not at all, and 1 more for an opening or a "
-            "measure that is none; 0: it stands as written",
+            "measure that is none; 1 where only its form is not that of a whole sentence; 0: it stands as written",
             "facts",
             0,
         ),

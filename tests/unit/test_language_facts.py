@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.models.language import facts as f
 
 FACTS = (f.Fact("visits", -35), f.Fact("distance_m", 0), f.Fact("contacts", 10))
-percents = st.integers(-19, 40).map(lambda k: k * f.STEP_PERCENT)
+percents = st.integers(-20, 41).map(lambda k: k * f.STEP_PERCENT)
 some_facts = st.dictionaries(st.sampled_from(list(f.NAMES)), percents, min_size=1).map(
     lambda found: tuple(f.Fact(*item) for item in found.items())
 )
@@ -47,11 +47,33 @@ def test_a_sentence_of_other_facts_is_wrong(facts, others, style):
         ("Visits fell by about 35 %, distance changed little and contacts rose by about 10 % because of rain.", 1),
         ("At 4321 Elm Street visits fell by about 35 %, distance changed little and contacts rose by about 10 %.", 1),
         ("Visits fell by about 35 %, distance changed little, contacts rose by about 10 %, range changed little.", 1),
+        ("Visits fell by more than 35 %, distance changed little and contacts rose by about 10 %.", 1),
+        ("Visits fell by about 035 %, distance changed little and contacts rose by about 10 %.", 1),
+        ("Visits fell by about ٣٥ %, distance changed little and contacts rose by about 10 %.", 1),
+        ("Visits fell by about 35 %, distance rose by about 0 % and contacts rose by about 10 %.", 1),
+        ("Visits fell by about 35 %, distance changed little and contacts rose by about 10 %", 1),
+        ("Visits fell by about 35 %, distance changed little and contacts rose by about 10 % and", 1),
+        ("Visits fell by about 35 %, distance changed little and contacts rose by about 10 %..", 1),
+        ("Visits fell by about 35 %distance changed little and contacts rose by about 10 %.", 1),
+        ("Visits fell by about 35 % and,, distance changed little and contacts rose by about 10 %.", 1),
+        ("visits fell by about 35 %, distance changed little and contacts rose by about 10 %.", 1),
         ("", 3),
     ],
 )
 def test_what_a_text_gets_wrong_is_counted(text, n_wrong):
     assert f.check(text, FACTS).n_wrong == n_wrong
+
+
+def test_changes_beyond_what_is_told_are_told_as_more_than_it():
+    facts = (f.Fact("visits", f.to_percent(np.log(12))), f.Fact("contacts", f.to_percent(np.log(0.024))))
+    text = f.sentence(facts)
+    assert text == "Visits rose by more than 200 % and contacts fell by more than 95 %."
+    assert f.as_text(facts) == "visits beyond +200 %; contacts beyond -95 %"
+    assert f.check(text, facts).n_wrong == 0
+    for wrong in ("about 200", "about 205", "more than 205", "more than 95"):
+        assert f.check(text.replace("more than 200", wrong), facts).n_wrong == 1
+    assert f.check("Visits rose by more than 200 %.", [f.Fact("visits", 200)]).n_wrong == 1
+    assert f.check("Contacts fell by about 100 %.", [f.Fact("contacts", -100)]).n_wrong == 1
 
 
 def test_a_week_is_the_mean_of_its_days_in_steps():
@@ -63,7 +85,7 @@ def test_a_week_is_the_mean_of_its_days_in_steps():
 
 
 @pytest.mark.parametrize(
-    ("log_change", "percent"), [(0.0, 0), (np.log(1.02), 0), (np.log(1.03), 5), (-5, -100), (3, 200)]
+    ("log_change", "percent"), [(0.0, 0), (np.log(1.02), 0), (np.log(1.03), 5), (-5, -100), (3, 205), (np.log(12), 205)]
 )
 def test_percent_in_steps(log_change, percent):
     assert f.to_percent(log_change) == percent

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -98,6 +100,26 @@ def test_drawn_weeks_lie_between_those_of_the_table():
     assert max(visits) == 10
     assert len(visits) > 5
     assert {facts[1].percent for facts in drawn} == {0}
+
+
+def test_weeks_tested_are_of_many_regions_and_weeks_whatever_the_rest():
+    weeks = f.weeks_of(region_changes(10, 30))
+    tested = week_summaries._tested(weeks, 24, seed=3)
+    assert len({week.region_geoid for week in tested}) > 5
+    assert len({week.started for week in tested}) > 10
+    assert week_summaries._tested(weeks[::-1], 24, seed=3) == tested
+    assert week_summaries._tested(weeks, 24, seed=4) != tested
+
+
+@given(percents=st.lists(st.sampled_from([-40, 0, 150, 200]), min_size=1, max_size=12))
+def test_exchanged_vectors_are_of_other_numbers(percents):
+    vectors = np.stack([f.as_vector([f.Fact("visits", p)]) for p in percents])
+    others = week_summaries.exchanged(vectors, seed=1)
+    # Beyond 100 % vectors are alike.
+    if len({min(p, 100) for p in percents}) == 1:
+        assert others is None
+    else:
+        assert (vectors[others] != vectors).any(axis=1).all()
 
 
 def test_regions_tested_are_not_learnt_from():

@@ -1,6 +1,6 @@
 """Facts of an area's week: from the table to numbers, sentences and a vector, and from a sentence back to be checked.
 
-No torch in here. A sentence is right if it has the form of those it was learnt from, to the word, and tells each fact
+No torch in here. A sentence is right if it has the form of those it was learnt from, to the letter, and tells each fact
 once, with its direction and number: a "not", a cause or a place would make it wrong.
 """
 
@@ -22,8 +22,10 @@ NAMES = {"visits": "visits", "distance_m": "distance", "gyration_m": "range", "c
 """Measures that are told, and their words."""
 STEP_PERCENT = 5
 """Changes are told in steps of so many per cent (ours: days of a week differ by more)."""
-MAX_PERCENT = 200
-"""Changes beyond are told as this."""
+MIN_PERCENT, MAX_PERCENT = -95, 200
+"""Changes beyond are told as more than these (ours: next to nothing is left, or the baseline was next to nothing)."""
+LEAST_PERCENT, MOST_PERCENT = MIN_PERCENT - STEP_PERCENT, MAX_PERCENT + STEP_PERCENT
+"""What a fact holds of any change beyond them: one step more."""
 MIN_DAYS = 4
 """Days of a week with a known change that a fact needs (ours: more than half)."""
 EVERYBODY = "all"
@@ -34,11 +36,17 @@ OPENINGS = ("", "Compared with the baseline, ", "In this week, ")
 N_STYLES = len(OPENINGS) * len(UP) * 2
 """Ways to put the same facts."""
 MEASURE_OF = {name: measure for measure, name in NAMES.items()}
-CHANGED = re.compile(rf"(?P<verb>{'|'.join(UP + DOWN)}) about (?P<percent>\d+) %")
+VERBS = "|".join(UP + DOWN)
+NUMBER = r"[1-9][0-9]*"
+CHANGED = re.compile(rf"(?P<verb>{VERBS}) (?P<how>about|more than) (?P<percent>{NUMBER}) %")
 TOKENS = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+|\S")
 LOWER_OPENINGS = {" ".join(word.lower() for word in TOKENS.findall(opening)) for opening in OPENINGS}
 BETWEEN = frozenset(",.") | {"and"}
 """What may stand between one measure and the next."""
+CLAUSE = rf"(?:{'|'.join(MEASURE_OF)}) (?:{'|'.join(SAME)}|(?:{VERBS}) (?:about|more than) {NUMBER} %)"
+START = "|".join(f"{opening[:1].lower()}{opening[1:]}" for opening in OPENINGS)
+FORM = re.compile(rf"(?:{START}){CLAUSE}(?:, {CLAUSE})*(?: and {CLAUSE})?\.")
+"""A whole sentence, its first letter made small."""
 N_BINS = 21
 """Marks on a scale of changes in a vector, from the lowest to the highest percentage told apart."""
 BIN_RANGE = (-100.0, 100.0)
@@ -51,7 +59,7 @@ class Fact(NamedTuple):
 
     measure: str
     percent: int
-    """Change from the baseline in steps; negative: less."""
+    """Change from the baseline in steps, negative: less; LEAST_PERCENT or MOST_PERCENT: beyond what is told."""
 
 
 class Week(NamedTuple):
@@ -70,7 +78,8 @@ class Checked(NamedTuple):
 
     n_facts: int
     n_wrong: int
-    """Facts that are told wrongly, twice or not at all, and 1 for an opening or a measure that is none."""
+    """Facts that are told wrongly, twice or not at all, and 1 for an opening or a measure that is none; 1 where nothing
+    of this is so, but the text is not a whole sentence."""
 
 
 def weeks_of(changes: pd.DataFrame) -> list[Week]:
@@ -102,9 +111,9 @@ def _week(region: str, monday: pd.Timestamp, rows: pd.DataFrame) -> Week:
 
 
 def to_percent(log_change: float) -> int:
-    """Return a log change in steps of per cent: -0.4 (33 % less) → -35."""
+    """Return a log change in steps of per cent: -0.4 (33 % less) → -35; log(12) (1,100 % more) → MOST_PERCENT."""
     percent = 100 * np.expm1(log_change)
-    return int(min(round(percent / STEP_PERCENT) * STEP_PERCENT, MAX_PERCENT))
+    return int(np.clip(round(percent / STEP_PERCENT) * STEP_PERCENT, LEAST_PERCENT, MOST_PERCENT))
 
 
 def sentence(facts: Sequence[Fact], style: int = 0) -> str:
@@ -120,7 +129,9 @@ def sentence(facts: Sequence[Fact], style: int = 0) -> str:
 def _clause(fact: Fact, verb: int) -> str:
     if not fact.percent:
         return f"{NAMES[fact.measure]} {SAME[verb]}"
-    return f"{NAMES[fact.measure]} {(UP if fact.percent > 0 else DOWN)[verb]} about {abs(fact.percent)} %"
+    told = int(np.clip(fact.percent, MIN_PERCENT, MAX_PERCENT))
+    how = "about" if told == fact.percent else "more than"
+    return f"{NAMES[fact.measure]} {(UP if fact.percent > 0 else DOWN)[verb]} {how} {abs(told)} %"
 
 
 def check(text: str, facts: Sequence[Fact]) -> Checked:
@@ -133,7 +144,13 @@ def check(text: str, facts: Sequence[Fact]) -> Checked:
     known = {fact.measure: [fact.percent] for fact in facts}
     n_wrong = sum(told.get(measure) != percent for measure, percent in known.items())
     is_opening = " ".join(words[: starts[0]]) in LOWER_OPENINGS
-    return Checked(len(facts), n_wrong + (not is_opening or not set(told) <= set(known)))
+    n_wrong += not is_opening or not set(told) <= set(known)
+    return Checked(len(facts), n_wrong or int(not _is_sentence(text)))
+
+
+def _is_sentence(text: str) -> bool:
+    """Return whether a text has the form of sentences to the letter, from its capital to its full stop."""
+    return text[:1].isupper() and FORM.fullmatch(text[:1].lower() + text[1:]) is not None
 
 
 def _percent(words: list[str]) -> int | None:
@@ -144,7 +161,12 @@ def _percent(words: list[str]) -> int | None:
     if text in SAME:
         return 0
     match = CHANGED.fullmatch(text)
-    return None if match is None else (1 if match["verb"] in UP else -1) * int(match["percent"])
+    if match is None:
+        return None
+    percent = (1 if match["verb"] in UP else -1) * int(match["percent"])
+    if match["how"] == "more than":
+        return {MIN_PERCENT: LEAST_PERCENT, MAX_PERCENT: MOST_PERCENT}.get(percent)
+    return percent if MIN_PERCENT <= percent <= MAX_PERCENT else None
 
 
 def as_vector(facts: Sequence[Fact]) -> NDArray[np.float32]:
@@ -166,5 +188,10 @@ def as_vector(facts: Sequence[Fact]) -> NDArray[np.float32]:
 
 
 def as_text(facts: Sequence[Fact]) -> str:
-    """Return facts as a list, for a prompt: `visits -35 %; distance 0 %`."""
-    return "; ".join(f"{NAMES[fact.measure]} {fact.percent:+d} %" for fact in facts)
+    """Return facts as a list, for a prompt: `visits -35 %; distance +0 %; contacts beyond +200 %`."""
+    return "; ".join(f"{NAMES[fact.measure]} {_signed(fact.percent)} %" for fact in facts)
+
+
+def _signed(percent: int) -> str:
+    told = int(np.clip(percent, MIN_PERCENT, MAX_PERCENT))
+    return f"{told:+d}" if told == percent else f"beyond {told:+d}"

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from pipeline.models.devices import keyed_seed
+from pipeline.models.devices import keyed_seed, numpy_generator
 from pipeline.models.language.arms import Arm
 from pipeline.models.language.projector import Projector
 from pipeline.models.language.scoring import batch_nll, score
@@ -68,7 +68,7 @@ class ArmLearner:
         return float(found.nll.sum() / found.n_tokens.sum())
 
     def _order_of_pass(self, number: int) -> list[list[int]]:
-        generator = np.random.default_rng([self._seed, number])
+        generator = numpy_generator(self._seed, "order of answers", number)
         return list(shuffled([each.n_tokens for each in self._train], self._batch_size, generator))
 
 

@@ -10,12 +10,13 @@ INITIAL_STD = 0.02
 
 
 class Projector(nn.Module):
-    """p = W2 SiLU(W1 u + b1) + b2 + W1 u, for n soft tokens in the input space of a language model.
+    """p = W2 SiLU(W1 u + b1) + b2 + (W1 u + b1), for n soft tokens in the input space of a language model.
 
     Embedding-to-Prefix projects a pre-computed embedding to one soft token (2505.17051 [READ]). Depth, width and
     activation are not in what could be read of it: the formula, dropout and the rescaling are ours ([INF], after a
-    related system). So is that embeddings are centred and scaled as those trained on: without it the part of u in W1 u
-    is small beside b1, and all people get nearly one prefix.
+    related system; what is added is the whole first layer, its bias with it). So is that embeddings are centred and
+    scaled as those trained on: without it the part of u in W1 u is small beside b1, and all people get nearly one
+    prefix.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_contracts.models_text import WEEK_SUMMARIES
-from pipeline.models.devices import pick_device
+from pipeline.models.devices import keyed_seed, numpy_generator, pick_device
 from pipeline.models.language import facts as f
 from pipeline.models.language.arms import Arm, build_arm
 from pipeline.models.language.causal_lm import CausalLM, load_smollm2, tiny_lm
@@ -45,12 +45,14 @@ class Described(NamedTuple):
 def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     """Return the trained projector. ValueError where the table has fewer than two weeks of which something is known.
 
-    It is trained on weeks that are drawn, and tested on weeks of regions whose numbers it was not drawn from. Metrics:
-    share of texts whose facts all agree, and of facts that do, of the model steered by the week's numbers (e2p), by
-    those of another week (shuffled), by nothing (none), told the facts and two examples in the prompt (told_in_prompt),
-    and of the template, which is right by construction: no model can do better, only differ.
+    It is trained on weeks that are drawn, and tested on weeks, drawn too, of regions whose numbers it was not drawn
+    from. Metrics: share of texts whose facts all agree, and of facts that do, of the model steered by the week's
+    numbers (e2p), by those of a week with other numbers (shuffled; left out where all weeks tested are alike), by
+    nothing (none), told the facts and two examples in the prompt (told_in_prompt), and of the template, which is right
+    by construction: no model can do better, only differ.
     """
-    learnt_from, tested = _split(f.weeks_of(changes), params.held_out_share, run.seed)
+    learnt_from, held_out = _split(f.weeks_of(changes), params.held_out_share, run.seed)
+    tested = _tested(held_out, params.tested_weeks, run.seed)
     drawn = _draw(learnt_from, params.drawn_weeks, run.seed)
     lm = _load(params, run.device)
     arm = build_arm("e2p", lm, f.N_DIMS, params, run.seed)
@@ -59,11 +61,11 @@ def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     encoded = _encode(lm, [f.sentence(each, _style(each)) for each in drawn], params)
     n_held = min(max(len(encoded) // 10, 1), 4 * params.batch_size)
     history = _train(arm, encoded[n_held:], encoded[:n_held], vectors, params, run)
-    metrics = _metrics(arm, lm, [week.facts for week in tested[: params.tested_weeks]], params)
+    metrics = _metrics(arm, lm, [week.facts for week in tested], params, run.seed)
     tensors = {name: tensor.numpy() for name, tensor in arm.state().items()}
     learnt = {
         "language_model": lm.name, "params": params.model_dump(mode="json"), "n_steps": history.n_steps,
-        "n_tested_weeks": len(tested[: params.tested_weeks]), "metrics": metrics,
+        "n_tested_weeks": len(tested), "metrics": metrics,
     }  # fmt: skip
     return State(tensors, learnt)
 
@@ -122,11 +124,16 @@ def _split(weeks: list[f.Week], share: float, seed: int) -> tuple[list[f.Week], 
     """Return weeks to draw from and weeks to test on, of other regions where there are two; who is drawn by its key."""
     has_regions = len({week.region_geoid for week in weeks}) > 1
     keys = {week: week.region_geoid if has_regions else str(week.started.date()) for week in weeks}
-    order = sorted(set(keys.values()), key=lambda key: hashlib.blake2b(f"{seed} {key}".encode()).digest())
+    order = sorted(set(keys.values()), key=lambda key: keyed_seed(seed, "held out", key))
     if len(order) < 2:
         raise ValueError(f"changes are known of {len(weeks)} weeks: too few to learn from some and test on others")
     tested = set(order[: max(round(share * len(order)), 1)])
     return [w for w in weeks if keys[w] not in tested], [w for w in weeks if keys[w] in tested]
+
+
+def _tested(weeks: Sequence[f.Week], n: int, seed: int) -> list[f.Week]:
+    """Return up to n weeks of all that are held out: the first would be of few regions, and of the calm before."""
+    return sorted(weeks, key=lambda w: keyed_seed(seed, "tested", w.region_geoid, str(w.started.date())))[:n]
 
 
 def _draw(weeks: Sequence[f.Week], n: int, seed: int) -> list[tuple[f.Fact, ...]]:
@@ -134,7 +141,7 @@ def _draw(weeks: Sequence[f.Week], n: int, seed: int) -> list[tuple[f.Fact, ...]
 
     Between, so that numbers are drawn that no week of the table has, and no week of it is learnt by heart.
     """
-    generator = np.random.default_rng([seed, n])
+    generator = numpy_generator(seed, "drawn weeks")
     known = {name: [fact.percent for w in weeks for fact in w.facts if fact.measure == name] for name in f.NAMES}
     drawn = []
     for _ in range(n):
@@ -176,18 +183,20 @@ def _train(
     return train(ArmLearner(arm, encoded, held, vectors, params.batch_size, per_epoch, run.seed), how, run, "writing")
 
 
-def _metrics(arm: Arm, lm: CausalLM, told: Sequence[Sequence[f.Fact]], params: WeekSummaryParams) -> dict[str, float]:
+def _metrics(
+    arm: Arm, lm: CausalLM, told: Sequence[Sequence[f.Fact]], params: WeekSummaryParams, seed: int
+) -> dict[str, float]:
     vectors = np.stack([f.as_vector(each) for each in told])
     none = build_arm("none", lm, f.N_DIMS, params)
     prompt = lm.tokens.encode(PROMPT)
-    # In the order of their vectors, each week has the vector of the next.
-    exchanged = np.roll(vectors, 1, axis=0)
+    others = exchanged(vectors, seed)
     arms = {
         "e2p": (arm, [prompt] * len(told), vectors),
-        "shuffled": (arm, [prompt] * len(told), exchanged),
         "none": (none, [prompt] * len(told), vectors),
         TOLD: (none, [_told_prompt(lm, each, params) for each in told], vectors),
     }
+    if others is not None:
+        arms["shuffled"] = (arm, [prompt] * len(told), vectors[others])
     metrics = {"template_texts_right": 1.0, "template_facts_right": 1.0}
     for name, (each, prompts, steered_by) in arms.items():
         texts = generate(each, prompts, range(len(told)), steered_by, params.max_answer_tokens)
@@ -196,6 +205,18 @@ def _metrics(arm: Arm, lm: CausalLM, told: Sequence[Sequence[f.Fact]], params: W
         right = sum(max(c.n_facts - c.n_wrong, 0) for c in checked)
         metrics[f"{name}_facts_right"] = right / sum(c.n_facts for c in checked)
     return metrics
+
+
+def exchanged(vectors: NDArray[np.float32], seed: int) -> NDArray[np.int64] | None:
+    """Return for each row another one with other numbers, drawn; None where all rows are alike.
+
+    The row before or after would often be the same: the weeks of one region are.
+    """
+    generator = numpy_generator(seed, "exchanged vectors")
+    differs = (vectors[:, None] != vectors[None]).any(axis=2)
+    if not differs.any():
+        return None
+    return np.array([generator.choice(np.flatnonzero(row)) for row in differs], np.int64)
 
 
 def _told_prompt(lm: CausalLM, facts: Sequence[f.Fact], params: WeekSummaryParams) -> list[int]:
