@@ -22,7 +22,7 @@ PLACE_EMBEDDINGS = Table(
         ),
         Column("embedding", VECTOR, "Vector of the place tower, of length 1: its product with a person's is the score"),
         Column("n_links", pa.int64(), "Places it is linked with by common visitors", "places", 0),
-        Column("is_inductive", pa.bool_(), "From category and area alone: nobody of the training was there"),
+        Column("is_inductive", pa.bool_(), "From category and area alone: it has no links"),
     ),
     key=("poi_id",),
     shard=Shard.STUDY,

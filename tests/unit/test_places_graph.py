@@ -82,8 +82,11 @@ def test_node_types_take_the_rarest_group_that_is_large_enough():
     assert found.place_type.tolist() == [1] * 7 + [0] * 4 + [1, 1]
     assert [found.type_of(path) for path in ("Arts > Opera", "Food", None)] == [0, 1, 1]
     assert node_types(paths, 1, n_types=3).names == ("Odd", "Arts", "others")
-    # The commonest group is no rare one, and without categories there is one type.
+    # The commonest group is no rare one, also where no other is large enough; without categories there is one type.
     assert node_types(["Food"] * 3, 1).names == ("others",)
+    alone = node_types(["Food"] * 500 + ["Arts"] * 3 + ["Shop"] * 20, 100)
+    assert alone.names == ("others",) and not alone.place_type.any()
+    assert node_types(["Food"] * 5 + ["Arts"] * 5 + ["Shop"] * 4, 5, n_types=3).names == ("Arts", "others")
     assert node_types([], 1).place_type.size == 0
 
 

@@ -18,7 +18,16 @@ from pipeline.models.places.declaration import (  # noqa: E402
     TwoTowerHgnn,
 )
 from pipeline.models.places.index import PlaceIndex  # noqa: E402
+from pipeline.models.places.interactions import Interactions  # noqa: E402
 from pipeline.models.places.params import HgnnParams, PlaceTraining, TowerParams  # noqa: E402
+from pipeline.models.places.place_frames import read_events  # noqa: E402
+from pipeline.models.places.place_models import (  # noqa: E402
+    MIN_SCORED_PERSONS,
+    NOTHING,
+    held_out_metrics,
+    scores_of_lists,
+    top_places,
+)
 from pipeline.models.protocol import FitRun, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
 from pipeline.params import NoParams  # noqa: E402
@@ -137,6 +146,77 @@ def test_a_row_of_a_table_hangs_on_no_other(fitted, tables):
     pd.testing.assert_frame_equal(half.to_pandas(), expected, check_exact=True)
 
 
+def test_what_is_learnt_does_not_hang_on_who_comes_back_after_the_cut(tables):
+    """Every device's last short visit before the cut is repeated on the last day, or not."""
+    visits = tables["visits"].sort_values("started_at", ignore_index=True)
+    last = visits["started_at"].max()
+    short = visits[(visits["dwell_s"] < 900) & (visits["started_at"] < last - pd.Timedelta(days=15))]
+    returns = short.drop_duplicates("device_id", keep="last").assign(started_at=last)
+    frames = [pd.concat([visits, more], ignore_index=True) for more in (returns[:0], returns)]
+    read = [read_events(FrameTables({"visits": f, "pois": tables["pois"]}), tables["pois"]["poi_id"]) for f in frames]
+    cut_s = int(last.timestamp()) - 14 * 86_400
+    marks = [events.marked(900.0, cut_s) for events in read]
+    assert all(np.array_equal(a, b) for a, b in zip(*marks, strict=True)) and marks[0].is_weak.any()
+    # Over the whole record the same visits are no hints any more.
+    assert read[1].marked(900.0).before(cut_s).is_weak.sum() < marks[0].is_weak.sum()
+    brief = PARAMS.model_copy(
+        update={
+            "hgnn": PARAMS.hgnn.model_copy(update={"max_epochs": 1}),
+            "towers": PARAMS.towers.model_copy(update={"max_epochs": 1}),
+        }
+    )
+    states = [
+        TwoTowerHgnn().fit(FrameTables({"visits": f, "pois": tables["pois"]}), brief, FitRun(seed=3, device="cpu"))
+        for f in frames
+    ]
+    weights = [name for name in states[0].tensors if name.startswith(("hgnn.", "towers."))]
+    assert weights and all(np.array_equal(*(state.tensors[name] for state in states)) for name in weights)
+
+
+def test_metrics_by_hand():
+    """Three lists of two: found first, found second, not found; places visited are in no list."""
+    scores = np.array([[3.0, 2.0, -np.inf], [1.0, 2.0, -np.inf], [-np.inf, -np.inf, 1.0]])
+    listed = top_places(scores, 2)
+    assert listed.tolist() == [[0, 1], [1, 0], [2, NOTHING]]
+    found = scores_of_lists(listed, np.array([0, 0, 1]), 4)
+    assert found == pytest.approx({"hr_at_10": 2 / 3, "mrr": 0.5, "coverage": 3 / 4})
+    many = np.arange(24).reshape(2, 12)
+    assert scores_of_lists(many, np.array([9, 22]), 24) == pytest.approx(
+        {"hr_at_10": 0.5, "mrr": (1 / 10 + 1 / 11) / 2, "coverage": 1.0}
+    )
+
+
+def test_metrics_are_of_the_first_new_place_and_of_ten_persons_or_more(monkeypatch):
+    """Person i was at place i and goes there again, then to place 20, then to place 0 or 1: place 20 is looked for."""
+    looked_for = []
+    monkeypatch.setattr(
+        "pipeline.models.places.place_models.score_with_towers",
+        lambda model, own, persons, now_s: np.tile(np.arange(21, dtype=np.float32), (own.n_persons, 1)),
+    )
+    monkeypatch.setattr(
+        "pipeline.models.places.place_models.scores_of_lists",
+        lambda listed, wanted, n_places: looked_for.append((listed, wanted)) or {"hr_at_10": 1.0},
+    )
+
+    class Model:
+        params = PARAMS
+
+    def metrics(n):
+        who = np.arange(n)
+        before = Interactions(who, who, np.zeros(n, int), who % 2 == 0, n, 21)
+        later = np.concatenate([who, np.full(n, 20), (who == 0).astype(int)])
+        times = np.repeat([10, 20, 30], n)
+        after = Interactions(np.tile(who, 3), later, times, np.zeros(3 * n, bool), n, 21)
+        return held_out_metrics(Model(), before, after, 5, 0)
+
+    few, enough = (metrics(n) for n in (MIN_SCORED_PERSONS - 1, MIN_SCORED_PERSONS))
+    assert few == {"n_persons": MIN_SCORED_PERSONS - 1.0}
+    assert enough == {"n_persons": MIN_SCORED_PERSONS, "hr_at_10": 1.0, "popularity_hr_at_10": 1.0}
+    for listed, wanted in looked_for:
+        assert wanted.tolist() == [20] * MIN_SCORED_PERSONS
+        assert all(i not in row for i, row in enumerate(listed.tolist()))
+
+
 def test_states_are_arrays_and_facts_without_persons(fitted, tables):
     model, state = fitted
     stored = State({name: values.copy() for name, values in state.tensors.items()}, dict(state.facts))
@@ -174,6 +254,25 @@ def test_visited_places_are_left_out_unless_asked_for(fitted, tables):
     assert len(everything) == N_DEVICES * N_PLACES
     told = everything[everything["is_visited"]]
     assert set(zip(told["device_id"], told["poi_id"], strict=True)) == been
+
+
+def test_places_without_links_are_inductive(tables):
+    """A place visited once and shortly, and one visited before the window, have vectors of their features alone."""
+    visits, pois = tables["visits"], make_pois(50)
+    start, end = visits["started_at"].min(), visits["started_at"].max()
+    more = visits[:3].assign(
+        poi_id=["p048", "p049", "p049"],
+        dwell_s=[60.0, 3_600.0, 3_600.0],
+        started_at=[end, start - pd.Timedelta(days=90), start - pd.Timedelta(days=89)],
+    )
+    state = TwoTowerHgnn().fit(
+        FrameTables({"visits": pd.concat([visits, more]), "pois": pois}),
+        PARAMS.model_copy(update={"towers": PARAMS.towers.model_copy(update={"max_epochs": 1})}),
+        FitRun(seed=3, device="cpu"),
+    )
+    places = TwoTowerHgnn().predict(PLACES, state, {"pois": pois}, NoParams(), "cpu")
+    assert places["is_inductive"].tolist() == [False] * 48 + [True] * 2
+    assert places["n_links"].eq(0).tolist() == places["is_inductive"].tolist()
 
 
 def test_devices_without_history_are_cold(fitted, tables):

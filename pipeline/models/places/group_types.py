@@ -32,15 +32,15 @@ def node_types(
     """Return the node type of each place from its category path, such as "Dining and Drinking > Bar".
 
     The top level of a path is its group. The rarest group of at least `n_places_per_type` places is type 0 (it plays
-    the paper's audiobooks), of more than two types the next ones likewise; all other groups, and places without a
-    category, are the last type (its podcasts). Ties go by name. Where too few groups are large enough there are fewer
-    types, at least one. The method is ours.
+    the paper's audiobooks), of more than two types the next ones likewise; the commonest group, all other groups, and
+    places without a category, are the last type (its podcasts). Ties go by name. Where too few groups are large enough
+    there are fewer types, at least one. The method is ours.
     """
     groups = [top_level(path, separator) for path in category_paths]
     counted = Counter(group for group in groups if group != NO_GROUP)
-    enough = sorted((n, group) for group, n in counted.items() if n >= n_places_per_type)
-    # The commonest group is no rare one, whatever its size: the last type is never empty.
-    names = tuple(group for _, group in enough[: min(n_types - 1, len(counted) - 1)])
+    # The commonest group is no rare one, though it alone be large enough.
+    but_commonest = sorted((n, group) for group, n in counted.items())[:-1]
+    names = tuple(group for n, group in but_commonest if n >= n_places_per_type)[: n_types - 1]
     number = {group: i for i, group in enumerate(names)}
     place_type = np.array([number.get(group, len(names)) for group in groups], np.int8)
     return NodeTypes(place_type, (*names, "others"))

@@ -44,6 +44,16 @@ class VisitEvents(NamedTuple):
     device_id: NDArray[np.int64]
     """Devices, rising: person i of the events."""
     events: Interactions
+    """None of them is marked weak."""
+    dwell_s: NDArray[np.float64]
+    """Dwell of each event."""
+
+    def marked(self, max_dwell_s: float, before_s: int | None = None) -> Interactions:
+        """Return the events, short single ones weak (`mark_single_visits`); of those before a moment by them alone."""
+        if before_s is None:
+            return mark_single_visits(self.events, self.dwell_s, max_dwell_s)
+        is_before = self.events.time_s < before_s
+        return mark_single_visits(self.events.where(is_before), self.dwell_s[is_before], max_dwell_s)
 
 
 def read_vocabulary(pois: pd.DataFrame, params: PlaceTraining) -> Vocabulary:
@@ -70,21 +80,21 @@ def place_features(pois: pd.DataFrame, vocabulary: Vocabulary, params: PlaceTrai
     )
 
 
-def read_events(tables: Tables, poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+def read_events(tables: Tables, poi_ids: NDArray[Any]) -> VisitEvents:
     """Return the visits of all devices to known places, read one shard after the other.
 
     Kept are four numbers a visit. The order of devices is that of their ids, whatever bucket they come from.
     """
     parts = [_numbers(frame, poi_ids) for frame in tables.shards(VISITS, VISIT_COLUMNS)]
-    return _events(np.concatenate([np.empty((0, 4), np.int64), *parts]), poi_ids, weak_dwell_s)
+    return _events(np.concatenate([np.empty((0, 4), np.int64), *parts]), poi_ids)
 
 
-def events_of(visits: pd.DataFrame, poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+def events_of(visits: pd.DataFrame, poi_ids: NDArray[Any]) -> VisitEvents:
     """Return the visits of one frame to known places, with all of its devices."""
-    found = _events(_numbers(visits, poi_ids), poi_ids, weak_dwell_s)
+    found = _events(_numbers(visits, poi_ids), poi_ids)
     devices = np.unique(visits["device_id"].to_numpy())
     person = np.searchsorted(devices, found.device_id)[found.events.person]
-    return VisitEvents(devices, found.events._replace(person=person, n_persons=devices.size))
+    return found._replace(device_id=devices, events=found.events._replace(person=person, n_persons=devices.size))
 
 
 def _numbers(visits: pd.DataFrame, poi_ids: NDArray[Any]) -> NDArray[np.int64]:
@@ -99,12 +109,12 @@ def _numbers(visits: pd.DataFrame, poi_ids: NDArray[Any]) -> NDArray[np.int64]:
     return np.column_stack(columns)[place >= 0]
 
 
-def _events(rows: NDArray[np.int64], poi_ids: NDArray[Any], weak_dwell_s: float) -> VisitEvents:
+def _events(rows: NDArray[np.int64], poi_ids: NDArray[Any]) -> VisitEvents:
     rows = rows[np.lexsort(rows.T[::-1])]
     devices, person = np.unique(rows[:, 0], return_inverse=True)
     place, time_s = rows[:, 1].copy(), rows[:, 2].copy()
     events = Interactions(person.astype(np.int64), place, time_s, np.zeros(len(rows), bool), devices.size, poi_ids.size)
-    return VisitEvents(devices, mark_single_visits(events, rows[:, 3].astype(float), weak_dwell_s))
+    return VisitEvents(devices, events, rows[:, 3].astype(float))
 
 
 def rows_among(poi_id: pd.Series, known: NDArray[Any]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from data_contracts import POIS
 from pipeline.models.places.covisit_graph import graph_of
 from pipeline.models.places.hgnn import embed_places
 from pipeline.models.places.interactions import DAY_S, Interactions, PlaceFeatures
-from pipeline.models.places.params import PlaceTraining
+from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
 from pipeline.models.places.place_vectors import typed_links
@@ -29,6 +29,10 @@ LARGEST_HOLDOUT = 0.25
 """Most of the record's time that is held out, however short the record (ours)."""
 MAX_SCORED_PERSONS = 5_000
 """Persons that the metrics are of, drawn by chance where there are more (ours: their standard error is below 0.01)."""
+MIN_SCORED_PERSONS = 10
+"""Persons below whom metrics are left out: they would tell of single ones (ours; as the least group of exports)."""
+NOTHING = -1
+"""Place of a list that is shorter than asked for."""
 PERSONS_AT_ONCE = 512
 N_HIT, N_RANKED = 10, 100
 """Places within which a hit counts, and that ranks and coverage look at (2403.05185 [READ])."""
@@ -44,12 +48,14 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     poi_ids = pois["poi_id"].to_numpy(object)
     vocabulary = read_vocabulary(pois, params)
     features = place_features(pois, vocabulary, params)
-    events = read_events(tables, poi_ids, params.weak_dwell_s).events
-    events = events if params.uses_weak_signals else events.strong()
-    cut_s = _cut(events, params.holdout_days)
-    before = events.before(cut_s)
-    model = fit_tower_model(DESIGN_OF[name], before, features, None, params, run)
-    metrics = held_out_metrics(model, events, cut_s, run.seed)
+    visits = read_events(tables, poi_ids)
+    cut_s = _cut(visits.events, params.holdout_days)
+    # Which visits before the cut are weak must not hang on who came back after it.
+    before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
+    model = fit_tower_model(DESIGN_OF[name], _used(before, params), features, None, params, run)
+    after = marked.where(marked.time_s >= cut_s).strong()
+    metrics = held_out_metrics(model, before, after, cut_s, run.seed)
+    events = _used(marked, params)
     learnt = _learnt(model, vocabulary, poi_ids, features, events, params)
     sizes = {
         "n_places": poi_ids.size,
@@ -60,34 +66,71 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     return to_state(learnt, metrics, sizes)
 
 
-def held_out_metrics(model: TowerModel, events: Interactions, cut_s: int, seed: int) -> dict[str, float]:
-    """Return HR@10, MRR and coverage of the model and of popularity, on first strong visits after a moment.
+def held_out_metrics(
+    model: TowerModel, before: Interactions, after: Interactions, cut_s: int, seed: int
+) -> dict[str, float]:
+    """Return HR@10, MRR and coverage of the model and of popularity, and of how many persons they are.
 
-    Places visited before are left out of both lists. All are 0 where nobody went anywhere new.
+    Looked for is each person's first strong visit since the cut (of one moment the lower place) to a place not visited
+    before, as `sojourn evaluate recommend` does first of all. `before` are all events until then, the weak ones too:
+    their places are in no list. Of fewer than `MIN_SCORED_PERSONS` the number of persons alone is told.
     """
-    before, after = events.before(cut_s), events.strong()
-    after = after.where(after.time_s >= cut_s)
-    n_places = events.n_places
-    visited = before.person * n_places + before.place
-    wanted = np.setdiff1d(after.person * n_places + after.place, visited)
-    persons = np.unique(wanted // max(n_places, 1))
+    n_places = before.n_places
+    persons, wanted = _first_new(before, after)
+    n_persons = {"n_persons": float(persons.size)}
+    if persons.size < MIN_SCORED_PERSONS:
+        return n_persons
     if persons.size > MAX_SCORED_PERSONS:
-        persons = np.sort(stream(seed, "persons scored").choice(persons, MAX_SCORED_PERSONS, replace=False))
+        drawn = stream(seed, "persons scored").choice(persons.size, MAX_SCORED_PERSONS, replace=False)
+        persons, wanted = persons[np.sort(drawn)], wanted[np.sort(drawn)]
+        n_persons = {"n_persons": float(persons.size)}
     strong = before.strong()
     pairs = np.unique(strong.person * n_places + strong.place)
-    popularity = np.bincount(pairs % max(n_places, 1), minlength=n_places).astype(np.float32)
+    popularity = np.bincount(pairs % n_places, minlength=n_places).astype(np.float32)
     lists: dict[str, list[NDArray[np.int64]]] = {"": [], "popularity_": []}
     for first in range(0, persons.size, PERSONS_AT_ONCE):
         chunk = persons[first : first + PERSONS_AT_ONCE]
         own = _of_persons(before, chunk)
-        scores = score_with_towers(model, own, None, cut_s)
+        scores = score_with_towers(model, _used(own, model.params), None, cut_s)
         for name, values in (("", scores), ("popularity_", np.tile(popularity, (chunk.size, 1)))):
             values[own.person, own.place] = -np.inf
-            lists[name].append(np.argsort(-values, axis=1, kind="stable")[:, :N_RANKED])
-    metrics = {"n_persons": float(persons.size)}
-    for name, ranked in lists.items():
-        metrics |= {f"{name}{what}": value for what, value in _scores_of(ranked, persons, wanted, n_places).items()}
-    return metrics
+            lists[name].append(top_places(values, N_RANKED))
+    return n_persons | {
+        f"{name}{what}": value
+        for name, listed in lists.items()
+        for what, value in scores_of_lists(np.concatenate(listed), wanted, n_places).items()
+    }
+
+
+def top_places(scores: NDArray[np.float32], n_ranked: int) -> NDArray[np.int64]:
+    """Return the places of highest score of each row, ties by number; `NOTHING` for those of -infinity."""
+    ranked = np.argsort(-scores, axis=1, kind="stable")[:, :n_ranked]
+    return np.where(np.isneginf(np.take_along_axis(scores, ranked, axis=1)), NOTHING, ranked)
+
+
+def scores_of_lists(listed: NDArray[np.int64], wanted: NDArray[np.int64], n_places: int) -> dict[str, float]:
+    """Return HR@10, MRR and coverage of lists (n, n_ranked), one place being wanted of each."""
+    is_hit = listed == wanted[:, None]
+    rank = np.where(is_hit.any(axis=1), is_hit.argmax(axis=1) + 1, 0)
+    return {
+        "hr_at_10": float(((rank > 0) & (rank <= N_HIT)).mean()),
+        "mrr": float(np.where(rank > 0, 1.0 / np.maximum(rank, 1), 0.0).mean()),
+        "coverage": np.unique(listed[listed != NOTHING]).size / n_places,
+    }
+
+
+def _first_new(before: Interactions, after: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return persons, rising, and of each the first place of the later events that is in none of the earlier."""
+    n_places = before.n_places
+    is_new = ~np.isin(after.person * n_places + after.place, before.person * n_places + before.place)
+    new = after.where(is_new)
+    order = np.lexsort((new.place, new.time_s, new.person))
+    persons, first = np.unique(new.person[order], return_index=True)
+    return persons, new.place[order][first]
+
+
+def _used(events: Interactions, params: PlaceModelParams) -> Interactions:
+    return events if params.uses_weak_signals else events.strong()
 
 
 def _cut(events: Interactions, holdout_days: float) -> int:
@@ -104,21 +147,6 @@ def _of_persons(events: Interactions, persons: NDArray[np.int64]) -> Interaction
     return own._replace(person=np.searchsorted(persons, own.person), n_persons=persons.size)
 
 
-def _scores_of(
-    ranked: list[NDArray[np.int64]], persons: NDArray[np.int64], wanted: NDArray[np.int64], n_places: int
-) -> dict[str, float]:
-    if not ranked:
-        return {"hr_at_10": 0.0, "mrr": 0.0, "coverage": 0.0}
-    places = np.concatenate(ranked)
-    is_hit = np.isin(persons[:, None] * n_places + places, wanted)
-    first = np.where(is_hit.any(axis=1), is_hit.argmax(axis=1), places.shape[1])
-    return {
-        "hr_at_10": float((first < N_HIT).mean()),
-        "mrr": float(np.where(first < places.shape[1], 1.0 / (first + 1), 0.0).mean()),
-        "coverage": np.unique(places).size / n_places,
-    }
-
-
 def _learnt(
     model: TowerModel,
     vocabulary,
@@ -131,8 +159,6 @@ def _learnt(
     network, silo = model.graph.fit.network, model.silos[0]
     node_type, links = typed_links(in_window(events, params), features, params.graph, params.hgnn)
     graph = graph_of(links, node_type, network.n_types)
-    is_seen = np.zeros(poi_ids.size, bool)
-    is_seen[events.place] = True
     vectors = embed_places(network, graph, features.text)
     n_links = graph.start[:, -1] - graph.start[:, 0]
-    return Learnt(params, vocabulary, poi_ids, vectors, n_links, is_seen, network.cpu(), silo.network.cpu(), silo.shape)
+    return Learnt(params, vocabulary, poi_ids, vectors, n_links, network.cpu(), silo.network.cpu(), silo.shape)

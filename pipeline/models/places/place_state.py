@@ -36,8 +36,7 @@ class Learnt(NamedTuple):
     vectors: NDArray[np.float32]
     """Their graph vectors."""
     n_links: NDArray[np.int64]
-    is_seen: NDArray[np.bool_]
-    """Whether anybody of the training was there."""
+    """Links of each; without any its vector is from category and area alone."""
     hgnn: Hgnn
     towers: TwoTowers
     shape: TowerShape
@@ -51,7 +50,6 @@ def to_state(learnt: Learnt, metrics: Mapping[str, float], sizes: Mapping[str, i
         "poi_ids": np.frombuffer(ids, np.uint8).copy(),
         "graph_vectors": learnt.vectors,
         "n_links": learnt.n_links.astype(np.int64),
-        "is_seen": learnt.is_seen.astype(np.uint8),
         "areas": vocabulary.areas.astype(np.int64),
         "category_vectors": vocabulary.vectors,
         **{f"components.{name}": values for name, values in vocabulary.components._asdict().items()},
@@ -88,10 +86,7 @@ def from_state(state: State) -> Learnt:
     _load(towers, "towers", tensors)
     ids = tensors["poi_ids"].tobytes().split(ID_END)[:-1]
     poi_ids = np.array([poi_id.decode() for poi_id in ids], dtype=object)
-    is_seen = tensors["is_seen"].astype(bool)
-    return Learnt(
-        params, vocabulary, poi_ids, tensors["graph_vectors"], tensors["n_links"], is_seen, hgnn, towers, shape
-    )
+    return Learnt(params, vocabulary, poi_ids, tensors["graph_vectors"], tensors["n_links"], hgnn, towers, shape)
 
 
 def _weights(prefix: str, module: torch.nn.Module) -> dict[str, NDArray[Any]]:

@@ -28,8 +28,8 @@ def place_embeddings(state: State, pois: pd.DataFrame, device: str) -> pd.DataFr
     is_known = row >= 0
     vectors = vectors_from_features(learnt.hgnn.to(chosen), features)
     vectors[is_known] = learnt.vectors[row[is_known]]
-    is_seen, n_links = np.zeros(len(pois), bool), np.zeros(len(pois), np.int64)
-    is_seen[is_known], n_links[is_known] = learnt.is_seen[row[is_known]], learnt.n_links[row[is_known]]
+    n_links = np.zeros(len(pois), np.int64)
+    n_links[is_known] = learnt.n_links[row[is_known]]
     names = np.array(learnt.vocabulary.types.names, dtype=object)
     columns = {
         "poi_id": pois["poi_id"],
@@ -37,7 +37,7 @@ def place_embeddings(state: State, pois: pd.DataFrame, device: str) -> pd.DataFr
         "graph_embedding": _lists(vectors),
         "embedding": _lists(tower_vectors_of_places(learnt.towers.to(chosen), learnt.shape, features, vectors)),
         "n_links": n_links,
-        "is_inductive": ~is_seen,
+        "is_inductive": n_links == 0,
     }
     return pd.DataFrame(columns)[PLACE_EMBEDDINGS.names]
 
@@ -46,8 +46,9 @@ def person_embeddings(state: State, visits: pd.DataFrame, places: pd.DataFrame, 
     """Return PERSON_EMBEDDINGS: every device of the visits as of its last visit to a place of interest."""
     learnt = from_state(state)
     places = places.sort_values("poi_id", ignore_index=True)
-    events = events_of(visits, places["poi_id"].to_numpy(object), learnt.params.weak_dwell_s)
-    used = events.events if learnt.params.uses_weak_signals else events.events.strong()
+    events = events_of(visits, places["poi_id"].to_numpy(object))
+    marked = events.marked(learnt.params.weak_dwell_s)
+    used = marked if learnt.params.uses_weak_signals else marked.strong()
     histories = histories_of(used)
     last = np.maximum(histories.start[1:] - 1, 0)
     has_any = np.diff(histories.start) > 0

@@ -47,8 +47,9 @@ def supervision_links(
 ) -> NDArray[np.int64]:
     """Return the links (n, 2) that one epoch learns from, shuffled: the balanced multi-link sampler.
 
-    Balanced: N links of each relation that has any, N the number of the rarest, drawn without replacement, all N of
-    the rarest (2403.05185, section 1.5). Unbalanced: all links. Beyond `max_links` a part of them, drawn uniformly.
+    Balanced: N links of each relation that has any, N the number of the rarest, all N of the rarest (2403.05185 [READ],
+    section 1.5 of its method page), drawn without replacement [INF]. Unbalanced: all links. Beyond `max_links` a part
+    of them, drawn uniformly.
     """
     chosen = np.arange(len(links))
     if is_balanced and len(links):

@@ -35,6 +35,8 @@ class Design(NamedTuple):
 DESIGNS = {
     "two_towers": Design(has_graph=False, has_type_means=True, is_per_type=True, has_history=True),
     "two_tower_hgnn": Design(has_graph=True, has_type_means=True, is_per_type=True, has_history=True),
+    # The towers of 2403.07478 take text and graph vectors alone [READ]. Codes of categories and areas, the code of the
+    # home's area and the mark of an empty history are ours, as in 2T-HGNN.
     "graph_foundation": Design(has_graph=True, has_type_means=False, is_per_type=False, has_history=False),
 }
 ONE_LIST = Design(has_graph=True, has_type_means=True, is_per_type=False, has_history=False)

@@ -109,7 +109,7 @@ def sampled_softmax_loss(
     """Return the mean of -log softmax of each person's own place among those of the batch (ours, for the printed loss).
 
     Arguments as in `literal_loss`. Corrected, log Q is taken off every similarity, Q being the place's share of the
-    training pairs, by which it comes into a batch (Yi et al. 2019): popular places are not pushed away for being
+    training pairs, by which it comes into a batch (Yi et al. 2019 [2ND]): popular places are not pushed away for being
     negatives more often.
     """
     logits = persons @ places.T / temperature
