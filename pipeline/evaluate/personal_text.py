@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 DEFAULT_ARMS = "none,static,lora,text,e2p,e2p_text,e2p_mean,e2p_shuffled"
 NOTE = (
     "Perplexity of true answers: mean over people of the log-likelihood of their tokens. ppl {model}: compare arms, "
-    "not papers. ms: one prompt processed. ROUGE-L: written to true answers."
+    "not papers. Arms that are trained take the same steps on the same texts. Intervals are of people, of one training "
+    "each. ms: one prompt processed. ROUGE-L: written to true answers."
 )
 RANKS_NOTE = (
     "Persona found among {n}: by likelihood, the person's true answers under each candidate's embedding; by text, what "
@@ -38,7 +39,7 @@ def evaluate_personal_text(
     arms: Annotated[str, typer.Option("--arms", help="Arms to compare, with commas.")] = DEFAULT_ARMS,
     steps: Annotated[int, typer.Option(min=1, help="Steps of training on answers, of each arm.")] = 100,
     alignment_steps: Annotated[
-        int, typer.Option(min=0, help="Steps before them of e2p: what is said from its own embedding.")
+        int, typer.Option(min=0, help="Steps before them, of each arm: what is said, by itself.")
     ] = 100,
     batch_size: Annotated[int, typer.Option(min=1, help="Answers of a step.")] = 16,
     prompt_tokens: Annotated[int, typer.Option(min=1, help="Tokens of what was said before that are read.")] = 32,
@@ -79,7 +80,7 @@ def evaluate_personal_text(
     )
     prefix = PrefixParams(batch_size=batch_size, max_prompt_tokens=prompt_tokens)
     result = evaluation.evaluate_personal_text(
-        file, train, wanted, params, prefix, lambda: _load(model, cache), keep,
+        file, train, wanted, params, prefix, lambda: _load(model, cache), keep, _code() if keep else "",
         on_progress=lambda name: typer.echo(f"arm {name}", err=True),
     )  # fmt: skip
     if as_json:
@@ -99,6 +100,12 @@ def _parse_arms(text: str) -> list[ArmName]:
     if unknown or not names:
         raise StudyError(f"--arms: there is no {', '.join(unknown) or 'arm named'}; there are {', '.join(known)}")
     return [name for wanted in names for name in known if name == wanted]
+
+
+def _code() -> str:
+    from pipeline.engine.lineage import code_digest
+
+    return code_digest("pipeline.evaluation.personal_text")
 
 
 def _load(model: str, cache: Path | None) -> tuple[CausalLM, Encoder]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pipeline.evaluation.personal_text_arms import ArmScores, Bench, Extras, Trained, extras_of, latencies_ms, run_arm
-from pipeline.evaluation.personal_text_data import Encoder, PersonalTextParams, Prepared, prepare
+from pipeline.evaluation.personal_text_data import Encoder, PersonalTextParams, Prepared, data_digest, prepare
 from pipeline.evaluation.personal_text_scores import (
     Difference,
     hit_rate,
@@ -20,7 +20,6 @@ from pipeline.evaluation.personal_text_scores import (
     perplexity,
     rank_of_first,
 )
-from pipeline.params import digest
 from pipeline.study import StudyError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.models.language.declaration import ArmName, PrefixParams
 
 BARS = ("none", "static", "e2p_shuffled")
-"""Arms that e2p is to beat."""
+"""Arms that e2p is to beat; static is trained as long as e2p, on the same texts."""
 SETTINGS = "settings.json"
 
 
@@ -79,6 +78,7 @@ def evaluate_personal_text(
     prefix: PrefixParams,
     load: Callable[[], tuple[CausalLM, Encoder]],
     keep: Path | None = None,
+    code: str = "",
     device: str = "auto",
     on_progress: Callable[[str], None] = lambda what: None,
 ) -> PersonalTextResult:
@@ -86,7 +86,7 @@ def evaluate_personal_text(
 
     `more`: another file to train on. `load`: returns the language model and the encoder of lines. `keep`: folder in
     which what is learnt and scored is kept arm by arm, numbers only; a second call goes on from there, and is refused
-    with other settings.
+    with other settings, data or `code` (what tells one version of this code from another).
     """
     from pipeline.models.devices import pick_device
 
@@ -94,7 +94,7 @@ def evaluate_personal_text(
     lm.network.to(pick_device(device))
     prepared = prepare(file, more, params, encode)
     if keep is not None:
-        _claim(keep, lm, prepared, params, prefix)
+        _claim(keep, lm, prepared, params, prefix, code)
     bench = Bench(prepared, lm, encode, prefix, params, keep, device)
     trained: dict[str, Trained] = {}
     found = []
@@ -113,16 +113,18 @@ def evaluate_personal_text(
     )  # fmt: skip
 
 
-def _claim(keep: Path, lm: CausalLM, prepared: Prepared, params: PersonalTextParams, prefix: PrefixParams) -> None:
+def _claim(
+    keep: Path, lm: CausalLM, prepared: Prepared, params: PersonalTextParams, prefix: PrefixParams, code: str
+) -> None:
     """Write what a folder's outcomes are of; StudyError where they are of something else."""
     keep.mkdir(parents=True, exist_ok=True)
     settings = {
-        "model": lm.name, "data": digest([prepared.counts, prepared.embeddings.round(3).sum(axis=0).tolist()]),
+        "model": lm.name, "data": data_digest(prepared), "code": code,
         "params": params.model_dump(mode="json"), "prefix": prefix.model_dump(mode="json"),
     }  # fmt: skip
     path = keep / SETTINGS
     if path.exists() and json.loads(path.read_text()) != json.loads(json.dumps(settings)):
-        raise StudyError(f"--keep: {keep} holds outcomes of other settings or data: name another folder")
+        raise StudyError(f"--keep: {keep} holds outcomes of other settings, data or code: name another folder")
     path.write_text(json.dumps(settings))
 
 

@@ -168,44 +168,53 @@ def _train_or_read(bench: Bench, name: ArmName) -> Trained:
 
 
 def _train(bench: Bench, arm: Arm) -> dict[str, Any]:
+    """Return what training went through; all arms take the same steps on the same texts, so that none has learnt more
+    of how people talk."""
     from pipeline.models.language.learning import standardise
-    from pipeline.models.language.sequences import Written
 
     prepared, params = bench.prepared, bench.params
     is_shuffled = arm.name == "e2p_trained_shuffled"
-    losses: list[float] = []
-    steps = 0
-    if arm.name == "e2p" and params.alignment_steps:
-        texts = [Written("", "B:", f" {each.text}", k) for k, each in enumerate(prepared.said)]
-        standardise(arm, prepared.said_embeddings)
-        encoded = _encode(bench, texts)
-        n_held = max(round(params.validation_share * len(encoded)), 1)
-        n_held = min(n_held, params.validation_answers)
-        history = _fit(
-            bench,
-            arm,
-            encoded[n_held:],
-            encoded[:n_held],
-            prepared.said_embeddings,
-            params.alignment_steps,
-            "alignment",
-        )
-        losses, steps = history.train_loss, history.n_steps
+    losses, steps = _align(bench, arm, is_shuffled) if params.alignment_steps else ([], 0)
     standardise(arm, prepared.embeddings[sorted({prepared.row(each) for each in prepared.train})])
     rows = _rows(prepared, prepared.train, params.seed, is_shuffled)
     train = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.train, rows, strict=True)])
     held_rows = _rows(prepared, prepared.validation, params.seed, is_shuffled)
     held = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.validation, held_rows, strict=True)])
-    history = _fit(bench, arm, train, held, prepared.embeddings, params.steps, arm.name)
+    history = _fit(bench, arm, train, held, prepared.embeddings, params.steps, "answers")
     return {
         "n_steps": steps + history.n_steps, "train_loss": [*losses, *history.train_loss],
         "validation": history.validation,
     }  # fmt: skip
 
 
+def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> tuple[list[float], int]:
+    """Train an arm on what people say by itself; return its losses and its steps."""
+    from pipeline.models.language.learning import standardise
+    from pipeline.models.language.sequences import Written
+
+    prepared, params = bench.prepared, bench.params
+    rows = said_rows(prepared, params.seed, is_shuffled)
+    standardise(arm, prepared.said_embeddings)
+    encoded = _encode(
+        bench, [Written("", "B:", f" {each.text}", row) for each, row in zip(prepared.said, rows, strict=True)]
+    )
+    n_held = min(max(round(params.validation_share * len(encoded)), 1), params.validation_answers)
+    train, held = encoded[n_held:], encoded[:n_held]
+    history = _fit(bench, arm, train, held, prepared.said_embeddings, params.alignment_steps, "alignment")
+    return history.train_loss, history.n_steps
+
+
+def said_rows(prepared: Prepared, seed: int, is_shuffled: bool) -> list[int]:
+    """Return the row of embeddings for each answer of the alignment: its own, or shuffled that of another person's."""
+    if not is_shuffled:
+        return list(range(len(prepared.said)))
+    return derange(np.array([prepared.people.of(each.persona) for each in prepared.said], np.int64), seed).tolist()
+
+
 def _fit(
     bench: Bench, arm: Arm, train: list[Encoded], held: list[Encoded], embeddings: Any, steps: int, phase: str
 ) -> Any:
+    from pipeline.models.devices import keyed_seed
     from pipeline.models.language.learning import ArmLearner
     from pipeline.models.protocol import FitRun
     from pipeline.models.training import TrainingParams
@@ -217,7 +226,9 @@ def _fit(
         learning_rate=bench.params.learning_rate, weight_decay=0.01, warmup_steps=min(10, steps // 5),
         schedule="cosine", max_epochs=epochs, patience=epochs,
     )  # fmt: skip
-    learner = ArmLearner(arm, train, held, embeddings, bench.prefix.batch_size, per_epoch, bench.params.seed)
+    # By the phase, not by the arm: all arms see the same batches.
+    seed = keyed_seed(bench.params.seed, phase)
+    learner = ArmLearner(arm, train, held, embeddings, bench.prefix.batch_size, per_epoch, seed)
     checkpoints = bench.keep / "checkpoints" / f"{arm.name}-{phase}" if bench.keep else None
     run = FitRun(seed=bench.params.seed, device=bench.device, checkpoints=checkpoints, checkpoint_minutes=3.0)
     return run_training(learner, how, run, phase)
@@ -275,7 +286,9 @@ def _extras(bench: Bench, arm: Arm) -> Extras:
 
 def turn(embeddings: NDArray[np.float32], degrees: float, seed: int) -> NDArray[np.float32]:
     """Return unit vectors turned by an angle, each into a direction of its own that is drawn."""
-    drawn = np.random.default_rng([seed, round(degrees * 1_000)]).normal(size=embeddings.shape)
+    from pipeline.models.devices import numpy_generator
+
+    drawn = numpy_generator(seed, "turned embeddings", round(degrees * 1_000)).normal(size=embeddings.shape)
     drawn -= (drawn * embeddings).sum(axis=1, keepdims=True) * embeddings
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     angle = math.radians(degrees)
@@ -297,10 +310,12 @@ def _first_of_each(people: NDArray[np.int64], n: int) -> list[list[int]]:
 
 def candidates(prepared: Prepared, n: int, seed: int) -> NDArray[np.int64]:
     """Return rows of embeddings for each person of the test: the own first, then one of each of n - 1 others drawn."""
+    from pipeline.models.devices import numpy_generator
+
     firsts = [part[0] for part in _first_of_each(prepared.test_people, 1)]
     rows = np.array([prepared.row(prepared.test[k]) for k in firsts], np.int64)
     n_others = min(n, len(rows)) - 1
-    drawn = np.random.default_rng([seed, len(rows)])
+    drawn = numpy_generator(seed, "candidates")
     others = [drawn.permutation(np.delete(np.arange(len(rows)), k))[:n_others] for k in range(len(rows))]
     return np.array([[row, *rows[part]] for row, part in zip(rows, others, strict=True)], np.int64)
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipeline.evaluation.personal_text_people import People, Split, find_people, normalise, split_people
 from pipeline.evaluation.personal_text_reading import Answer, Dialogues, read_dialogues
-from pipeline.params import Params
+from pipeline.params import Params, digest
 from pipeline.study import StudyError
 
 SAID_TOGETHER = 4
@@ -34,8 +34,9 @@ class PersonalTextParams(Params):
     steps: int = Field(default=100, ge=1)
     """Steps of training of each arm on answers."""
     alignment_steps: int = Field(default=100, ge=0)
-    """Steps before, of the projector alone: it learns to tell what a person says from the mean embedding of some of the
-    person's utterances, that one among them (ours). 0 leaves it out."""
+    """Steps before, of each arm that is trained, on what people say without what was said before: e2p learns to tell it
+    from the mean embedding of some of the person's utterances, that one among them (ours); arms without an embedding
+    learn how people talk just as long. 0 leaves it out."""
     alignment_answers: int = Field(default=1_500, ge=2)
     """Most utterances that it is trained on, drawn by whole dialogues."""
     steps_per_epoch: int = Field(default=25, ge=1)
@@ -94,7 +95,8 @@ Encoder = Callable[[Sequence[str]], NDArray[np.float32]]
 def prepare(file: Path, more: Path | None, params: PersonalTextParams, encode: Encoder) -> Prepared:
     """Return the split answers of a file, and of another one for training; StudyError where people are too few.
 
-    Nobody of the test is in a dialogue trained on, not even as the other speaker.
+    Nobody of the test answers in a dialogue trained on, nor is the other speaker where the file tells who that is: the
+    layout of ConvAI2 may leave the partner's persona out, and then what is said before may be of anybody.
     """
     from pipeline.models.sentences import mean_embedding
 
@@ -129,6 +131,15 @@ def prepare(file: Path, more: Path | None, params: PersonalTextParams, encode: E
         people, split, train, validation, test, test_people, personas, embeddings, said,
         _said_embeddings(said, encode, params.seed), counts, rejected,
     )  # fmt: skip
+
+
+def data_digest(prepared: Prepared) -> str:
+    """Return a digest of all that is trained and tested on: answers, their order, and what the encoder made of them."""
+    answers = [prepared.train, prepared.validation, prepared.test, prepared.said]
+    # Means, and rounded: sums of many numbers differ in their last digits by the number of threads.
+    both = (prepared.embeddings, prepared.said_embeddings)
+    means = [(each.sum(axis=0, dtype=float) / max(len(each), 1)).round(3).tolist() for each in both]
+    return digest([prepared.counts, answers, prepared.personas, means])
 
 
 def digest_of(answer: Answer, seed: int) -> bytes:
@@ -181,7 +192,9 @@ def _said_embeddings(said: list[Answer], encode: Encoder, seed: int) -> NDArray[
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for k, each in enumerate(said):
         groups.setdefault((each.dialogue, each.persona), []).append(k)
-    generator = np.random.default_rng([seed, len(said)])
+    from pipeline.models.devices import numpy_generator
+
+    generator = numpy_generator(seed, "said together")
     means = np.zeros_like(vectors)
     for k, each in enumerate(said):
         others = [j for j in groups[(each.dialogue, each.persona)] if j != k]

@@ -87,7 +87,9 @@ def derange(people: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     names = np.unique(people)
     if len(names) < 2:
         raise ValueError("embeddings can be exchanged among two or more people")
-    generator = np.random.default_rng([seed, len(names)])
+    from pipeline.models.devices import numpy_generator
+
+    generator = numpy_generator(seed, "exchanged embeddings")
     ring = generator.permutation(names)
     follower = dict(zip(ring.tolist(), np.roll(ring, 1).tolist(), strict=True))
     rows = {name: np.flatnonzero(people == name) for name in names.tolist()}

@@ -48,7 +48,9 @@ def paired_difference(ours: Floats, theirs: Floats, n_draws: int, seed: int) -> 
     n = len(difference)
     if n < 2:
         return Difference(float(difference.mean()) if n else math.nan, math.nan, math.nan, n)
-    drawn = np.random.default_rng([seed, n]).integers(n, size=(n_draws, n))
+    from pipeline.models.devices import numpy_generator
+
+    drawn = numpy_generator(seed, "bootstrap over people").integers(n, size=(n_draws, n))
     low, high = np.percentile(difference[drawn].mean(axis=1), LEVEL)
     return Difference(float(difference.mean()), float(low), float(high), n)
 

@@ -71,6 +71,31 @@ def test_a_second_call_goes_on_from_what_is_kept(sojourn, dialogues, keep):
     assert "holds outcomes of other settings" in err
 
 
+def test_trained_arms_take_the_same_steps_and_exchanged_embeddings_are_ranked(sojourn, dialogues):
+    code, out, _ = sojourn(
+        "evaluate", "personal-text", dialogues, *TRY, "--json", "--arms", "static,lora,e2p,e2p_trained_shuffled"
+    )
+    assert code == 0
+    found = {arm["name"]: arm for arm in json.loads(out)["arms"]}
+    assert {arm["n_steps"] for arm in found.values()} == {4}
+    shuffled = found["e2p_trained_shuffled"]
+    assert 0 <= shuffled["hit_rate_likelihood"] <= 1
+    assert shuffled["n_trainable"] == found["e2p"]["n_trainable"]
+    assert shuffled["perplexity"] != found["e2p"]["perplexity"]
+
+
+def test_outcomes_of_other_answers_or_code_are_refused(sojourn, dialogues, keep, tmp_path, monkeypatch):
+    arguments = (*TRY, "--keep", keep, "--arms", "none")
+    other = tmp_path / "d.txt"
+    other.write_text(dialogues.read_text().replace("answer 3 4", "answer of another kind"))
+    code, _, err = sojourn("evaluate", "personal-text", other, *arguments)
+    assert code != 0
+    assert "other settings, data or code" in " ".join(err.split())
+    assert sojourn("evaluate", "personal-text", dialogues, *arguments)[0] == 0
+    monkeypatch.setattr("pipeline.evaluate.personal_text._code", lambda: "another")
+    assert sojourn("evaluate", "personal-text", dialogues, *arguments)[0] != 0
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [(("--arms", "none,magic"), "there is no magic"), (("--model", "huge"), "smollm2 or tiny")],

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.evaluation import personal_text_data as data
 from pipeline.evaluation import personal_text_people as people_of
 from pipeline.evaluation import personal_text_scores as scores
-from pipeline.evaluation.personal_text_arms import turn
+from pipeline.evaluation.personal_text_arms import candidates, said_rows, turn
 from pipeline.evaluation.personal_text_reading import Answer, read_dialogues
 from pipeline.study import StudyError
 
 torch = pytest.importorskip("torch")
 
+from pipeline.models.sentences import encode_letters  # noqa: E402
 from tests import naive_language  # noqa: E402
 
 NUMBERED = (
@@ -103,6 +105,46 @@ def test_exchanged_embeddings_are_of_one_other_person_each(people):
 def test_one_person_alone_cannot_exchange():
     with pytest.raises(ValueError, match="two or more"):
         people_of.derange(np.array([1, 1]), 0)
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    def call(**settings):
+        rows = [f"1 your persona: i am {k}.\n2 hi\tmy {k}\n3 so ?\tyes {k}\n" for k in range(8)]
+        (tmp_path / "d.txt").write_text("".join(rows))
+        params = data.PersonalTextParams(**settings)
+        return data.prepare(tmp_path / "d.txt", None, params, encode_letters)
+
+    return call
+
+
+def test_exchanged_in_the_alignment_everybody_has_the_embedding_of_another(prepare):
+    prepared = prepare()
+    rows = said_rows(prepared, seed=2, is_shuffled=True)
+    assert all(each.persona != prepared.said[row].persona for each, row in zip(prepared.said, rows, strict=True))
+    assert said_rows(prepared, seed=2, is_shuffled=False) == list(range(len(prepared.said)))
+
+
+def test_a_digest_of_data_hangs_on_answers_and_embeddings(prepare):
+    prepared = prepare()
+    said = [prepared.said[0]._replace(text="another"), *prepared.said[1:]]
+    others = [prepared._replace(said=said), prepared._replace(test=prepared.test[::-1])]
+    others += [prepared._replace(said_embeddings=prepared.said_embeddings[:, ::-1])]
+    assert data.data_digest(prepare()) == data.data_digest(prepared)
+    others += [prepare(alignment_steps=0)]
+    assert len({data.data_digest(each) for each in [prepared, *others]}) == 5
+
+
+def test_candidates_are_drawn_by_the_seed_the_own_first(prepare):
+    prepared = prepare(test_share=0.6)
+    drawn = candidates(prepared, 4, seed=0)
+    own = [
+        prepared.row(next(a for a in prepared.test if prepared.people.of(a.persona) == k)) for k in prepared.split.test
+    ]
+    assert drawn[:, 0].tolist() == own
+    assert all(len(set(row.tolist())) == 4 for row in drawn)
+    assert (candidates(prepared, 4, seed=0) == drawn).all()
+    assert (candidates(prepared, 4, seed=1) != drawn).any()
 
 
 def test_perplexity_weighs_people_alike_whatever_they_say():
