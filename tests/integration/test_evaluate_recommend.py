@@ -122,6 +122,9 @@ def test_models_and_ablations_are_run(sojourn, files):
         ("two_tower_hgnn", "hgnn"), ("hgnn", "two_towers"), ("two_tower_hgnn", "unbalanced"),
     }  # fmt: skip
     assert result["fits"]["two_tower_hgnn"]["graph_seconds"] > 0 == result["fits"]["two_towers"]["graph_seconds"]
+    balanced, every = (result["fits"][name] for name in ("two_tower_hgnn", "unbalanced"))
+    assert balanced["n_links"] < every["n_links"] == every["n_links_in_all"] == balanced["n_links_in_all"]
+    assert balanced["n_steps"] >= balanced["n_epochs"] > 0
     assert result["node_types"] == [12, 36]  # of four kinds: a tie, settled by name
     assert not any(text in out + err for text in ("who-", "shop-", "-74."))
 

@@ -70,6 +70,7 @@ def test_every_variant_learns_and_serves(variant):
     assert np.isfinite(nobody).all() and nobody[0] == pytest.approx(nobody[1], abs=1e-4)
     assert fitted.seconds > 0 and (fitted.n_links > 0) == (variant != "two_towers")
     assert fitted.n_links_in_all >= fitted.n_links
+    assert fitted.n_steps == fitted.n_epochs * -(-fitted.n_links // PARAMS.hgnn.batch_size)
 
 
 def test_the_order_of_events_changes_nothing():

@@ -19,6 +19,7 @@ from pipeline.evaluation.recommendation.learned import (
 from pipeline.evaluation.recommendation.orderings import CLAIMS
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.run import known_methods
+from pipeline.evaluation.recommendation.same_arms import why_equal
 from pipeline.models.places.params import PlaceModelParams
 from pipeline.models.protocol import FitRun
 from tests.check_in_rows import make_check_ins, split_data
@@ -81,6 +82,34 @@ def test_params_are_changed_by_name():
 
 def test_claims_are_of_methods_that_exist():
     assert {name for claim in CLAIMS for name in claim[:2]} <= known_methods().keys()
+
+
+def test_ablations_that_take_nothing_away_are_told():
+    two_kinds = {"category": ["Food", "Food", "Shop"]}
+    rows = [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 1, 4), (0, 2, 20), (1, 0, 20)]
+    wide = RecommendParams(rare_share=0.1)
+
+    def reasons(params=wide, models=PlaceModelParams(), **fields):  # noqa: B008 (it is frozen)
+        data = split_data(make_check_ins(rows, **fields), params)
+        return {name: reason for name in known_methods() if (reason := why_equal(name, data, models))}
+
+    # One shop has no link to another; there are neither friends nor single check-ins.
+    found = reasons(**two_kinds)
+    assert set(found) == {"no_weak", "no_rare_links"}
+    assert "no weak signals" in found["no_weak"] and "no such links" in found["no_rare_links"]
+    assert "no_weak" not in reasons(RecommendParams(rare_share=0.1, weak="single"), **two_kinds)
+    one_type = reasons(category=["Food"] * 3)
+    assert set(one_type) == set(ABLATIONS) and "one node type" in one_type["unbalanced"]
+    so_already = reasons(models=with_changes(PlaceModelParams(), {"hgnn.is_balanced": False}), **two_kinds)
+    assert "set so already" in so_already["unbalanced"]
+
+
+def test_the_models_of_the_tables_are_evaluated():
+    pytest.importorskip("torch", reason="torch is not installed")
+    from pipeline.models.places.place_models import VARIANT_OF
+
+    assert set(VARIANT_OF.values()) <= MODELS.keys()
+    assert all(MODELS[variant].variant == variant for variant in VARIANT_OF.values())
 
 
 class LastPlace:

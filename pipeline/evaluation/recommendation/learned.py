@@ -42,8 +42,10 @@ MODELS = {
     "hgnn_with_users": ModelVariant("HGNN with users", "hgnn_with_users", {}),
     "two_towers": ModelVariant("2T", "two_towers", {}),
     "two_tower_hgnn": ModelVariant("2T-HGNN", "two_tower_hgnn", {}),
+    "two_tower_hgnn_one_list": ModelVariant("2T-HGNN one list", "two_tower_hgnn_one_list", {}),
     "graph_foundation": ModelVariant("GFM", "graph_foundation", {}),
 }
+"""The tables are filled by the two last: the model registered as two_tower_hgnn is 2T-HGNN for one list."""
 ABLATIONS = {
     "unbalanced": ModelVariant("no balanced sampler", "two_tower_hgnn", {"hgnn.is_balanced": False}),
     "no_weak": ModelVariant("no weak signals", "two_tower_hgnn", {"uses_weak_signals": False}),

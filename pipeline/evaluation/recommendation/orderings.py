@@ -30,6 +30,8 @@ def _of_paper(better: str, worse: str, metric: Metric = "hr") -> Claim:
 
 
 FULL = "two_tower_hgnn"
+ONE_LIST = "two_tower_hgnn_one_list"
+"""What the tables are filled by."""
 CLAIMS = (
     _of_paper(FULL, "hgnn"),
     _of_paper("hgnn", "two_towers"),
@@ -48,6 +50,7 @@ CLAIMS = (
     _of_paper("text_knn", FULL, "coverage"),
     _of_paper(FULL, "two_towers", "coverage"),
     *(Claim(FULL, rule) for rule in ("item_knn", "ials", "nearby", "nearby_popular")),
+    *(Claim(ONE_LIST, other) for other in (FULL, "popularity", "item_knn")),
     *(Claim("graph_foundation", other) for other in (FULL, "item_knn")),
     *(Claim(model, "own_history", target=ANY) for model in (FULL, "graph_foundation", "item_knn")),
 )

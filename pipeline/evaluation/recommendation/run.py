@@ -23,6 +23,7 @@ from pipeline.evaluation.recommendation.methods import (
 )
 from pipeline.evaluation.recommendation.orderings import find_orderings
 from pipeline.evaluation.recommendation.params import RecommendParams
+from pipeline.evaluation.recommendation.same_arms import why_equal
 from pipeline.evaluation.recommendation.scoring import Ranks, Scores, score_ranks, strata_of
 from pipeline.evaluation.recommendation.simple_rules import Data, count_popularity
 from pipeline.evaluation.recommendation.splitting import ANY, TARGETS, split_check_ins
@@ -55,9 +56,17 @@ class Fit(NamedTuple):
     graph_seconds: float
     """Of it, time of training the graph network."""
     n_links: float
-    """Links that the graph network was supervised by in an epoch."""
+    """Links that the graph network was supervised by in an epoch; at most `models.hgnn.max_links_per_epoch`."""
+    n_links_in_all: float
+    """Links there were, which an epoch without balanced sampler or bound would be supervised by."""
     n_epochs: float
     """Epochs of the graph network."""
+    n_steps: float
+    """Steps of the graph network in all epochs: methods compared may differ much in them."""
+
+
+NO_GRAPH = (0.0,) * 5
+"""Figures of the graph network in the Fit of a method without one."""
 
 
 class Evaluation(NamedTuple):
@@ -99,7 +108,7 @@ def evaluate_recommendation(
     split = split_check_ins(check_ins, params)
     vectors, why = _embed(check_ins, asked.encoder)
     data = Data(split, check_ins, params, vectors)
-    left_out = {name: reason for name in asked.names if (reason := _missing(name, data, why))}
+    left_out = {name: reason for name in asked.names if (reason := _missing(name, data, models, why))}
     names = [name for name in asked.names if name not in left_out]
     ranks: dict[str, dict[str, Ranks]] = {target: {} for target in TARGETS}
     fits = {}
@@ -133,10 +142,12 @@ def _embed(check_ins: CheckIns, encoder: Encoding) -> tuple[NDArray[np.float32] 
     return vectors, "" if vectors is not None else "nothing is known of places in words: no name, category or area"
 
 
-def _missing(name: str, data: Data, why_no_texts: str) -> str:
-    """Return why a method cannot be run, "" where it can."""
+def _missing(name: str, data: Data, models: PlaceModelParams, why_no_texts: str) -> str:
+    """Return why a method cannot be run or would be another one, "" where it can."""
     if name not in RULES:
-        return "" if learned.has_torch() else "torch is not installed; pip install 'sojourn[models]'"
+        if not learned.has_torch():
+            return "torch is not installed; pip install 'sojourn[models]'"
+        return why_equal(name, data, models)
     needs = RULES[name].needs
     if needs == NEEDS_TEXTS and data.vectors is None:
         return why_no_texts
@@ -157,7 +168,7 @@ def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple
         method: Method
         if rule:
             method = rule.make(data, setting, seed)
-            facts.append((perf_counter() - started, 0.0, 0.0, 0.0))
+            facts.append((perf_counter() - started, *NO_GRAPH))
         else:
             method, fact = _fit(name, data, models, seed)
             facts.append(fact)
@@ -172,7 +183,8 @@ def _fit(name: str, data: Data, models: PlaceModelParams, seed: int) -> tuple[Me
 
     method = learned.Learned(data, (learned.MODELS | learned.ABLATIONS)[name], models, FitRun(seed=seed))
     fitted = method.fitted
-    return method, (fitted.seconds, fitted.graph_seconds, float(fitted.n_links), float(fitted.n_epochs))
+    counts = fitted.n_links, fitted.n_links_in_all, fitted.n_epochs, fitted.n_steps
+    return method, (fitted.seconds, fitted.graph_seconds, *map(float, counts))
 
 
 def _list(method: Method, data: Data, target: str) -> Listed:

@@ -114,9 +114,11 @@ def _orderings_grid(orderings: list[Ordering]) -> Grid:
 
 
 def _fits_grid(evaluation: Evaluation) -> Grid:
-    grid = _grid("Fitting (means over seeds)", "method", "chosen", "seconds", "graph s", "links/epoch", "epochs")
+    title = "Fitting (means over seeds). Of the graph network: links of an epoch, of all there were; epochs; steps"
+    grid = _grid(title, "method", "chosen", "seconds", "graph s", "links", "of all", "epochs", "steps")
     for name, fit in evaluation.fits.items():
-        graph = (f"{fit.graph_seconds:.1f}", f"{fit.n_links:,.0f}", f"{fit.n_epochs:.1f}") if fit.n_links else ["–"] * 3
+        counts = f"{fit.n_links:,.0f}", f"{fit.n_links_in_all:,.0f}", f"{fit.n_epochs:.1f}", f"{fit.n_steps:,.0f}"
+        graph = (f"{fit.graph_seconds:.1f}", *counts) if fit.n_links else ["–"] * 5
         grid.add_row(
             known_methods()[name], "–" if fit.setting is None else str(fit.setting), f"{fit.seconds:.1f}", *graph
         )

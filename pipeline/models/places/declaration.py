@@ -64,7 +64,7 @@ class _PlaceModel:
 
 @register
 class TwoTowerHgnn(_PlaceModel):
-    """2T-HGNN."""
+    """2T-HGNN for one list of all places: `two_tower_hgnn_one_list` of the variants (`recommender.fit_variant`)."""
 
     name = "two_tower_hgnn"
     title = (
@@ -72,7 +72,8 @@ class TwoTowerHgnn(_PlaceModel):
     )
     source = (
         "2403.05185, its graph network, loss, balanced sampler and towers; ours: places for audiobooks and podcasts, "
-        "one pair of towers for all types, the in-batch softmax, vectors free of a person's own links in training"
+        "one pair of towers for all types (in sojourn evaluate recommend: two_tower_hgnn_one_list), the in-batch "
+        "softmax, vectors free of a person's own links in training"
     )
 
 

@@ -32,6 +32,7 @@ class FittedVariant:
     n_links: int
     n_links_in_all: int
     n_epochs: int
+    n_steps: int
     uses_weak_signals: bool
     scores: Scores
 
@@ -64,6 +65,7 @@ def fit(
         0 if graph is None else graph.n_links,
         0 if graph is None else graph.n_links_in_all,
         0 if graph is None else graph.n_epochs,
+        0 if graph is None else graph.n_steps,
         params.uses_weak_signals,
         scores,
     )

@@ -35,6 +35,8 @@ class HgnnFit(NamedTuple):
     n_links_in_all: int
     """Links there were to learn from, which an epoch without balance or bound would be supervised by."""
     n_epochs: int
+    n_steps: int
+    """Batches of all epochs."""
     seconds: float
 
 
@@ -58,12 +60,14 @@ def fit_hgnn(
     set_initial_weights(network, run.seed, "hgnn")
     learner = HgnnLearner(network, links, node_type, features, params, run.seed, anchor_type)
     if not len(learner.links) or not len(learner.held_out):
-        return HgnnFit(network, 0, 0, 0, 0.0)
+        return HgnnFit(network, 0, 0, 0, 0, 0.0)
     settings = training.TrainingParams(
         learning_rate=params.learning_rate, max_epochs=params.max_epochs, patience=params.patience
     )
     history = training.train(learner, settings, run, "hgnn")
-    return HgnnFit(network, learner.n_links, len(learner.links), len(history.train_loss), history.seconds)
+    n_epochs = len(history.train_loss)
+    n_steps = n_epochs * learner.batches_per_epoch
+    return HgnnFit(network, learner.n_links, len(learner.links), n_epochs, n_steps, history.seconds)
 
 
 class HgnnLearner:
@@ -92,7 +96,8 @@ class HgnnLearner:
         self.all_links = graph_of(links, node_type, network.n_types)
         self.candidates = None if anchor_type is None else np.flatnonzero(node_type != anchor_type)
         self.n_links = len(self._drawn_links(0))
-        self.n_batches = -(-self.n_links // params.batch_size)
+        self.batches_per_epoch = -(-self.n_links // params.batch_size)
+        self.n_batches = self.batches_per_epoch
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, with everything that is drawn drawn anew."""

@@ -14,9 +14,9 @@ from pipeline.models.places.place_frames import place_features, read_events, rea
 from pipeline.models.places.place_state import Learnt, to_state
 from pipeline.models.places.place_vectors import typed_links
 from pipeline.models.places.random_streams import stream
+from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
     DESIGNS,
-    ONE_LIST,
     TowerModel,
     fit_tower_model,
     in_window,
@@ -24,7 +24,8 @@ from pipeline.models.places.tower_recommenders import (
 )
 from pipeline.models.protocol import FitRun, State, Tables
 
-DESIGN_OF = {"two_tower_hgnn": ONE_LIST, "graph_foundation": DESIGNS["graph_foundation"]}
+VARIANT_OF: dict[str, Variant] = {"two_tower_hgnn": "two_tower_hgnn_one_list", "graph_foundation": "graph_foundation"}
+"""Variant that each registered model is (`recommender.fit_variant`, `sojourn evaluate recommend`)."""
 LARGEST_HOLDOUT = 0.25
 """Most of the record's time that is held out, however short the record (ours)."""
 MAX_SCORED_PERSONS = 5_000
@@ -52,7 +53,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     cut_s = _cut(visits.events, params.holdout_days)
     # Which visits before the cut are weak must not hang on who came back after it.
     before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
-    model = fit_tower_model(DESIGN_OF[name], _used(before, params), features, None, params, run)
+    model = fit_tower_model(DESIGNS[VARIANT_OF[name]], _used(before, params), features, None, params, run)
     after = marked.where(marked.time_s >= cut_s).strong()
     metrics = held_out_metrics(model, before, after, cut_s, run.seed)
     events = _used(marked, params)

@@ -11,7 +11,9 @@ from pipeline.models.places.interactions import Interactions, PersonFeatures, Pl
 from pipeline.models.places.params import PlaceModelParams
 from pipeline.models.protocol import FitRun
 
-Variant = Literal["hgnn", "hgnn_with_users", "two_towers", "two_tower_hgnn", "graph_foundation"]
+Variant = Literal[
+    "hgnn", "hgnn_with_users", "two_towers", "two_tower_hgnn", "two_tower_hgnn_one_list", "graph_foundation"
+]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 
@@ -42,6 +44,10 @@ class Fitted(Protocol):
     def n_epochs(self) -> int:
         """Epochs the graph network went through."""
 
+    @property
+    def n_steps(self) -> int:
+        """Steps of the graph network in all epochs, a batch of links each."""
+
     def score(
         self, histories: Interactions, persons: PersonFeatures | None = None, now_s: int | None = None
     ) -> NDArray[np.float32]:
@@ -67,7 +73,9 @@ def fit_variant(
 
     Variants: "hgnn" (a person is the mean of the graph vectors of the places in the history), "hgnn_with_users"
     (persons are nodes of the graph), "two_towers" (no graph vectors), "two_tower_hgnn" (2403.05185; one pair of towers
-    per node type), "graph_foundation" (2403.07478; one pair for all types). Ablations are Params:
+    per node type), "two_tower_hgnn_one_list" (ours: one pair of towers for all types and no history of texts, which is
+    the model registered as two_tower_hgnn that fills the tables), "graph_foundation" (2403.07478; one pair for all
+    types, as in the tables). Ablations are Params:
     `hgnn.is_balanced`, `hgnn.dropped_relations`, `hgnn.only_type`, `uses_weak_signals`. The result depends on the
     events, not their order, and on `run.seed`. ValueError for a variant that does not exist or features that do not
     fit.
