@@ -9,6 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
+from pipeline.models.devices import keyed_seed, torch_generator
 from pipeline.models.language.causal_lm import CausalLM
 from pipeline.models.language.declaration import ArmName, PrefixParams
 from pipeline.models.language.projector import Projector, StaticPrefix
@@ -68,7 +69,7 @@ def build_arm(name: ArmName, lm: CausalLM, n_in: int, params: PrefixParams, seed
     """
     if name not in ARMS:
         raise ValueError(f"there is no arm {name}; there are {', '.join(ARMS)}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_generator(seed, "first weights")
     norm = lm.embedding_norm() if params.is_rescaled else None
     n_tokens, has_text = params.n_prefix_tokens, name in WITH_TEXT
     if name in WITH_PROJECTOR:
@@ -92,7 +93,7 @@ def _with_lora(network: Any, params: PrefixParams, seed: int) -> Any:
     )
     # peft draws from the global generator: it is put back as it was.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(keyed_seed(seed, "first weights of adapters"))
         adapted = inject_adapter_in_model(config, copy.deepcopy(network))
     for name, parameter in adapted.named_parameters():
         parameter.requires_grad_("lora_" in name)
