@@ -91,7 +91,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], facts: Map
     arrays = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
     head = {"format": FORMAT, "training": training, "facts": text, "checksum": _checksum(arrays, training, text)}
-    part = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")  # another training may write its own
+    part = path.with_name(path.name + TEMPORARY_SUFFIX)
     save_file(arrays, part, metadata=head)
     _sync(part)
     part.replace(path)

@@ -44,6 +44,8 @@ def straight():
 
 
 RANDOM_STEPS = sorted(random.Random(0).sample(range(2, N_STEPS), 4))
+LAST = ["training.safetensors"]
+"""Files that a finished training leaves."""
 SCENARIOS = {
     "steps": [*({"step": step} for step in [*RANDOM_STEPS, N_STEPS]), {}],
     "writes": [{"in_write": 1}, {"in_write": 8}, {}],
@@ -70,7 +72,7 @@ def test_killed_it_goes_on_to_the_same_bits(killed, straight, scenario):
     assert weights == straight[0]
     assert history == list(straight[1])
     assert [code for code, _ in ends[scenario]] == [*[-signal.SIGKILL] * (len(SCENARIOS[scenario]) - 1), 0]
-    assert ends[scenario][-1][1] == []
+    assert ends[scenario][-1][1] == LAST
 
 
 def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(killed):
@@ -87,14 +89,23 @@ def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(killed)
 
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_there(killed):
     lefts = [left for _, left in killed[1]["writes"]]
-    assert lefts == [["training.safetensors.part"], ["training.safetensors", "training.safetensors.part"], []]
+    assert lefts == [["training.safetensors.part"], ["training.safetensors", "training.safetensors.part"], LAST]
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 6, 12, 20])
 def test_resumed_it_ends_with_the_same_bits(tmp_path, straight, step):
     stopped(Regression(), tmp_path, step)
     assert trained(Regression(), seed=3, device="cpu", checkpoints=tmp_path) == straight
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == LAST
+
+
+def test_what_is_finished_is_not_trained_again(tmp_path, straight):
+    class Spent(Regression):
+        def batches(self, epoch):
+            raise AssertionError("there is nothing left to learn")
+
+    assert trained(Regression(), seed=3, device="cpu", checkpoints=tmp_path) == straight
+    assert trained(Spent(), seed=3, device="cpu", checkpoints=tmp_path) == straight
 
 
 def test_a_learner_that_can_skip_batches_is_asked_to(tmp_path, straight):
