@@ -50,7 +50,7 @@ RECOMMENDATIONS = Table(
     row="device × rank",
     columns=(
         c.DEVICE_ID,
-        Column("rank", pa.int32(), "1: the place that suits best", minimum=1),
+        Column("rank", pa.int16(), "1: the place that suits best", minimum=1),
         c.POI_ID,
         Column("score", pa.float64(), "Product of the vectors of person and place", "1", -1.001, 1.001),
         Column("is_visited", pa.bool_(), "The device was there in the study"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from pipeline.engine.outlook import SHARD, ShardReport
 from pipeline.engine.records import read_runs
 from pipeline.engine.run import StageSummary, open_run
-from pipeline.logs import LogFormat, LogLevel, configure
+from pipeline.logs import LogFormat, LogLevel, configure, log_event
 from pipeline.metrics import RunMetrics
 from pipeline.settings import Settings
-from pipeline.stages.predict import left_out, left_out_words
+from pipeline.stages.predict import left_out, named_models
 from pipeline.study import Study, StudyError
 from pipeline.time_left import TimeLeft, in_words
 
@@ -73,13 +74,20 @@ def run_stages(
 ) -> list[StageSummary]:
     """Run stages in order and return what each did; progress goes to standard error."""
     metrics = RunMetrics(study.name, command)
+    _tell_left_out(study)
     with metrics.kept(outputs.metrics_file), open_run(study, settings, command, dates, is_forced) as opened:
         names = wanted(opened.stages, stages, left_out(study))
-        Console(stderr=True).print(left_out_words(study), highlight=False, markup=False, soft_wrap=True)
         expected = earlier_seconds(settings.root, command)
         left = TimeLeft(names, expected)
         with opened.reporting(outputs.performance_report), _shown(left, names) as show:
             return [_execute(opened, name, left, show, metrics) for name in names]
+
+
+def _tell_left_out(study: Study) -> None:
+    """Warn of tables that the study names a model for and that cannot be filled here."""
+    named = named_models(study)
+    if missing := [f"{table}: {why}" for table, why in left_out(study).items() if table in named]:
+        log_event("run", logging.WARNING, "tables left out", why="; ".join(missing))
 
 
 def _execute(opened: Any, name: str, left: TimeLeft, show: Show, metrics: RunMetrics) -> StageSummary:
