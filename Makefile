@@ -12,7 +12,7 @@ demo: $(VENV)/installed  ## simulate a city, run everything on it, write demo/re
 	$(BIN)/sojourn demo
 
 test: check $(VENV)/torch $(REFERENCE)/installed  ## rules, types and all tests
-	SOJOURN_REFERENCE=$(REFERENCE) SOJOURN_REQUIRE_REFERENCE=1 $(BIN)/pytest -n auto --dist worksteal -q tests
+	OMP_NUM_THREADS=1 SOJOURN_REFERENCE=$(REFERENCE) SOJOURN_REQUIRE_REFERENCE=1 $(BIN)/pytest -n auto --dist worksteal -q tests
 
 models: $(VENV)/torch  ## install what models need (torch), for `sojourn train`
 
