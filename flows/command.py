@@ -17,13 +17,17 @@ from pipeline.study import StudyError, parse_date
 EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
 
 
-def make_parser(description: str) -> ArgumentParser:
-    """Return a command line with the options that all flows share; every field of `Settings` is one."""
+def make_parser(description: str, is_run: bool = True) -> ArgumentParser:
+    """Return a command line with the options that all flows share; every field of `Settings` is one.
+
+    Those that run stages (`is_run`) also take dates and a report.
+    """
     parser = ArgumentParser(description=description)
     parser.add_argument("--study", type=Path, required=True, help="study file (TOML)")
-    parser.add_argument("--start", help="first UTC date, YYYY-MM-DD; default: the study's")
-    parser.add_argument("--end", help="last UTC date, included; default: the study's")
-    parser.add_argument("--report", type=Path, help="write the HTML report of the run to this file")
+    if is_run:
+        parser.add_argument("--start", help="first UTC date, YYYY-MM-DD; default: the study's")
+        parser.add_argument("--end", help="last UTC date, included; default: the study's")
+        parser.add_argument("--report", type=Path, help="write the HTML report of the run to this file")
     for name, field in Settings.model_fields.items():
         about = " ".join((field.description or name).split()).replace("%", "%%")
         parser.add_argument(_option(name), required=field.is_required(), metavar="VALUE", help=about)
@@ -70,9 +74,10 @@ def _option(name: str) -> str:
 
 
 def _as_parameters(options: Namespace) -> dict[str, Any]:
-    return {
-        "study_file": options.study,
-        "settings": read_settings(options),
+    shared = {"study_file": options.study, "settings": read_settings(options)}
+    if "start" not in options:
+        return shared
+    return shared | {
         "start": parse_date(options.start) if options.start else None,
         "end": parse_date(options.end) if options.end else None,
         "report": options.report,

@@ -69,7 +69,7 @@ def _show(settings: Settings, name: str) -> None:
 
 def main() -> None:
     """Run the flow from the command line."""
-    parser = make_parser("Train a model on the tables of a root.")
+    parser = make_parser("Train a model on the tables of a root.", is_run=False)
     parser.add_argument("model", help="name of the model")
     parser.add_argument("--seed", type=int, help="seed of the training; default: the study's")
     parser.add_argument("--truth", type=Path, help="file of ground truth")

@@ -1,5 +1,6 @@
 """From tables to a trained model, to the study that names it, to its tables: what is kept, made again, and left out."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -158,3 +159,15 @@ def test_the_flow_trains_the_same_version(root, monkeypatch, tmp_path):
     study = {**tomllib.loads(STUDY), "start": "2024-01-01", "end": "2024-06-30"}
     found = train_flow(settings_of(root), "two_tower_hgnn", study=study, params=SMALL["two_tower_hgnn"], seed=1)
     assert found == train(root).name
+
+
+def test_the_flows_command_line_hands_the_flow_what_it_takes(root, monkeypatch):
+    import flows.train
+
+    parameters, taken = inspect.signature(flows.train.train.fn).parameters, {}
+    monkeypatch.setattr(flows.train, "train", lambda **given: taken.update(given))
+    given = ["two_tower_hgnn", "--study", root / "study.toml", "--root", root / "tables", "--seed", 3]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, given)])
+    flows.train.main()
+    assert set(taken) <= set(parameters)
+    assert (taken["model"], taken["seed"]) == ("two_tower_hgnn", 3)
