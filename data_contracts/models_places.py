@@ -21,13 +21,13 @@ PLACE_EMBEDDINGS = Table(
             "Vector of the graph network, of length 1: near places are visited by the same people",
         ),
         Column("embedding", VECTOR, "Vector of the place tower, of length 1: its product with a person's is the score"),
-        Column("n_links", pa.int64(), "Places it is linked with by common visitors", "places", 0),
+        Column("n_links", pa.int64(), "Places it is linked with by enough common visitors", "places", 0),
         Column("is_inductive", pa.bool_(), "From category and area alone: it has no links"),
     ),
     key=("poi_id",),
     shard=Shard.STUDY,
-    notes="Vectors of one version of a model compare with each other and with no others. They are made from who was "
-    "where: a place of one visitor has a vector that tells of that visitor's other places.",
+    notes="Vectors of one version of a model compare with each other and with no others. Links are those that as "
+    "many persons made as the model was trained to ask for (n_persons_per_kept_link), so none is a single person's.",
 )
 
 PERSON_EMBEDDINGS = Table(

@@ -16,6 +16,7 @@ PLACES = {
     "text_width": 8,
     "n_places_per_type": 6,
     "holdout_days": 7.0,
+    "n_persons_per_kept_link": 2,
     "hgnn": {"width": 8, "fan_out": 4, "max_epochs": 3, "batch_size": 64},
     "towers": {"widths": [16, 8], "max_epochs": 2, "batch_size": 16, "n_folds": 2},
 }

@@ -17,10 +17,11 @@ from pipeline.models.places.declaration import (  # noqa: E402
     RecommendationParams,
     TwoTowerHgnn,
 )
+from pipeline.models.places.hgnn import Hgnn  # noqa: E402
 from pipeline.models.places.index import PlaceIndex  # noqa: E402
 from pipeline.models.places.interactions import Interactions  # noqa: E402
 from pipeline.models.places.params import HgnnParams, PlaceTraining, TowerParams  # noqa: E402
-from pipeline.models.places.place_frames import read_events  # noqa: E402
+from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary  # noqa: E402
 from pipeline.models.places.place_models import (  # noqa: E402
     MIN_SCORED_PERSONS,
     NOTHING,
@@ -28,6 +29,9 @@ from pipeline.models.places.place_models import (  # noqa: E402
     scores_of_lists,
     top_places,
 )
+from pipeline.models.places.place_state import from_state  # noqa: E402
+from pipeline.models.places.place_vectors import kept_vectors  # noqa: E402
+from pipeline.models.places.serving import vectors_from_features  # noqa: E402
 from pipeline.models.protocol import FitRun, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
 from pipeline.params import NoParams  # noqa: E402
@@ -36,6 +40,7 @@ PARAMS = PlaceTraining(
     text_encoder="hashed",
     text_width=16,
     n_places_per_type=4,
+    n_persons_per_kept_link=2,
     hgnn=HgnnParams(width=16, max_epochs=3, batch_size=64, learning_rate=1e-2),
     towers=TowerParams(widths=(32, 16), code_width=4, max_epochs=8, batch_size=32, n_folds=2, learning_rate=3e-3),
 )
@@ -273,6 +278,52 @@ def test_places_without_links_are_inductive(tables):
     places = TwoTowerHgnn().predict(PLACES, state, {"pois": pois}, NoParams(), "cpu")
     assert places["is_inductive"].tolist() == [False] * 48 + [True] * 2
     assert places["n_links"].eq(0).tolist() == places["is_inductive"].tolist()
+
+
+def test_what_is_kept_of_a_place_tells_nothing_of_the_few_who_were_there(tables):
+    """Place 48 is one person's alone, place 49 is of nine who share another place: fewer than asked for."""
+    pois, visits = make_pois(50), tables["visits"]
+    params = PARAMS.model_copy(update={"n_persons_per_kept_link": 10})
+    vocabulary = read_vocabulary(pois, params)
+    features = place_features(pois, vocabulary, params)
+    network = Hgnn(len(vocabulary.types.names), features.text.shape[1], 16, False)
+    devices, day = visits["device_id"].unique(), pd.Timestamp("2024-03-01", tz="UTC")
+
+    def kept(others):
+        """Vectors and link counts with one person at place 48 and at others, and nine at places 49 and 0."""
+        went = [(devices[0], 48), *((devices[0], other) for other in others)]
+        went += [(device, place) for device in devices[1:10] for place in (0, 49)]
+        more = pd.DataFrame(went, columns=["device_id", "place"])
+        more["poi_id"] = [f"p{place:03d}" for place in more.pop("place")]
+        both = pd.concat([visits, more.assign(started_at=day, dwell_s=3_600.0)], ignore_index=True)
+        return kept_vectors(
+            network, read_events(FrameTables({"visits": both}), pois["poi_id"]).events, features, params
+        )
+
+    (vectors, n_links), (elsewhere, _) = kept([1, 2, 3]), kept([13, 22, 35])
+    assert n_links[48:].tolist() == [0, 0] and n_links[:48].any()
+    assert np.array_equal(vectors[48:], elsewhere[48:])
+    assert vectors[48:] == pytest.approx(vectors_from_features(network, features)[48:], abs=1e-6)
+    params = params.model_copy(update={"n_persons_per_kept_link": 9})
+    assert kept([1, 2, 3])[1][48:].tolist() == [0, 1]
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        PlaceTraining(n_persons_per_kept_link=1)
+
+
+def test_the_state_and_the_metrics_are_of_vectors_of_shared_links(tables, monkeypatch):
+    """With more persons asked for than there are, every place is kept and scored as one that nobody was at."""
+    scored = []
+    monkeypatch.setattr(
+        "pipeline.models.places.place_models.held_out_metrics",
+        lambda model, *more: scored.append(model.graph.all_persons) or {},
+    )
+    params = PARAMS.model_copy(update={"n_persons_per_kept_link": N_DEVICES + 1})
+    state = TwoTowerHgnn().fit(FrameTables(tables), params, FitRun(seed=3, device="cpu"))
+    learnt = from_state(state)
+    pois = tables["pois"].sort_values("poi_id", ignore_index=True)
+    alone = vectors_from_features(learnt.hgnn, place_features(pois, learnt.vocabulary, params))
+    assert learnt.n_links.tolist() == [0] * N_PLACES and state.facts["sizes"]["n_links"] == 0
+    assert learnt.vectors == pytest.approx(alone, abs=1e-6) and scored[0] == pytest.approx(alone, abs=1e-6)
 
 
 def test_devices_without_history_are_cold(fitted, tables):

@@ -114,5 +114,10 @@ class PlaceTraining(PlaceModelParams):
     """Resolution of the H3 cells that are areas (ours: cells of about 5 km2)."""
     weak_dwell_s: float = Field(default=900.0, ge=0)
     """Seconds below which a device's only visit to a place is a weak signal (ours: a quarter of an hour)."""
+    n_persons_per_kept_link: int = Field(default=10, ge=2)
+    """Persons at both of two places for a link to count in the vectors kept and served (ours; least group of exports).
+
+    Networks may learn from links of single persons; a vector made of these would tell where one of them was.
+    """
     holdout_days: float = Field(default=14.0, gt=0)
     """Last days of the record that metrics are of, not learnt from (2403.05185 [READ]: 14)."""

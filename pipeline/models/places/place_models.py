@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts import POIS
-from pipeline.models.places.covisit_graph import graph_of
-from pipeline.models.places.hgnn import embed_places
 from pipeline.models.places.interactions import DAY_S, Interactions, PlaceFeatures
 from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
-from pipeline.models.places.place_vectors import typed_links
+from pipeline.models.places.place_vectors import kept_vectors
 from pipeline.models.places.random_streams import stream
 from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
@@ -20,6 +18,7 @@ from pipeline.models.places.tower_recommenders import (
     TowerModel,
     fit_tower_model,
     in_window,
+    place_vectors,
     score_with_towers,
 )
 from pipeline.models.protocol import FitRun, State, Tables
@@ -43,7 +42,8 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     """Return what a model has learnt of who visited which places of interest.
 
     Visits of the last `holdout_days` are not learnt from: the metrics are of places that people went to then for the
-    first time. The vectors kept are of the graph up to the end, by the networks trained before.
+    first time, and of vectors that are made as those kept are. These are of the graph up to the end, by the networks
+    trained before; links of few persons (`n_persons_per_kept_link`) are learnt from, and are in no vector kept.
     """
     pois = tables.whole(POIS).sort_values("poi_id", ignore_index=True)
     poi_ids = pois["poi_id"].to_numpy(object)
@@ -55,7 +55,8 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
     model = fit_tower_model(DESIGNS[VARIANT_OF[name]], _used(before, params), features, None, params, run)
     after = marked.where(marked.time_s >= cut_s).strong()
-    metrics = held_out_metrics(model, before, after, cut_s, run.seed)
+    served = _as_served(model, _used(before, params), features, params)
+    metrics = held_out_metrics(served, before, after, cut_s, run.seed)
     events = _used(marked, params)
     learnt = _learnt(model, vocabulary, poi_ids, features, events, params)
     sizes = {
@@ -158,8 +159,16 @@ def _learnt(
 ) -> Learnt:
     assert model.graph is not None
     network, silo = model.graph.fit.network, model.silos[0]
-    node_type, links = typed_links(in_window(events, params), features, params.graph, params.hgnn)
-    graph = graph_of(links, node_type, network.n_types)
-    vectors = embed_places(network, graph, features.text)
-    n_links = graph.start[:, -1] - graph.start[:, 0]
+    vectors, n_links = kept_vectors(network, in_window(events, params), features, params)
     return Learnt(params, vocabulary, poi_ids, vectors, n_links, network.cpu(), silo.network.cpu(), silo.shape)
+
+
+def _as_served(model: TowerModel, events: Interactions, features: PlaceFeatures, params: PlaceTraining) -> TowerModel:
+    """Return the model with the vectors that a state of these events would hold."""
+    assert model.graph is not None
+    vectors, _ = kept_vectors(model.graph.fit.network, in_window(events, params), features, params)
+    silos = [
+        silo._replace(places=place_vectors(silo.network, features, vectors, silo.shape, silo.served))
+        for silo in model.silos
+    ]
+    return model._replace(silos=silos, graph=model.graph._replace(all_persons=vectors))

@@ -1,8 +1,8 @@
 """What a place model has learnt, as the arrays and facts of a State, and back.
 
 Kept are weights, vectors of places, and how many places each is linked with: no visit, no device, and no link of the
-graph, as one that a single person made would tell of that person. A vector of a place of one visitor is made of that
-visitor's other places all the same: an artifact stays inside like the tables it is from.
+graph. Vectors and counts are of links that `n_persons_per_kept_link` persons made, so a place of few visitors has a
+vector from its category and area alone. Weights learnt from everybody: an artifact stays inside like its tables.
 """
 
 from __future__ import annotations

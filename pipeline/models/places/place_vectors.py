@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.places.covisit_graph import covisit_links, graph_of, relation_of
-from pipeline.models.places.hgnn import embed_places
+from pipeline.models.places.hgnn import Hgnn, embed_places
 from pipeline.models.places.hgnn_training import HgnnFit, fit_hgnn
 from pipeline.models.places.interactions import Interactions, PlaceFeatures
-from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams
+from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams, PlaceTraining
 from pipeline.models.places.random_streams import stream
 from pipeline.models.protocol import FitRun
 
@@ -26,8 +26,6 @@ class PlaceVectors(NamedTuple):
     """(n_folds, n_places, width): what each fold of persons is trained with."""
     fold: NDArray[np.int64]
     """Fold of each person."""
-    n_links: NDArray[np.int64]
-    """Links of each place."""
 
 
 def fit_place_vectors(
@@ -43,16 +41,29 @@ def fit_place_vectors(
     fit = fit_hgnn(links, node_type, places.text, params.hgnn, run)
     graph = graph_of(links, node_type, fit.network.n_types)
     vectors = embed_places(fit.network, graph, places.text)
-    n_links = graph.start[:, -1] - graph.start[:, 0]
     fold = stream(run.seed, "folds of persons").integers(0, n_folds, interactions.n_persons)
     if n_folds == 1:
-        return PlaceVectors(fit, vectors, vectors[None], fold, n_links)
+        return PlaceVectors(fit, vectors, vectors[None], fold)
     without = []
     for f in range(n_folds):
         others = interactions.where(fold[interactions.person] != f)
         links = typed_links(others, places, params.graph, params.hgnn)[1]
         without.append(embed_places(fit.network, graph_of(links, node_type, fit.network.n_types), places.text))
-    return PlaceVectors(fit, vectors, np.stack(without), fold, n_links)
+    return PlaceVectors(fit, vectors, np.stack(without), fold)
+
+
+def kept_vectors(
+    network: Hgnn, interactions: Interactions, places: PlaceFeatures, params: PlaceTraining
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return vectors (n_places, width) by a trained network, and links of each place, that tell of no single person.
+
+    Only links that `n_persons_per_kept_link` persons made count. A place without one has a vector from its features.
+    """
+    n_persons = max(params.n_persons_per_kept_link, params.graph.n_persons_per_link)
+    shared = params.graph.model_copy(update={"n_persons_per_link": n_persons})
+    node_type, links = typed_links(interactions, places, shared, params.hgnn)
+    graph = graph_of(links, node_type, network.n_types)
+    return embed_places(network, graph, places.text), graph.start[:, -1] - graph.start[:, 0]
 
 
 def typed_links(
