@@ -15,6 +15,10 @@ class Params(BaseModel):
     def check_study(self, study: Any) -> None:
         """Raise ValueError where these parameters cannot be meant for this study; called before anything runs."""
 
+    def takes(self, table: str) -> bool:
+        """Return whether a table that the stage declares to read is an input of it under these parameters."""
+        return True
+
 
 class NoParams(Params):
     """For a stage that has nothing to set."""

@@ -132,7 +132,16 @@ def _params_of_stage(stage: Stage, study: Study) -> Params:
         params.check_study(study)
     except ValueError as error:
         raise StudyError(f"params.{stage.name}: {error}") from None
+    _check_models(stage, params, study)
     return params
+
+
+def _check_models(stage: Stage, params: Params, study: Study) -> None:
+    """StudyError where a stage asks for a model's table that the run leaves out: an older one may still lie there."""
+    out = left_out(study)
+    for table in stage.reads:
+        if table.name in out and stage.name not in out and params.takes(table.name):
+            raise StudyError(f"params.{stage.name} asks for {table.name}, which is left out: {out[table.name]}")
 
 
 def work_for(stage: Stage, study: Study, settings: Settings, dates: Collection[date] | None = None) -> Work:
@@ -213,7 +222,7 @@ def visit_whole(
 
 def inputs_of(work: Work, key: ShardKey) -> list[Input]:
     """Return all shards that the one shard of a bucket, or of the study, is made from."""
-    shards = [table for table in work.stage.reads if not table.shard.is_single and is_filled(work.study, table)]
+    shards = [table for table in _taken(work) if not table.shard.is_single and is_filled(work.study, table)]
     return [(table, found) for table in shards for found in work.keys(table, key.bucket)] + _single_inputs(work)
 
 
@@ -331,9 +340,14 @@ def _single_inputs(work: Work) -> list[Input]:
 
     A table that the study does not declare is none of its inputs, even if an earlier study left it there.
     """
-    single = [table for table in work.stage.reads if table.shard.is_single]
+    single = [table for table in _taken(work) if table.shard.is_single]
     known = [t for t in single if _is_declared(work.study, t)]
     return [(table, ALL) for table in known if work.keys(table)]
+
+
+def _taken(work: Work) -> list[Table]:
+    """Return the tables that the stage reads under its Params."""
+    return [table for table in work.stage.reads if work.params.takes(table.name)]
 
 
 def _is_declared(study: Study, table: Table) -> bool:

@@ -1,6 +1,6 @@
 """`employment`: who works, works away, or has lost the job, week by week."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -30,10 +30,9 @@ class EmploymentParams(Params):
             raise ValueError("remote_below exceeds not_employed_from: a probability would be both")
         return self
 
-    def check_study(self, declared: Any) -> None:
-        """Raise ValueError where learned scores are asked for and the study names no trained model at all."""
-        if self.scores != "sectors" and not declared.models:
-            raise ValueError(f"scores is {self.scores!r}, and the study names no trained model: {NO_SCORES}")
+    def takes(self, table: str) -> bool:
+        """Return whether a table is read: learned scores only where they are asked for."""
+        return table != EMPLOYMENT_SCORES.name or self.scores != "sectors"
 
 
 NO_SCORES = (

@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.engine.plan import params_of
+from data_contracts import EMPLOYMENT_SCORES, PRESENCE
+from pipeline.engine.plan import inputs_of, params_of, to_arrow, work_for
+from pipeline.engine.store import ShardKey, Store
 from pipeline.evaluation.employment_truth import employment_truth, read_employment_truth
 from pipeline.evaluation.spells import EMPLOYED, NONE, NOT_EMPLOYED, REMOTE, TrueSpells
+from pipeline.settings import Settings
+from pipeline.stage import STAGES
 from pipeline.stages.employment import EmploymentParams, employment
 from pipeline.study import Study, StudyError
 from tests.employment_rows import MONDAY, make_jobs, make_study, presence_rows
@@ -88,12 +92,38 @@ def test_without_a_score_for_somebody_at_risk_it_says_so():
     employment(people, make_jobs([]), sector_absence(0.4), NOTHING, 0, EmploymentParams(scores="learned"))
 
 
-def test_a_study_that_names_no_model_is_refused_before_anything_runs():
-    values = {"name": "x", "start": "2020-01-01", "end": "2020-02-01", "zone": "UTC", "sources": []}
-    asked = {"params": {"employment": {"scores": "learned"}}}
-    with pytest.raises(StudyError, match=r"params\.employment: scores is 'learned', and the study names no trained"):
-        params_of(Study.from_dict(values | asked))
-    assert params_of(Study.from_dict(values))["employment"].scores == "sectors"
+STUDY = {"name": "x", "start": "2020-01-01", "end": "2020-02-01", "zone": "UTC", "sources": []}
+MODEL = "employment_scores@0123456789ab"
+ASKED = {"params": {"employment": {"scores": "learned"}}}
+
+
+@pytest.mark.parametrize("models", [[], ["two_tower_hgnn@0123456789ab"]])
+def test_a_study_whose_models_fill_no_scores_is_refused_before_anything_runs(models):
+    with pytest.raises(StudyError, match=r"params\.employment asks for employment_scores, which is left out: no model"):
+        params_of(Study.from_dict({**STUDY, **ASKED, "models": models}))
+    assert params_of(Study.from_dict({**STUDY, "models": models}))["employment"].scores == "sectors"
+
+
+def test_without_torch_no_older_scores_are_read_but_the_study_is_refused(monkeypatch):
+    study = Study.from_dict({**STUDY, **ASKED, "models": [MODEL]})
+    monkeypatch.setattr("pipeline.stages.predict.missing_libraries", list)
+    assert params_of(study)["employment"].scores == "learned"
+    monkeypatch.setattr("pipeline.stages.predict.missing_libraries", lambda: ["torch"])
+    with pytest.raises(StudyError, match=r"asks for employment_scores, .* needs torch: pip install"):
+        params_of(study)
+    params_of(Study.from_dict({**STUDY, "models": [MODEL]}))
+
+
+@pytest.mark.parametrize(("which", "is_read"), [("sectors", False), ("learned", True), ("mean", True)])
+def test_employment_is_made_from_scores_only_where_they_are_asked_for(tmp_path, monkeypatch, which, is_read):
+    monkeypatch.setattr("pipeline.stages.predict.missing_libraries", list)
+    store, key = Store(tmp_path), ShardKey(bucket=0)
+    for table, rows in ((PRESENCE, presence()), (EMPLOYMENT_SCORES, scores(presence()))):
+        store.write(table, key, to_arrow(rows), {})
+    study = Study.from_dict({**STUDY, "models": [MODEL], "params": {"employment": {"scores": which}}})
+    work = work_for(STAGES["employment"], study, Settings(root=tmp_path, n_buckets=1))
+    tables = [table.name for table, _ in inputs_of(work, key)]
+    assert tables == ["presence", *(["employment_scores"] if is_read else [])]
 
 
 # --- Truth --------------------------------------------------------------------------------------------
