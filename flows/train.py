@@ -6,13 +6,16 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed
 
 from flows.command import make_parser, run_flow
 from flows.inputs import read_study
-from pipeline.engine.artifacts import flat_values, read_cards
+from flows.tasks import REFUSED
+from pipeline.engine.artifacts import flat_values, read_card
+from pipeline.engine.lock import LockedError
 from pipeline.engine.trouble import named
 from pipeline.fitting import read_truth, train_model
 from pipeline.models import FitRun
@@ -40,10 +43,11 @@ def train(
     params: dict[str, Any] | None = None,
     seed: int | None = None,
     truth: Path | None = None,
-) -> str:
+) -> str | State:
     """Return name@version of what a model learnt from the tables of a root: what the study file then names.
 
-    A training that was killed goes on from its last checkpoint when it is run again.
+    A training that was killed goes on from its last checkpoint when it is run again. It holds the root like a run: a
+    root that is taken ends it in state "Refused".
 
     Args:
         settings: Where the tables are. Training takes this machine, not the cluster.
@@ -55,14 +59,17 @@ def train(
         truth: File of ground truth, for models that learn from one.
     """
     studied = read_study(study_file, study)
-    name = fit(settings, studied, model, params or {}, seed, truth)
+    try:
+        name = fit(settings, studied, model, params or {}, seed, truth)
+    except LockedError as error:
+        return Failed(name=REFUSED, message=str(error), data=error)
     get_run_logger().info('trained; for the study file: models = ["%s"]', name)
     _show(settings, name)
     return name
 
 
 def _show(settings: Settings, name: str) -> None:
-    card = next(card for card in read_cards(settings.root) if card["name"] == name)
+    card = read_card(settings.root, name) or {"metrics": {}}
     rows = [{"metric": metric, "value": value} for metric, value in flat_values(card["metrics"])]
     create_table_artifact(rows, METRICS_KEY, f"{name}: metrics on what it did not learn from")
 

@@ -1,6 +1,7 @@
 """Training: a model learns from the tables of a root, and what it learnt is kept there under a version of its own.
 
-Tables are only read: training and runs may go on side by side, and the card says which contents were learnt from.
+Training holds the root like a run, so that no table changes and nobody is withdrawn while a model learns; the card
+says which contents were learnt from. Tables must be what a run of the study would leave.
 """
 
 from __future__ import annotations
@@ -17,35 +18,33 @@ import pandas as pd
 from pydantic import ValidationError
 
 from data_contracts import EMPLOYMENT_TRUTH, Shard, Table
-from pipeline.engine.artifacts import MODELS_FOLDER, Artifact, write_artifact
+from pipeline.engine.artifacts import CHECKPOINTS, LOGS, Artifact, training_folder, write_artifact
 from pipeline.engine.files import remove_folder
 from pipeline.engine.lineage import code_digest
-from pipeline.engine.opening import check_key
-from pipeline.engine.store import Footer, ShardKey, Store
+from pipeline.engine.lock import Lock, root_lock
+from pipeline.engine.opening import root_buckets
+from pipeline.engine.run import not_current
+from pipeline.engine.store import Store, content_of
 from pipeline.engine.trouble import RunError
-from pipeline.engine.unfinished import check_whole_root
 from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
 from pipeline.models.protocol import ModelError, missing_libraries
 from pipeline.params import Params, digest
-from pipeline.paths import is_remote
-from pipeline.settings import Settings, read_key
+from pipeline.settings import Settings
 from pipeline.stages.predict import SOJOURN_TORCH, is_filled
 from pipeline.study import Study, StudyError
 
 METRICS = "metrics"
 """Name among what a model gives back of how good it is on what it did not learn from."""
-CHECKPOINTS, LOGS = "_checkpoints", "_logs"
-"""Folders below that of models: where an interrupted training goes on, and what TensorBoard shows."""
 
 
 class StoredTables:
-    """The tables of a root as a model learns from them: bucket by bucket, as they were when training began."""
+    """The tables of a held root as a model learns from them: bucket by bucket, as they were when training began."""
 
-    def __init__(self, store: Store, tables: Sequence[Table]) -> None:
+    def __init__(self, store: Store, tables: Sequence[Table], lock: Lock) -> None:
         """Note what there is of some tables."""
-        self._store = store
-        self._footers = {table.name: dict(_footers(store, table)) for table in tables}
+        self._store, self._lock = store, lock
+        self._footers = {table.name: store.footers(table) for table in tables}
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -55,17 +54,15 @@ class StoredTables:
     @property
     def contents(self) -> dict[str, str]:
         """Hash of the contents of each table, whatever they were made from."""
-        return {
-            name: digest([[key.path, footer.content] for key, footer in found.items()])
-            for name, found in self._footers.items()
-        }
+        return {name: content_of(found) for name, found in self._footers.items()}
 
     def shards(self, table: Table, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Yield the rows of one shard after the other, each in the order of the table's key.
 
-        RunError where one is no longer what it was.
+        RunError where one is no longer what it was; LockedError once the root is held no longer.
         """
         for key, footer in self._footers[table.name].items():
+            self._lock.check()
             rows, now = self._store.read(table, key, columns), self._store.footer(table, key)
             if now is None or now.content != footer.content:
                 raise RunError(f"{table.name} was written again while a model learnt from it: train again")
@@ -74,12 +71,6 @@ class StoredTables:
     def whole(self, table: Table) -> pd.DataFrame:
         """Return a static or study table."""
         return next(self.shards(table))
-
-
-def _footers(store: Store, table: Table) -> Iterator[tuple[ShardKey, Footer]]:
-    for key in store.keys(table):
-        if footer := store.footer(table, key):
-            yield key, footer
 
 
 def find_model(name: str) -> Model:
@@ -110,39 +101,70 @@ def train_model(
     """Train a model on the tables of a root, keep what it learnt there and return it.
 
     The same tables, Params and seed give the same version. An interrupted training goes on where its last checkpoint
-    was made. StudyError where a table it learns from is not there, or truth it needs is not given.
+    was made. StudyError where a table it learns from is not there or not current, or truth it needs is not given;
+    LockedError where a run holds the root.
     """
     model = find_model(name)
-    params, store = make_params(model, values), Store(settings.root)
-    _check(model, study, store, truth)
-    tables, started = StoredTables(store, model.inputs), time.perf_counter()
-    local = settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
-    code = code_digest(model.outputs[0].family)
-    which = digest([tables.contents, _content_of(truth), code, params.model_dump(mode="json"), run.seed])
-    run = replace(run, checkpoints=local / CHECKPOINTS / name / which, logs=local / LOGS / name)
-    try:
-        state = model.fit(tables, params, run, truth)
-    except ModelError as error:
-        raise RunError(f"{name}: {error}") from error
-    card = {
+    params = make_params(model, values)
+    _check(model, study, Store(settings.root), truth)
+    with root_lock(settings.root, wait_s=settings.lock_wait_s) as lock:
+        check_current(model, study, settings)
+        tables, started = StoredTables(Store(settings.root), model.inputs, lock), time.perf_counter()
+        run = _placed(model, settings, [tables.contents, _content_of(truth), params.model_dump(mode="json")], run)
+        try:
+            state = model.fit(tables, params, run, truth)
+        except ModelError as error:
+            raise RunError(f"{name}: {error}") from error
+        card = _card(model, study, params, run, tables, truth) | {
+            "metrics": state.facts.get(METRICS, {}),
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        # How good it is says nothing of what it is: metrics are in the card, and in no version.
+        facts = {name: fact for name, fact in state.facts.items() if name != METRICS}
+        lock.check()
+        trained = write_artifact(settings.root, name, state.tensors, facts, card)
+    assert run.checkpoints is not None
+    remove_folder(run.checkpoints)
+    return trained
+
+
+def check_current(model: Model, study: Study, settings: Settings) -> None:
+    """StudyError where what a model learns from is not what a run of the study would leave (`not_current`).
+
+    A table of another span, of other files or of older code would be learnt from in silence.
+    """
+    settings = settings.model_copy(update={"n_buckets": root_buckets(settings.root) or settings.n_buckets})
+    if due := not_current(study, settings, [table.name for table in model.inputs]):
+        told = ", ".join(table.name for table in model.inputs)
+        raise StudyError(f"{model.name} learns from {told}, not up to date for this study ({due}): run the study first")
+
+
+def _placed(model: Model, settings: Settings, learnt_from: list[Any], run: FitRun) -> FitRun:
+    """Return the run with its folders: checkpoints are of the same data, code, Params and seed alone."""
+    folder, which = training_folder(settings), digest([*learnt_from, code_digest(_family(model)), run.seed])
+    return replace(run, checkpoints=folder / CHECKPOINTS / model.name / which, logs=folder / LOGS / model.name)
+
+
+def _card(
+    model: Model, study: Study, params: Params, run: FitRun, tables: StoredTables, truth: pd.DataFrame | None
+) -> dict[str, Any]:
+    """Return what the card says of what was learnt from and how."""
+    return {
         "title": model.title,
         "source": model.source,
         "outputs": [output.table.name for output in model.outputs],
         "study": {"name": study.name, "start": study.start, "end": study.end},
         "params": json.loads(params.model_dump_json()),
         "seed": run.seed,
-        "metrics": state.facts.get(METRICS, {}),
         "rows": tables.n_rows | ({model.truth.name: len(truth)} if model.truth and truth is not None else {}),
         "data": tables.contents,
-        "code": code,
+        "code": code_digest(_family(model)),
         "torch": version("torch"),
-        "seconds": round(time.perf_counter() - started, 1),
     }
-    # How good it is says nothing of what it is: metrics are in the card, and in no version.
-    facts = {name: fact for name, fact in state.facts.items() if name != METRICS}
-    trained = write_artifact(settings.root, name, state.tensors, facts, card)
-    remove_folder(run.checkpoints)
-    return trained
+
+
+def _family(model: Model) -> str:
+    return model.outputs[0].family
 
 
 TRUTHS: dict[str, Callable[[Path, Study], pd.DataFrame]] = {EMPLOYMENT_TRUTH.name: read_employment_truth}
@@ -165,11 +187,9 @@ def _content_of(truth: pd.DataFrame | None) -> str:
 
 
 def _check(model: Model, study: Study, store: Store, truth: pd.DataFrame | None) -> None:
-    """StudyError where training cannot begin."""
+    """StudyError where training cannot begin, whatever else the root holds."""
     if missing := missing_libraries():
         raise StudyError(f"training needs {', '.join(missing)}: {SOJOURN_TORCH}")
-    check_whole_root(store.root)
-    check_key(store.root, read_key())
     for table in model.inputs:
         is_own = is_filled(study, table) and (table.shard is not Shard.STATIC or getattr(study, table.name) is not None)
         if not is_own or not store.keys(table):

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipeline.options import AsJson, Root, Sets, make_settings, parse_fields, print_json, read_study
+from pipeline.options import AsJson, Root, Sets, Wait, make_settings, parse_fields, print_json, read_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,17 +45,19 @@ def train(
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between checkpoints; a killed training goes on from the last.")
     ] = 10.0,
+    wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on the tables of a root and keep what it learnt there, under a version of its own.
 
-    The last line printed is what to put into the study file, so that runs fill the model's tables.
+    Its tables have to be up to date for the study, and the root is held meanwhile, as by a run. The last line printed
+    is what to put into the study file, so that runs fill the model's tables.
     """
     from pipeline.fitting import read_truth, train_model
     from pipeline.models import FitRun
 
     study = read_study(study_file, sets)
-    settings = make_settings(root)
+    settings = make_settings(root, wait=wait)
     with _progress() as on_progress:
         run = FitRun(
             study.seed if seed is None else seed,
@@ -95,7 +97,7 @@ def models(root: Root = Path("tables"), as_json: AsJson = False) -> None:
 
 def card_lines(card: dict[str, Any]) -> list[str]:
     """Return a trained model's card as lines of text."""
-    from pipeline.engine.artifacts import flat_values
+    from pipeline.engine.artifacts import HAS_WITHDRAWN, MODELS_FOLDER, flat_values
 
     study, rows = card["study"], ", ".join(f"{name} {n:,}" for name, n in card["rows"].items())
     lines = [
@@ -103,6 +105,10 @@ def card_lines(card: dict[str, Any]) -> list[str]:
         f"  learnt from {study['name']}, {study['start']} to {study['end']}: {rows} rows",
         f"  seed {card['seed']}, {card['seconds']:.0f} s, torch {card['torch']}",
     ]
+    if card.get(HAS_WITHDRAWN):
+        lines.append(
+            f"  from devices that were withdrawn since: train again, and remove {MODELS_FOLDER}/{card['name']}"
+        )
     metrics = flat_values(card["metrics"])
     lines += [f"  {name}: {value}" for name, value in metrics[:N_METRICS]]
     return lines + ([f"  and {len(metrics) - N_METRICS} more (--json)"] if len(metrics) > N_METRICS else [])
@@ -123,9 +129,10 @@ def _describe(model: Model) -> dict[str, Any]:
 
 
 def _show_trained(root: Path, trained: Artifact, as_json: bool) -> None:
-    from pipeline.engine.artifacts import read_cards
+    from pipeline.engine.artifacts import read_card
 
-    card = next(card for card in read_cards(root) if card["name"] == trained.name)
+    card = read_card(root, trained.name)
+    assert card is not None
     if as_json:
         print_json(card)
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.engine.artifacts import MODELS_FOLDER
 from pipeline.engine.opening import hold_root, root_buckets
 from pipeline.engine.withdraw import COMMAND, Withdrawn
 from pipeline.engine.withdraw import withdraw as take_out
@@ -94,6 +95,11 @@ def in_words(done: Withdrawn) -> list[str]:
         lines.append(f"{done.n_files:,} source files named after them are known no more")
     if done.counted:
         lines.append(f"{len(done.counted)} tables made of all devices were removed; `sojourn run` makes them again")
+    if done.models:
+        lines.append(
+            f"Trained before, on tables that held withdrawn devices: {', '.join(done.models)}. Train again and remove "
+            f"their folders below {MODELS_FOLDER}; runs of studies that name them are refused"
+        )
     check = done.check
     return [
         *lines,

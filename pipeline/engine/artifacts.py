@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +17,15 @@ from numpy.typing import NDArray
 
 from pipeline.engine.files import atomic_file, exists, names_below, read_replaceable, write_json
 from pipeline.engine.trouble import RunError
-from pipeline.paths import as_path
+from pipeline.paths import as_path, is_remote
+from pipeline.settings import Settings
 
 MODELS_FOLDER = "_models"
 STATE_FILE, CARD_FILE = "state.safetensors", "card.json"
+CHECKPOINTS, LOGS = "_checkpoints", "_logs"
+"""Folders below that of models: where an interrupted training goes on, and what TensorBoard shows."""
+HAS_WITHDRAWN = "has_withdrawn"
+"""Field of a card: whether what it learnt from held devices that were withdrawn since. A new training leaves it out."""
 VERSION_DIGITS = 12
 FACTS = "facts"
 """Key of the file's metadata under which facts are kept."""
@@ -76,11 +81,38 @@ def read_artifact(root: str, name: str) -> Artifact:
     return Artifact(model, version, load(state), json.loads(_metadata(state)[FACTS]))
 
 
+def read_card(root: Path, name: str) -> dict[str, Any] | None:
+    """Return the card of a trained model by name@version; None where it is not there."""
+    path = as_path(root) / MODELS_FOLDER / name / CARD_FILE
+    card: dict[str, Any] | None = read_replaceable(path, "is made again") if exists(path) else None
+    return card
+
+
 def read_cards(root: Path) -> list[dict[str, Any]]:
     """Return the cards of all trained models below a root, by name."""
     folder = as_path(root) / MODELS_FOLDER
     names = {name.split("/")[0] for name in names_below(folder, CARD_FILE)}
-    return [read_replaceable(folder / name / CARD_FILE, "is made again") for name in sorted(names)]
+    return [card for name in sorted(names) if (card := read_card(root, name))]
+
+
+def mark_withdrawn(root: Path, card: Mapping[str, Any]) -> None:
+    """Note in a model's card that it learnt from devices that are withdrawn."""
+    write_json(as_path(root) / MODELS_FOLDER / card["name"] / CARD_FILE, {**card, HAS_WITHDRAWN: True})
+
+
+def check_models(root: Path, names: Iterable[str]) -> None:
+    """RunError where one of some trained models learnt from devices that were withdrawn since."""
+    cards = (read_card(root, name) for name in sorted(set(names)))
+    if found := [card["name"] for card in cards if card and card.get(HAS_WITHDRAWN)]:
+        raise RunError(
+            f"{', '.join(found)} learnt from devices that were withdrawn since: train again and name the new version "
+            "in `models`, or take it out there"
+        )
+
+
+def training_folder(settings: Settings) -> Path:
+    """Return the folder of checkpoints and logs of trainings: on a disk, wherever the root is."""
+    return settings.disk if is_remote(settings.root) else settings.root / MODELS_FOLDER
 
 
 def flat_values(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:

@@ -96,6 +96,13 @@ def count_due(reports: Iterable[ShardReport]) -> dict[str, dict[str, int]]:
     return due
 
 
+def due_words(due: Mapping[str, Mapping[str, int]]) -> str:
+    """Return what `count_due` counted, in words; "" where all is current."""
+    return "; ".join(
+        f"{table} {', '.join(f'{n:,} {state}' for state, n in mine.items())}" for table, mine in due.items()
+    )
+
+
 class Seen(NamedTuple):
     """One input of a shard: what it was made of, what is there now, and what becomes of that."""
 

@@ -101,6 +101,15 @@ def with_followers(names: Collection[str]) -> set[str]:
     return found
 
 
+def with_sources(names: Collection[str]) -> set[str]:
+    """Return tables of those names and all that they are made from, however far up."""
+    found = set(names)
+    for stage in reversed(stages_in_order()):
+        if stage.name in found:
+            found |= {table.name for table in stage.reads}
+    return found
+
+
 def find_stage(name: str) -> Stage:
     """Return the stage that writes the table of that name; KeyError lists the names."""
     if name not in STAGES:

@@ -91,14 +91,14 @@ def rebucket(held: HeldRoot, n_buckets: int) -> Rebucketed:
         begin(root, COMMAND, since=plan.since, to=plan.to, step=name)
         STEPS[name](held, plan)
     finish(root)
-    footers = _footers(Store(root))
+    footers = Store(root).footers(PINGS)
     return Rebucketed(plan.since, plan.to, sum(f.n_rows for f in footers.values()), len(footers))
 
 
 def _copy(held: HeldRoot, plan: Plan) -> None:
     """Write all new shards beside the old ones."""
     root = held.settings.root
-    old, staged = _footers(Store(root)), Store(root / STAGED)
+    old, staged = Store(root).footers(PINGS), Store(root / STAGED)
     lots, n_rows = _lots(old, plan), _rows_by_date(old)
     waiting = _unlike(n_rows, lots, staged)
     for wave in cut(waiting, lambda day: n_rows[day], ROWS_PER_WAVE):
@@ -112,15 +112,10 @@ def _copy(held: HeldRoot, plan: Plan) -> None:
 
 def _unlike(n_rows: Mapping[date, int], lots: Mapping[tuple[date, int], Lot], staged: Store) -> list[date]:
     """Return the dates whose new shards are not all there."""
-    new = _footers(staged)
+    new = staged.footers(PINGS)
     arrived = _rows_by_date(new)
     lacking = {day for (day, bucket), lot in lots.items() if not lot.n_rows and ShardKey(day, bucket) not in new}
     return [day for day in sorted(n_rows) if arrived[day] != n_rows[day] or day in lacking]
-
-
-def _footers(store: Store) -> dict[ShardKey, Footer]:
-    found = ((key, store.footer(PINGS, key)) for key in store.keys(PINGS))
-    return {key: footer for key, footer in found if footer}
 
 
 def _rows_by_date(footers: Mapping[ShardKey, Footer]) -> Counter[date]:
@@ -226,7 +221,7 @@ def _note(held: HeldRoot, plan: Plan) -> None:
     """Write down in the records which shards each batch reached, and in the root how many buckets there are."""
     root = held.settings.root
     shards: dict[str, dict[str, int]] = defaultdict(dict)
-    for key, footer in _footers(Store(root)).items():
+    for key, footer in Store(root).footers(PINGS).items():
         for batch_id, n in footer.made_from["batches"].items():
             shards[batch_id][key.path] = n
     books = Books(Store(root))

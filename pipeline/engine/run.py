@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts import PINGS, TABLES, Release
+from pipeline.engine.artifacts import check_models
 from pipeline.engine.books import UNCOUNTED, Books, Record, find_batches, find_todo
-from pipeline.engine.forecast import MAX_BYTES, forecast
+from pipeline.engine.forecast import FILES, MAX_BYTES, forecast
 from pipeline.engine.gather import count_reports, visit_table
 from pipeline.engine.ingest import load
 from pipeline.engine.opening import HeldRoot, check_key, hold_root
 from pipeline.engine.origins import Origins
-from pipeline.engine.outlook import SHARD, Outlook, count_due
-from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_of, work_for
+from pipeline.engine.outlook import SHARD, Outlook, count_due, due_words
+from pipeline.engine.plan import ShardReport, find_stage, params_of, stages_of, with_sources, work_for
 from pipeline.engine.shard_records import ShardRecords
 from pipeline.engine.statics import STATICS, declared_statics, foresee_static, load_static, static_origins
 from pipeline.engine.store import Store
@@ -28,6 +29,7 @@ from pipeline.engine.trouble import RunError, named
 from pipeline.engine.unfinished import check_whole_root
 from pipeline.logs import log_event
 from pipeline.settings import Settings, read_key
+from pipeline.stages.predict import named_models
 from pipeline.study import Study
 
 OnShard = Callable[[str, ShardReport], None]
@@ -161,7 +163,7 @@ class Run:
 def count_pings(store: Store) -> Counts:
     """Return the balance of a root, after checking that it balances; RunError when a row is lost."""
     records = Books(store).records.values()
-    found = {key: footer for key in store.keys(PINGS) if (footer := store.footer(PINGS, key))}
+    found = store.footers(PINGS)
     n_pings = sum(f.n_rows for f in found.values())
     n_withdrawn = sum(f.made_from.get("withdrawn", 0) for f in found.values())
     n_brought = _count_brought(records, {key.path: f.made_from["batches"] for key, f in found.items()})
@@ -191,10 +193,13 @@ def open_run(
 ) -> Iterator[Run]:
     """Yield a run that holds the root, a cluster and a record, and note how it ends.
 
+    RunError where the study names a model that learnt from devices withdrawn since.
+
     With `is_forced` shards are computed although they are current (not `pings` and reference tables).
     """
     params_of(study)
     with hold_root(settings, command, study.shown()) as held:
+        check_models(settings.root, named_models(study).values())
         yield Run(study, held, dates, is_forced)
 
 
@@ -215,9 +220,9 @@ def status(
     check_key(settings.root, read_key())
     store, outlook = Store(settings.root), Outlook()
     origins, reports = Origins(store), list[ShardReport]()
-    for name in steps_of(study):
-        if stages is not None and name not in stages:
-            continue
+    steps = [name for name in steps_of(study) if stages is None or name in stages]
+    check_models(settings.root, [model for table, model in named_models(study).items() if table in steps])
+    for name in steps:
         if name in STATICS:
             reports.append(foresee_static(name, study, store, outlook, origins))
         elif name == "pings":
@@ -233,9 +238,17 @@ def left_stale(study: Study, settings: Settings) -> str:
 
     Waiting source files are not read for it: shards they may reach count as waiting.
     """
-    due = count_due(status(study, settings, max_bytes=0))
-    told = [f"{table} {', '.join(f'{n:,} {state}' for state, n in mine.items())}" for table, mine in due.items()]
-    return f"left as it was, since it was not asked for: {'; '.join(told)}" if told else ""
+    told = due_words(count_due(status(study, settings, max_bytes=0)))
+    return f"left as it was, since it was not asked for: {told}" if told else ""
+
+
+def not_current(study: Study, settings: Settings, tables: Collection[str]) -> str:
+    """Return what a run would have to do for some tables, or what they are made from, in words; "" where all is done.
+
+    Source files that cannot be read are passed over, as runs do.
+    """
+    reports = status(study, settings, stages=with_sources(tables))
+    return due_words(count_due(report for report in reports if report.table != FILES))
 
 
 def _foresee_load(study: Study, settings: Settings, outlook: Outlook, max_bytes: int | None) -> list[ShardReport]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -30,6 +30,7 @@ from pipeline.engine.files import (
     whole_source,
 )
 from pipeline.engine.metering import note_read, note_written
+from pipeline.params import digest
 from pipeline.paths import as_path, is_remote
 
 FOOTER_KEY = b"sojourn"
@@ -116,6 +117,10 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def footers(self, table: Table) -> dict[ShardKey, Footer]:
+        """Return what every shard of a table says of itself, in the order of `keys`."""
+        return {key: footer for key in self.keys(table) if (footer := self.footer(table, key))}
+
     def read(self, table: Table, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a shard's rows, checked against the contract unless only some columns are asked for.
 
@@ -164,6 +169,11 @@ class Store:
         for name in leftovers:
             (self.root / name).unlink(missing_ok=True)
         return len(leftovers)
+
+
+def content_of(footers: Mapping[ShardKey, Footer]) -> str:
+    """Return the hash of the contents of a table's shards, whatever they were made from."""
+    return digest([[key.path, footer.content] for key, footer in footers.items()])
 
 
 def read_footer(source: Any) -> Footer:

@@ -16,13 +16,20 @@ from typing import Any, NamedTuple
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Shard, Table
 from pipeline.engine.agreement import find_brought, unrecorded
+from pipeline.engine.artifacts import (
+    CHECKPOINTS,
+    HAS_WITHDRAWN,
+    mark_withdrawn,
+    read_cards,
+    training_folder,
+)
 from pipeline.engine.books import UNCOUNTED, Books, rejected_by
 from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import exists, read_replaceable, remove_folder, write_json
 from pipeline.engine.ingest import BLOCKS
 from pipeline.engine.opening import HeldRoot
 from pipeline.engine.records import withhold_errors
-from pipeline.engine.store import ShardKey, Store
+from pipeline.engine.store import ShardKey, Store, content_of
 from pipeline.engine.trouble import RunError, named
 from pipeline.engine.unfinished import begin, finish, unfinished
 from pipeline.engine.withdrawals import Withdrawals, read_withdrawals, write_withdrawals
@@ -76,6 +83,8 @@ class Withdrawn(NamedTuple):
     """What was taken out, and of how many shards and tables."""
     counted: list[str]
     """Tables made of all devices that were removed; the next run makes them again."""
+    models: list[str]
+    """Trained models that learnt from withdrawn devices, now or at an earlier withdrawal, and are still there."""
     n_files: int
     """Source files named after withdrawn devices that were forgotten."""
     check: Check
@@ -102,6 +111,7 @@ def withdraw(held: HeldRoot, study: Study, raw_ids: Iterable[bytes]) -> Withdraw
     begin(root, COMMAND)
     listed = write_withdrawals(root, key, asked)
     hits = find(held)
+    models = _mark_models(held, hits)
     counted = _remove_counts(Store(root)) if hits else []
     files = _files_of(held, study, listed)
     _take_out(held, hits, files)
@@ -114,7 +124,7 @@ def withdraw(held: HeldRoot, study: Study, raw_ids: Iterable[bytes]) -> Withdraw
     found = frozenset[str]().union(*(hit.marks for hit in hits))
     n_rows, n_tables = sum(hit.n_rows for hit in hits), len({hit.table for hit in hits})
     n_new = len(asked - before.marks)
-    return Withdrawn(len(asked), n_new, len(found), n_rows, len(hits), n_tables, counted, len(files), check)
+    return Withdrawn(len(asked), n_new, len(found), n_rows, len(hits), n_tables, counted, models, len(files), check)
 
 
 def _marks_of(listed: Withdrawals, raw_ids: Iterable[bytes]) -> set[str]:
@@ -172,6 +182,33 @@ def _look(root: Path, places: list[Place]) -> list[Hit]:
         if marks:
             hits.append(Hit(table, key, int(is_gone.sum()), frozenset(marks)))
     return hits
+
+
+def _mark_models(held: HeldRoot, hits: Sequence[Hit]) -> list[str]:
+    """Note which trained models learnt from tables with rows that have to go; return the names of all so noted.
+
+    Before a row is taken out, so that a kill forgets none. Interrupted trainings go: they hold what they learnt so far.
+    """
+    root, tables = held.settings.root, {hit.table for hit in hits}
+    if hits:
+        remove_folder(training_folder(held.settings) / CHECKPOINTS)
+    for card in read_cards(root):
+        if hits and any(_may_have_held(Store(root), name, of, tables) for name, of in card["data"].items()):
+            mark_withdrawn(root, card)
+    return [card["name"] for card in read_cards(root) if card.get(HAS_WITHDRAWN)]
+
+
+def _may_have_held(store: Store, name: str, content: str, tables: set[str]) -> bool:
+    """Return whether a table, when it had that content, may have held rows of devices found in some tables now.
+
+    Known of a table of devices that is as it was. Of one written since then, or made of all devices, it is not.
+    """
+    table = TABLES.get(name)
+    if table is None or name in tables:
+        return True
+    if table.shard is Shard.STATIC:
+        return False
+    return "device_id" not in table.names or content_of(store.footers(table)) != content
 
 
 def _remove_counts(store: Store) -> list[str]:

@@ -2,18 +2,19 @@
 
 import inspect
 import json
-import os
-import subprocess
 import sys
 import tomllib
 
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
 from data_contracts import POIS, PRESENCE, VISITS
 from pipeline.catalog import load
+from pipeline.cli import app
 from pipeline.engine.artifacts import read_cards
+from pipeline.engine.lock import root_lock
 from pipeline.engine.plan import to_arrow
 from pipeline.engine.run import open_run, status
 from pipeline.engine.store import ALL, ShardKey, Store
@@ -41,7 +42,7 @@ PLACES = ("place_embeddings", "person_embeddings", "recommendations")
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A root whose tables were written by hand, and its study's file."""
+    """A root whose tables were written by hand, and its study's file. No run would make them: see `_by_hand`."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "study.toml").write_text(STUDY)
     store, frames = Store(folder / "tables"), tables()[0]
@@ -52,6 +53,12 @@ def root(tmp_path_factory):
             mine = rows[rows["device_id"] % N_BUCKETS == bucket].reset_index(drop=True)
             store.write(table, ShardKey(bucket=bucket), to_arrow(mine), {})
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _by_hand(monkeypatch):
+    """Whether tables are current is asked in test_train_current; here they could not be."""
+    monkeypatch.setattr("pipeline.fitting.check_current", lambda *_: None)
 
 
 def study_of(root, *models) -> Study:
@@ -131,14 +138,13 @@ def test_what_cannot_be_trained_or_named_is_told(root):
 
 
 def sojourn(*arguments):
-    command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"}, check=False)
+    return CliRunner(env={"COLUMNS": "100"}).invoke(app, list(map(str, arguments)))
 
 
 def test_the_command_line_trains_prints_what_to_name_and_lists_it(root):
     params = [f"--param={name}={json.dumps(value)}" for name, value in SMALL["exploration_forecasts"].items()]
     done = sojourn("train", "exploration_forecasts", "--study", root / "study.toml", "--root", root / "tables", *params)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     named = done.stdout.strip().splitlines()[-1].partition("models = ")[2]
     name = json.loads(named)[0]
     study = study_of(root, name)
@@ -148,7 +154,7 @@ def test_the_command_line_trains_prints_what_to_name_and_lists_it(root):
     as_json = json.loads(sojourn("models", "--root", root / "tables", "--json").stdout)
     assert name in {card["name"] for card in as_json["trained"]}
     refused = sojourn("train", "nobody", "--study", root / "study.toml", "--root", root / "tables")
-    assert refused.returncode == 2 and "no model 'nobody'" in refused.stderr
+    assert isinstance(refused.exception, StudyError) and "no model 'nobody'" in str(refused.exception)
 
 
 def test_the_flow_trains_the_same_version(root, monkeypatch, tmp_path):
@@ -157,8 +163,10 @@ def test_the_flow_trains_the_same_version(root, monkeypatch, tmp_path):
     from flows.train import train as train_flow
 
     study = {**tomllib.loads(STUDY), "start": "2024-01-01", "end": "2024-06-30"}
-    found = train_flow(settings_of(root), "two_tower_hgnn", study=study, params=SMALL["two_tower_hgnn"], seed=1)
-    assert found == train(root).name
+    asked = {"model": "two_tower_hgnn", "study": study, "params": SMALL["two_tower_hgnn"], "seed": 1}
+    assert train_flow(settings_of(root), **asked) == train(root).name
+    with root_lock(root / "tables"):
+        assert train_flow(settings_of(root), **asked, return_state=True).name == "Refused"
 
 
 def test_the_flows_command_line_hands_the_flow_what_it_takes(root, monkeypatch):

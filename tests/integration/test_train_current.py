@@ -1,0 +1,128 @@
+"""What may be learnt from: tables that are current, of a root that is held; and models of people who withdrew."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from data_contracts import VISITS
+from pipeline.engine import withdraw
+from pipeline.engine.artifacts import CHECKPOINTS, MODELS_FOLDER, read_card
+from pipeline.engine.lock import LockedError, root_lock
+from pipeline.engine.run import status
+from pipeline.engine.store import Store
+from pipeline.engine.trouble import RunError
+from pipeline.fitting import train_model
+from pipeline.models import MODELS, FitRun
+from pipeline.study import Study, StudyError
+from pipeline.withdraw_commands import in_words
+from tests.integration.test_withdraw import FEW, WHO, put_raw, rows_of, settings, take_out
+from tests.integration.test_withdraw import run as run_stages
+from tests.integration.test_withdraw import study as study_of
+from tests.model_rows import SMALL
+
+MODEL = "two_tower_hgnn"
+TABLES = ("pois", *FEW)
+
+
+def with_models(study: Study, *names: str) -> Study:
+    return study.model_copy(update={"models": names})
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    """A study of a few people over four days, with one place of interest."""
+    put_raw(tmp_path)
+    (tmp_path / "pois.csv").write_text("poi_id,category,lon,lat\nplace,Food > Bar,116.3,39.9\n")
+    pois = {"path": "pois.csv", "id_column": "poi_id", "category_column": "category"}
+    pois |= {"lon_column": "lon", "lat_column": "lat"}
+    plain = study_of(tmp_path)
+    return Study.from_dict({**plain.model_dump(), "pois": pois}, folder=tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path, study):
+    run_stages(study, tmp_path / "t", stages=TABLES)
+    return tmp_path / "t"
+
+
+def train(study, root, seed=0, **more):
+    return train_model(study, settings(root), MODEL, SMALL[MODEL], FitRun(seed), **more)
+
+
+def test_tables_of_another_span_other_files_or_not_there_are_not_learnt_from(study, root, tmp_path):
+    train(study, root)
+    longer = Study.from_dict({**study.model_dump(), "end": "2020-01-09"}, folder=study.folder)
+    other = Study.from_dict({**study.model_dump(), "params": {"stays": {"roam_m": 31.0}}}, folder=study.folder)
+    for asked in (longer, other):
+        with pytest.raises(StudyError, match=r"learns from visits, pois, not up to date.*stays .*run the study first"):
+            train(asked, root)
+    late = study.folder / "raw" / "late.csv"
+    late.write_bytes((study.folder / "raw" / "a.csv").read_bytes().replace(b"A,", b"Z,"))
+    with pytest.raises(StudyError, match="not up to date"):
+        train(study, root)
+    late.unlink()
+    Store(root).remove(VISITS, Store(root).keys(VISITS)[0])
+    with pytest.raises(StudyError, match=r"visits 1 missing\): run the study first"):
+        train(study, root)
+
+
+def test_a_file_that_cannot_be_read_keeps_nobody_from_training(study, root):
+    (study.folder / "raw" / "bad.csv").write_bytes(b"\xff\x00 no table")
+    train(study, root)
+
+
+def test_training_holds_the_root(study, root, monkeypatch):
+    with root_lock(root), pytest.raises(LockedError, match="another run is writing"):
+        train(study, root)
+    fit, held = MODELS[MODEL].fit, []
+
+    def fit_and_look(tables, *more):
+        with pytest.raises(LockedError), root_lock(root):
+            pass
+        held.append(True)
+        return fit(tables, *more)
+
+    monkeypatch.setattr(MODELS[MODEL], "fit", fit_and_look, raising=False)
+    train(study, root)
+    assert held
+    with root_lock(root):
+        pass
+
+
+def test_models_that_learnt_from_withdrawn_devices_are_told_and_refused(study, root, tmp_path):
+    before = train(study, root).name
+    (root / MODELS_FOLDER / CHECKPOINTS / MODEL / "abc").mkdir(parents=True)
+    done = take_out(study, root, "nobody")
+    assert done.models == [] and (root / MODELS_FOLDER / CHECKPOINTS).exists()
+    done = take_out(study, root, WHO)
+    assert done.models == [before] and rows_of(root, WHO) == 0
+    assert not (root / MODELS_FOLDER / CHECKPOINTS).exists()
+    assert any(before in line and "Train again" in line for line in in_words(done))
+    assert read_card(root, before)["has_withdrawn"]
+    # Also when asked again, with nothing left to take out.
+    assert take_out(study, root).models == [before]
+    named = with_models(study, before)
+    with pytest.raises(RunError, match=f"{before} learnt from devices that were withdrawn since"):
+        run_stages(named, root)
+    with pytest.raises(RunError, match="withdrawn since"):
+        status(named, settings(root))
+    # Training again is not kept from by the model that it is to replace.
+    run_stages(study, root, stages=TABLES)
+    after = train(named, root, seed=1).name
+    assert after != before and "has_withdrawn" not in read_card(root, after)
+    run_stages(with_models(study, after), root, stages=("place_embeddings", "person_embeddings"))
+    assert take_out(study, root).models == [before]
+
+
+def test_a_model_of_tables_without_the_withdrawn_device_is_not_among_them(study, root, tmp_path):
+    """The device is in `pings` alone: it was taken out of `visits` before anything was learnt."""
+    name = train(study, root).name
+    hits = [withdraw.Hit("pings", key, 1, frozenset("m")) for key in Store(root).keys(withdraw.PINGS)[:1]]
+    card = read_card(root, name)
+    held = [
+        withdraw._may_have_held(Store(root), table, of, {h.table for h in hits}) for table, of in card["data"].items()
+    ]
+    assert held == [False, False]
+    # Once `visits` were written again nobody can tell whom they held.
+    assert withdraw._may_have_held(Store(root), "visits", "another content", {"pings"})
+    assert withdraw._may_have_held(Store(root), "region_changes", "", {"pings"})
