@@ -100,6 +100,53 @@ def test_weak_signals_count_or_not():
     )
 
 
+def test_persons_as_nodes_have_no_text(monkeypatch):
+    """A mean of their places' texts would hold the place that a link asks for."""
+    from pipeline.models.places import graph_recommenders
+
+    events, places = planted()
+    seen = []
+    fit = graph_recommenders.fit_hgnn
+    monkeypatch.setattr(
+        graph_recommenders,
+        "fit_hgnn",
+        lambda links, types, features, *more: (seen.append(features), fit(links, types, features, *more))[1],
+    )
+    fit_variant("hgnn_with_users", events, places, None, PARAMS, RUN)
+    assert seen[0].shape[0] == N_PLACES + N_PERSONS
+    assert seen[0][:N_PLACES].any() and not seen[0][N_PLACES:].any()
+
+
+def test_without_bound_an_epoch_has_all_links():
+    events, places = planted()
+    ask = {"is_balanced": False, "max_epochs": 1}
+    bounded, whole = (
+        fit_variant(
+            "hgnn",
+            events,
+            places,
+            None,
+            PARAMS.model_copy(update={"hgnn": HgnnParams(**ask, max_links_per_epoch=n)}),
+            RUN,
+        )
+        for n in (50, 0)
+    )
+    assert bounded.n_links == 50 < whole.n_links == whole.n_links_in_all == bounded.n_links_in_all
+
+
+def test_friends_places_tell_towers_of_a_cold_person():
+    events, places = planted()
+    fitted = fit_variant("two_tower_hgnn", events, places, None, PARAMS, RUN)
+    moment = int(events.time_s.max()) + 1
+    own = events.person == 0
+    n = int(own.sum())
+    weak = Interactions(np.ones(n, int), events.place[own], events.time_s[own], np.ones(n, bool), 3, N_PLACES)
+    scores = fitted.score(weak, now_s=moment)
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores[0], scores[2])  # of nobody known: the same list for all
+    assert not np.array_equal(scores[0].argsort(), scores[1].argsort())
+
+
 def test_what_does_not_fit_is_refused():
     events, places = planted()
     with pytest.raises(ValueError, match="no variant"):

@@ -51,15 +51,14 @@ class PersonGraph(NamedTuple):
 def fit_person_graph(recent: Interactions, places: PlaceFeatures, params: PlaceModelParams, run: FitRun) -> PersonGraph:
     """Return the network over places and persons (the paper's HGNN-w-users): links are who was where.
 
-    A link joins a person and a place of strong events; the person is the anchor. Persons' features are the mean text of
-    their places (ours: the paper does not say).
+    A link joins a person and a place of strong events; the person is the anchor. Persons' features are 0 (ours: the
+    paper does not say): a mean of their places' texts would hold the place that a link asks for.
     """
     strong = recent.strong()
     person, place = np.unique(np.column_stack([strong.person, strong.place]), axis=0).T
     links = np.column_stack([place, person + recent.n_places])
     node_type = np.append(places.place_type, np.full(recent.n_persons, places.n_types, np.int8))
-    last_s = int(recent.time_s.max(initial=0)) + 1
-    features = np.concatenate([places.text, _mean_text(recent, places, params, last_s)])
+    features = np.concatenate([places.text, _no_text(recent.n_persons, places)])
     fit = fit_hgnn(links, node_type, features, params.hgnn, run, places.n_types, places.n_types + 1)
     graph = graph_of(links, node_type, fit.network.n_types)
     hidden = [values[: recent.n_places] for values in embed_layers(fit.network, graph, features)]
@@ -72,7 +71,7 @@ def score_by_person_graph(
     """Return products of the vectors of persons, as nodes linked to the places of their histories, and of places."""
     rows, place = history_places(histories_of(histories), _everybody(histories, now_s), params.graph.window_days)
     ends = np.searchsorted(rows, np.arange(histories.n_persons + 1))
-    own = _mean_text(histories, model.features, params, now_s)
+    own = _no_text(histories.n_persons, model.features)
     for k in range(N_LAYERS):
         own = _person_layer(model.fit.network, k, own, model.hidden[k], model.features.place_type, place, ends)
     return _of_length_1(own) @ model.places.T
@@ -102,14 +101,9 @@ def _person_layer(
     return updated.cpu().numpy()
 
 
-def _mean_text(
-    interactions: Interactions, places: PlaceFeatures, params: PlaceModelParams, now_s: int
-) -> NDArray[np.float32]:
-    group = np.zeros(interactions.n_places, np.int8)
-    asked = _everybody(interactions, now_s)
-    window_days, max_places = params.graph.window_days, params.towers.max_history
-    means, _ = mean_vectors(histories_of(interactions), asked, places.text, group, 1, window_days, max_places)
-    return means[:, 0]
+def _no_text(n_persons: int, places: PlaceFeatures) -> NDArray[np.float32]:
+    """Return the features of persons as nodes."""
+    return np.zeros((n_persons, places.text.shape[1]), np.float32)
 
 
 def _everybody(interactions: Interactions, now_s: int) -> Asked:

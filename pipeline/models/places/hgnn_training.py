@@ -133,7 +133,7 @@ class HgnnLearner:
         chance = stream(self.seed, "hgnn links", epoch)
         params = self.params
         return supervision_links(
-            self.links, self.graph.node_type, chance, params.is_balanced, params.max_links_per_epoch
+            self.links, self.graph.node_type, chance, params.is_balanced, params.max_links_per_epoch or None
         )
 
     def _batches(self, links: NDArray[np.int64], purpose: str, epoch: int) -> Iterator[Batch]:

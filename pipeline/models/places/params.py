@@ -35,8 +35,8 @@ class HgnnParams(Params):
     """Whether the last layer is rectified too, as the formula says; off (ours) vectors may point anywhere."""
     is_balanced: bool = True
     """Supervise as many links of each relation as the rarest has (2403.05185 [READ]); off: all links."""
-    max_links_per_epoch: int = Field(default=20_000, ge=1)
-    """Most links of one epoch, drawn anew each time (ours: bounds the time of an unbalanced epoch)."""
+    max_links_per_epoch: int = Field(default=20_000, ge=0)
+    """Most links of one epoch, drawn anew each time (ours: bounds the time of an unbalanced epoch); 0: no bound."""
     dropped_relations: tuple[tuple[int, int], ...] = ()
     """Pairs of node types whose links are left out, the lower type first: the paper's ablations C and D."""
     only_type: int | None = None
