@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 EARTH_RADIUS_M = 6_371_000.0
 
 
@@ -72,3 +74,18 @@ def nearby_scores(training, person, positions, nearby_m):
     """Sum of exp(-distance / nearby_m) over the person's check-ins."""
     visits = [p for who, p, _ in training if who == person]
     return [sum(math.exp(-distance_m(at, positions[p]) / nearby_m) for p in visits) for at in positions]
+
+
+def resampled_interval(values, n_resamples, confidence):
+    """(mean, low, high) of values[seed][person]: people and seeds drawn anew each time, with the evaluation's draws."""
+    random = np.random.default_rng([0, 2])
+    n_seeds, n_people = len(values), len(values[0])
+    people = random.integers(n_people, size=(n_resamples, n_people)).tolist()
+    seeds = random.integers(n_seeds, size=(n_resamples, n_seeds)).tolist()
+    means = [
+        sum(values[s][p] for s in of_seeds for p in of_people) / (n_seeds * n_people)
+        for of_people, of_seeds in zip(people, seeds, strict=True)
+    ]
+    tail = (1 - confidence) / 2
+    mean = sum(map(sum, values)) / (n_seeds * n_people)
+    return mean, *np.quantile(means, [tail, 1 - tail]).tolist()

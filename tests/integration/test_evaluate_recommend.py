@@ -79,6 +79,9 @@ def test_who_knows_of_communities_beats_popularity(sojourn, files):
     assert result["params"]["holdout_days"] == 14 and result["models"]["hgnn"]["width"] == 16
     verdicts = {(o["better"], o["worse"], o["target"]): o["verdict"] for o in result["orderings"]}
     assert verdicts[("item_knn", "own_history", "any")] == "holds"  # nobody goes to a place twice
+    warm, cold = (result["by_kind"][kind]["rare"]["item_knn"]["n_people"] for kind in ("warm", "cold"))
+    assert 0 < warm + cold == result["results"]["rare"]["item_knn"]["n_people"]
+    assert result["results"]["rare"]["item_knn"]["coverage"] <= 1
     assert not any(text in out + err for text in ("who-", "shop-", "-74."))
 
 
@@ -118,9 +121,10 @@ def test_models_and_ablations_are_run(sojourn, files):
     result = json.loads(out)
     assert set(result["results"]["new"]) == set(wanted.split(","))
     assert all(len(of["hr_by_seed"]) == 2 for name, of in result["results"]["new"].items() if name != "popularity")
-    assert {(o["better"], o["worse"]) for o in result["orderings"]} >= {
-        ("two_tower_hgnn", "hgnn"), ("hgnn", "two_towers"), ("two_tower_hgnn", "unbalanced"),
-    }  # fmt: skip
+    claims = ("two_tower_hgnn", "hgnn"), ("hgnn", "two_towers"), ("two_tower_hgnn", "unbalanced")
+    by = ("paper", "rare"), ("ours", "every_rare"), ("ours", "new"), ("ours", "every_new")
+    found = {(o["better"], o["worse"], o["claim"], o["target"], o["people"]) for o in result["orderings"]}
+    assert found >= {(*claim, *of, "warm") for claim in claims for of in by}
     assert result["fits"]["two_tower_hgnn"]["graph_seconds"] > 0 == result["fits"]["two_towers"]["graph_seconds"]
     balanced, every = (result["fits"][name] for name in ("two_tower_hgnn", "unbalanced"))
     assert balanced["n_links"] < every["n_links"] == every["n_links_in_all"] == balanced["n_links_in_all"]
@@ -158,7 +162,7 @@ def test_real_check_ins(sojourn, shared_data):
     code, out, err = sojourn(path, "--columns", names, *more)
     assert code == 0, err
     result = json.loads(out)
-    assert result["split"]["n_training"] + result["split"]["n_held_out"] > 15_000
+    assert result["split"]["n_record"] + result["split"]["n_held_out"] > 15_000
     new = result["results"]["new"]
     assert all(0 <= of["hr"]["value"] <= 0.5 for of in new.values())
     known = result["results"]["any"]

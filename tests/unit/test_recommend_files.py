@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluation.recommendation.check_in_files import CHECK_IN_ROLES, Table, parse_roles, read_check_in_rows
-from pipeline.evaluation.recommendation.check_ins import read_check_ins
+from pipeline.evaluation.recommendation.check_ins import describe_places, read_check_ins
 from pipeline.study import StudyError
 
 CSV = """user,venue,at,category,lat,lon
@@ -50,9 +50,11 @@ def test_every_row_is_accounted_for(csv):
     at = pd.to_datetime(found.rows["at_us"], unit="us")
     assert at.dt.strftime("%d %H").tolist() == ["03 19", "04 17", "03 18", "05 19", "06 19"]
     assert (found.n_people, found.n_places) == (2, 3)
-    assert found.places["category"].tolist() == ["Cafe", "Bar", None]
-    assert found.places["lat"].tolist() == pytest.approx([40.6, 40.5, np.nan], nan_ok=True)
-    assert not found.places["is_told"].any() and not found.rows["is_held_out"].any()
+    places = describe_places(found.told, found.rows)
+    assert places["category"].tolist() == ["Cafe", "Bar", None]
+    assert places["lat"].tolist() == pytest.approx([40.6, 40.5, np.nan], nan_ok=True)
+    assert found.told.drop(columns="is_told").isna().all(axis=None)  # of a table of places alone
+    assert not found.told["is_told"].any() and not found.rows["is_held_out"].any()
 
 
 def test_compressed_text_and_parquet_say_the_same(csv, tmp_path):
@@ -65,7 +67,7 @@ def test_compressed_text_and_parquet_say_the_same(csv, tmp_path):
     for path in (packed, tmp_path / "checkins.parquet"):
         other = read_check_ins(table(path))
         pd.testing.assert_frame_equal(other.rows, plain.rows)
-        pd.testing.assert_frame_equal(other.places, plain.places)
+        pd.testing.assert_frame_equal(other.told, plain.told)
 
 
 def test_order_of_rows_changes_nothing(csv, tmp_path):
@@ -74,7 +76,7 @@ def test_order_of_rows_changes_nothing(csv, tmp_path):
     shuffled.write_text("\n".join([header, *reversed(lines)]) + "\n")
     one, other = read_check_ins(table(csv)), read_check_ins(table(shuffled))
     pd.testing.assert_frame_equal(one.rows, other.rows)
-    pd.testing.assert_frame_equal(one.places, other.places)
+    pd.testing.assert_frame_equal(one.told, other.told)
     assert one.counts == other.counts
 
 
@@ -99,9 +101,10 @@ def test_a_held_out_file_places_and_friends(csv, tmp_path):
     )
     assert found.rows["is_held_out"].sum() == 2  # told twice, it is held out
     assert found.n_places == 5  # p1, p2, p3, p7, p9
-    assert found.places["is_told"].tolist() == [True, False, False, True, False]
-    assert found.places["category"].tolist() == ["Food > Cafe", "Bar", None, "Food > Bar", None]
-    assert found.places["lon"].tolist() == pytest.approx([-74.2, -74.0, *[np.nan] * 3], nan_ok=True)
+    assert found.told["is_told"].tolist() == [True, False, False, True, False]
+    places = describe_places(found.told, found.rows)
+    assert places["category"].tolist() == ["Food > Cafe", "Bar", None, "Food > Bar", None]
+    assert places["lon"].tolist() == pytest.approx([-74.2, -74.0, *[np.nan] * 3], nan_ok=True)
     assert found.friends.tolist() == [[0, 1]]
     wanted = {"places_no_place": 1, "friends_no_person": 1, "friends_unknown_person": 1, "friends_with_oneself": 1}
     assert wanted.items() <= found.counts.items() and found.counts["friends_repeated"] == 1

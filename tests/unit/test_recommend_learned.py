@@ -10,11 +10,11 @@ from pipeline.evaluation.recommendation.learned import (
     Learned,
     ModelVariant,
     count_signals,
-    count_types,
     events_of,
     features_of,
     now_s,
     with_changes,
+    with_whole_window,
 )
 from pipeline.evaluation.recommendation.orderings import CLAIMS
 from pipeline.evaluation.recommendation.params import RecommendParams
@@ -29,8 +29,8 @@ ROWS = [(0, 0, 1), (0, 0, 2), (0, 1, 3), (1, 1, 4), (0, 2, 20), (1, 0, 20), (2, 
 
 
 def test_events_are_the_check_ins_of_training():
-    data = split_data(make_check_ins(ROWS))
-    events = events_of(data.split, data.check_ins, data.params)
+    data = split_data(make_check_ins(ROWS, told=range(3)))
+    events = events_of(data.split, data.params)
     assert (events.n_persons, events.n_places) == (3, 3)
     assert events.person.tolist() == [0, 0, 0, 1] and events.place.tolist() == [0, 0, 1, 1]
     assert (events.time_s // DAY_S).tolist() == [1, 2, 3, 4] and not events.is_weak.any()
@@ -38,22 +38,19 @@ def test_events_are_the_check_ins_of_training():
 
 
 def test_single_check_ins_and_friends_places_are_weak():
-    check_ins = make_check_ins(ROWS)
-    data = split_data(check_ins, RecommendParams(weak="single"))
-    assert events_of(data.split, check_ins, data.params).is_weak.tolist() == [False, False, True, True]
+    data = split_data(make_check_ins(ROWS, told=range(3)), RecommendParams(weak="single"))
+    assert events_of(data.split, data.params).is_weak.tolist() == [False, False, True, True]
     assert count_signals(data) == {"n_strong": 2, "n_weak": 2}
-    from dataclasses import replace
-
-    befriended = replace(check_ins, friends=np.array([[0, 2]]))
-    events = events_of(data.split, befriended, RecommendParams())
+    befriended = split_data(make_check_ins(ROWS, told=range(3), friends=[[0, 2]]))
+    events = events_of(befriended.split, RecommendParams())
+    assert not befriended.split.is_warm[2]
     theirs = events.person == 2
     assert events.place[theirs].tolist() == [1, 0] and events.is_weak[theirs].all()
 
 
 def test_with_a_second_file_everybodys_training_ends_together():
-    check_ins = make_check_ins([(0, 0, 1), (0, 1, 5), (0, 2, 6, True), (1, 2, 100), (1, 0, 101, True)])
-    data = split_data(check_ins)
-    events = events_of(data.split, check_ins, data.params)
+    data = split_data(make_check_ins([(0, 0, 1), (0, 1, 5), (0, 2, 6, True), (1, 2, 100), (1, 0, 101, True)]))
+    events = events_of(data.split, data.params)
     last = [int(events.time_s[events.person == person].max()) for person in (0, 1)]
     assert last == [now_s(data.split) - 1] * 2
     assert np.diff(events.time_s[events.person == 0]).tolist() == [4 * DAY_S]
@@ -62,10 +59,10 @@ def test_with_a_second_file_everybodys_training_ends_together():
 def test_features_have_types_areas_and_codes():
     kinds = ["Food > Bar", "Food > Bar", "Shop", None]
     fields = {"category": kinds, "area": ["Soho", None, None, None], "lon": [0, 1, np.nan, 9], "lat": [0, 1, np.nan, 9]}
-    check_ins = make_check_ins(ROWS, n_places=4, **fields)
-    params = RecommendParams(rare_share=0.2)
-    features = features_of(check_ins, np.zeros((4, 2), np.float32), params)
-    assert features.place_type.tolist() == [1, 1, 0, 1] and count_types(check_ins, params) == [1, 3]
+    rows = [*ROWS, (0, 2, 4), (0, 3, 4)]
+    split = split_data(make_check_ins(rows, **fields), RecommendParams(rare_share=0.2)).split
+    features = features_of(split.world, np.zeros((4, 2), np.float32))
+    assert features.place_type.tolist() == [1, 1, 0, 1]
     assert features.category.tolist() == [1, 1, 2, 0]
     assert features.area[2] == 0 and len(set(features.area.tolist())) == 4
 
@@ -86,7 +83,7 @@ def test_claims_are_of_methods_that_exist():
 
 def test_ablations_that_take_nothing_away_are_told():
     two_kinds = {"category": ["Food", "Food", "Shop"]}
-    rows = [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 1, 4), (0, 2, 20), (1, 0, 20)]
+    rows = [(0, 0, 1), (0, 1, 2), (2, 2, 3), (1, 1, 4), (0, 2, 20), (1, 0, 20)]
     wide = RecommendParams(rare_share=0.1)
 
     def reasons(params=wide, models=PlaceModelParams(), **fields):  # noqa: B008 (it is frozen)
@@ -127,7 +124,34 @@ def test_people_are_served_by_their_own_events(monkeypatch):
     from pipeline.models.places import recommender
 
     monkeypatch.setattr(recommender, "fit_variant", lambda *given: LastPlace())
-    model = Learned(split_data(make_check_ins(ROWS)), ModelVariant("last", "hgnn", {}), PlaceModelParams(), FitRun())
+    model = Learned(
+        split_data(make_check_ins(ROWS, told=range(3))),
+        ModelVariant("last", "hgnn", {}, answers_all=False),
+        PlaceModelParams(),
+        FitRun(),
+    )
     scores = model.scores(np.array([1, 2, 0]))
     assert scores[0].tolist() == scores[2].tolist() == [0, 1, 0]
     assert np.isnan(scores[1]).all()  # person 2 comes only in the hold-out
+    towers = Learned(
+        split_data(make_check_ins(ROWS, told=range(3))),
+        ModelVariant("last", "two_towers", {}),
+        PlaceModelParams(),
+        FitRun(),
+    )
+    assert towers.scores(np.array([2]))[0].tolist() == [0, 0, 0]  # which can say something of nobody known
+    befriended = split_data(make_check_ins(ROWS, told=range(3), friends=[[0, 2]]))
+    scores = Learned(befriended, ModelVariant("last", "hgnn", {}), PlaceModelParams(), FitRun()).scores(np.array([2]))
+    assert scores[0].tolist() == [0, 1, 0]  # by the last place of a friend
+    without = ModelVariant("last", "hgnn", {"uses_weak_signals": False}, answers_all=False)
+    assert np.isnan(Learned(befriended, without, PlaceModelParams(), FitRun()).scores(np.array([2]))).all()
+
+
+def test_models_look_back_as_far_as_training_goes():
+    rows = [(0, 0, 1), (0, 1, 200), (1, 0, 200), (0, 2, 300), (1, 1, 300), (2, 2, 1)]
+    for days, expected in ((0, 286), (95, 95), (90, 90)):
+        split = split_data(make_check_ins(rows, told=range(3)), RecommendParams(training_days=days)).split
+        found = with_whole_window(PlaceModelParams(), split).graph.window_days
+        assert found >= (split.now_us - split.training["at_us"].min()) / 86_400e6 and found <= expected + 1
+    wide = with_changes(PlaceModelParams(), {"graph.window_days": 400})
+    assert with_whole_window(wide, split).graph.window_days == 400

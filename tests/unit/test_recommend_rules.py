@@ -14,8 +14,8 @@ from tests.check_in_rows import make_check_ins, make_data, split_data
 EVENTS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 200)), min_size=1, max_size=40)
 
 
-def test_popularity_counts_people_of_ninety_days():
-    data = make_data([(0, 0, 1), (1, 0, 2), (0, 1, 100), (0, 1, 101), (1, 2, 100), (2, 2, 150)])
+def test_popularity_counts_people():
+    data = make_data([(0, 1, 100), (0, 1, 101), (1, 2, 100), (2, 2, 150)], n_places=3)
     assert Popularity(data).scores(np.array([0, 1])).tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
@@ -23,8 +23,7 @@ def test_popularity_counts_people_of_ninety_days():
 @given(rows=EVENTS)
 def test_popularity_is_that_of_the_slow_way(rows):
     data = make_data(sorted(set(rows)), n_places=6, n_people=4)
-    since = max(day for *_, day in rows) + 1 - 90
-    assert Popularity(data).scores(np.array([0]))[0].tolist() == naive.popularity(rows, 6, since)
+    assert Popularity(data).scores(np.array([0]))[0].tolist() == naive.popularity(rows, 6, 0)
 
 
 def test_own_history_is_by_visits_then_by_the_latest():

@@ -1,16 +1,22 @@
 """What is learnt from and what is looked for."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.evaluation.recommendation.lists import rank_targets
 from pipeline.evaluation.recommendation.params import RecommendParams
+from pipeline.evaluation.recommendation.simple_rules import Data, Popularity
 from pipeline.evaluation.recommendation.splitting import (
     ANY,
     DAY_US,
     EVERY_NEW,
+    EVERY_RARE,
     NEW,
+    RARE,
+    TARGETS,
     split_check_ins,
     validation_split,
 )
@@ -37,14 +43,15 @@ def test_the_last_days_are_held_out():
     assert split.now_us == 16 * DAY_US
     assert len(split.training) == 5
     # Place 4 is outside of the catalogue: nobody was there before. Person 0 goes to 0 again, then to 2, which is new.
-    assert split.is_catalogued.tolist() == [True, True, True, True, False]
+    assert split.is_catalogued.tolist() == [True, True, True, True]
     assert pairs(split.targets[NEW]) == [(0, 2), (3, 1)]
     assert pairs(split.targets[EVERY_NEW]) == [(0, 2), (0, 3), (3, 1)]
     assert pairs(split.targets[ANY]) == [(0, 0), (1, 2), (3, 1)]
     assert split.counts == {
         "n_training": 5, "n_held_out": 7, "n_held_out_outside_catalogue": 1, "n_people_training": 3,
         "n_people_held_out": 3, "n_people_any_target": 3, "n_people_new_target": 2, "n_new_targets": 3,
-        "n_people_cold": 1, "n_places_catalogue": 4, "n_places_cold": 0, "n_hidden": 0,
+        "n_people_cold": 1, "n_places_catalogue": 4, "n_places_cold": 0, "n_hidden": 0, "n_record": 5,
+        "n_people_rare_target": 0, "n_rare_targets": 0,
     }  # fmt: skip
 
 
@@ -63,18 +70,16 @@ def test_a_second_file_holds_out_person_by_person():
 
 
 def test_validation_lies_inside_training():
-    check_ins = make_check_ins(ROWS)
-    inner = validation_split(split_check_ins(check_ins, TWO_WEEKS), check_ins, TWO_WEEKS)
+    inner = validation_split(split_check_ins(make_check_ins(ROWS), TWO_WEEKS), TWO_WEEKS)
     assert inner.now_us == 2 * DAY_US
     assert inner.training["at_us"].max() < 2 * DAY_US
     rows = [(0, 0, 1), (0, 1, 2), (0, 0, 3), (0, 2, 9, True), (1, 2, 5)]
-    check_ins = make_check_ins(rows)
-    inner = validation_split(split_check_ins(check_ins, TWO_WEEKS), check_ins, TWO_WEEKS)
+    inner = validation_split(split_check_ins(make_check_ins(rows), TWO_WEEKS), TWO_WEEKS)
     # Of person 0 the last new place of training is 1, of person 1 it is 2, which nobody else visits.
     assert inner.training[["person", "place"]].to_numpy().tolist() == [[0, 0]]
     assert pairs(inner.targets[NEW]) == []
-    inner = validation_split(split_check_ins(make_check_ins(rows, told=[1]), TWO_WEEKS), check_ins, TWO_WEEKS)
-    assert not len(inner.targets[NEW].person)
+    inner = validation_split(split_check_ins(make_check_ins(rows, told=[1]), TWO_WEEKS), TWO_WEEKS)
+    assert pairs(inner.targets[NEW]) == [(0, 1)]
 
 
 def test_hidden_people_and_places_are_cold():
@@ -109,4 +114,79 @@ def test_first_new_places_are_those_of_the_slow_way(rows):
             split_check_ins(make_check_ins(rows), TWO_WEEKS)
         return
     found = split_check_ins(make_check_ins(rows), TWO_WEEKS)
-    assert dict(pairs(found.targets[NEW])) == expected
+    known = sorted({place for _, place, _ in training})
+    assert {person: known[place] for person, place in pairs(found.targets[NEW])} == expected
+
+
+KINDS = ["Food", "Food", "Food", "Shop", "Shop", None]
+
+
+def test_lists_of_the_rare_type_hold_that_type_alone():
+    rows = [(0, 0, 1), (1, 1, 1), (1, 2, 2), (2, 3, 1), (2, 4, 2), (0, 1, 20), (0, 4, 21), (0, 3, 22), (1, 0, 20)]
+    rows += [(3, 3, 19)]
+    split = split_check_ins(make_check_ins(rows, category=KINDS[:5]), RecommendParams(rare_share=0.3))
+    assert split.world.place_type.tolist() == [1, 1, 1, 0, 0]
+    # Person 1 has no new shop. Lists of new places hold all.
+    assert pairs(split.targets[RARE]) == [(0, 4), (3, 3)]
+    assert pairs(split.targets[EVERY_RARE]) == [(0, 4), (0, 3), (3, 3)]
+    assert split.targets[RARE].may_list.tolist() == [False, False, False, True, True]
+    assert split.targets[NEW].may_list.all()
+    assert split.counts["n_people_rare_target"] == 2 and split.counts["n_rare_targets"] == 3
+    listed = rank_targets(Far(), split, TARGETS, 10)
+    assert listed[RARE].rank.tolist() == [1, 2]  # places 4 and 3, of warm and of cold people
+    assert listed[RARE].is_listed.tolist() == [[False, False, False, True, True]] * 2
+    assert listed[NEW].is_listed[1].tolist() == [True, True, True, True, True]
+
+
+class Far:
+    """Recommends the places of high numbers."""
+
+    def scores(self, people):
+        return np.tile(np.arange(5.0), (len(people), 1))
+
+
+def test_all_methods_learn_from_the_same_days_and_visited_is_of_all_days():
+    """Person 0 was at place 0 long ago: nothing is learnt of that, but place 0 is not new, nor in the list."""
+    rows = [(0, 0, 1), (0, 1, 150), (1, 0, 150), (1, 2, 150), (2, 3, 1), (0, 0, 198), (0, 2, 199), (2, 1, 200)]
+    split = split_check_ins(make_check_ins(rows), TWO_WEEKS)
+    assert split.training["at_us"].min() >= split.now_us - 90 * DAY_US
+    assert split.training[["person", "place"]].to_numpy().tolist() == [[0, 1], [1, 0], [1, 2]]
+    assert pairs(split.targets[NEW]) == [(0, 2), (2, 1)]
+    assert split.is_warm.tolist() == [True, True, False]
+    assert split.world.n_places == 3  # place 3 was visited before only
+    listed = rank_targets(Popularity(Data(split, TWO_WEEKS, None)), split, [NEW], 10)[NEW]
+    assert listed.is_listed[1].tolist() == [False, False, True]
+    everything = split_check_ins(make_check_ins(rows), RecommendParams(training_days=0))
+    assert len(everything.training) == 5 and everything.is_warm.all()
+    inner = validation_split(everything, TWO_WEEKS)
+    assert len(inner.training) == 5
+
+
+def test_with_a_second_file_days_count_back_from_everybodys_own_end():
+    rows = [(0, 0, 1), (0, 1, 99), (0, 2, 100), (0, 0, 101, True), (0, 3, 102, True), (1, 3, 500), (1, 2, 501, True)]
+    split = split_check_ins(make_check_ins(rows), TWO_WEEKS)
+    # Place 0, which training does not have, has no number: the others move up.
+    assert split.training[["person", "place"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert split.training.groupby("person")["at_us"].max().tolist() == [split.now_us - 1] * 2
+
+
+def test_the_hold_out_tells_nothing_of_places():
+    """Check-ins of the hold-out that tell other categories, and places that only they have, change nothing."""
+    rows = [(0, 0, 1), (1, 1, 1), (1, 2, 2), (0, 1, 20), (0, 2, 21), (2, 0, 21)]
+    fields = {"category": ["Food", "Food", "Shop"], "name": ["a", "b", "c"]}
+    plain = make_check_ins(rows, **fields)
+    other = make_check_ins([*rows, (1, 3, 19), (2, 4, 21)], category=[*fields["category"], "Art", "Art"], name=None)
+    late = other.rows["at_us"] >= 7 * DAY_US
+    other.rows.loc[late, "category"] = "Museum > Art"
+    other.rows.loc[~late, "name"] = other.rows["place"].map(dict(enumerate(fields["name"])))
+    wide = RecommendParams(rare_share=0.1)
+    one, two = split_check_ins(plain, wide), split_check_ins(other, wide)
+    pd.testing.assert_frame_equal(one.world.places, two.world.places)
+    assert one.world.place_type.tolist() == two.world.place_type.tolist() == [1, 1, 0]
+    pd.testing.assert_frame_equal(one.training, two.training)
+    assert pairs(one.targets[NEW]) == pairs(two.targets[NEW])
+    # A table of places does tell.
+    told = split_check_ins(
+        make_check_ins([*rows, (2, 4, 21)], told=[3, 4], category=[*fields["category"], "Art", "Art"]), wide
+    )
+    assert told.world.places["category"].tolist() == ["Food", "Food", "Shop", "Art", "Art"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.recommendation.check_in_files import (
     FRIEND_ROLES,
+    PLACE_ROLES,
     PLACE_TEXTS,
     Table,
     read_check_in_rows,
@@ -23,12 +24,14 @@ IDENTITY = ["person", "at_us", "place"]
 
 @dataclass(frozen=True)
 class CheckIns:
-    """Who was where when, what is known of the places, and who are friends."""
+    """Who was where when, what is told of the places, and who are friends."""
 
     rows: pd.DataFrame
-    """person, place (from 0), at_us (µs since 1970 UTC), is_held_out; by person, time and place, each once."""
-    places: pd.DataFrame
-    """name, category, area (text or None), lon, lat (degrees or NaN), is_told (by a table of places); row = place."""
+    """person, place (from 0), at_us (µs since 1970 UTC), is_held_out, and what the check-in tells of its place: name,
+    category, area (text or None), lon, lat (degrees or NaN); by person, time and place, each once."""
+    told: pd.DataFrame
+    """What a table of places tells: name, category, area, lon, lat, and is_told, whether it has the place; row = place.
+    What check-ins tell is not in here, since those of the hold-out may not be known (`describe_places`)."""
     n_people: int
     friends: NDArray[np.int64]
     """Pairs of people, the lower number first; shape (n, 2)."""
@@ -37,8 +40,8 @@ class CheckIns:
 
     @property
     def n_places(self) -> int:
-        """Number of places."""
-        return len(self.places)
+        """Number of places, those of the hold-out alone among them."""
+        return len(self.told)
 
 
 def read_check_ins(
@@ -46,9 +49,8 @@ def read_check_ins(
 ) -> CheckIns:
     """Return the check-ins of a table, with those held out, if any, of another.
 
-    A check-in told twice is one, and held out if either is. What a table of places tells of one goes before what
-    check-ins do; of several values the most frequent is taken, then the first of the alphabet. Pairs of friends are of
-    people with a check-in. Order of rows changes nothing. StudyError as of the readers.
+    A check-in told twice is one, and held out if either is. Pairs of friends are of people with a check-in. Order of
+    rows changes nothing. StudyError as of the readers.
     """
     tables = {"check_ins": check_ins, "held_out": held_out}
     read = {name: read_check_in_rows(table) for name, table in tables.items() if table}
@@ -63,28 +65,42 @@ def read_check_ins(
     )
     kept = _distinct(numbered)
     counts |= {"check_ins_repeated": len(rows) - len(kept), **n_friends}
-    return CheckIns(kept, _describe(numbered, told, place_ids), len(people), pairs, +Counter(counts))
+    told = told.assign(place=np.searchsorted(place_ids, told["place"]))
+    return CheckIns(kept, _table_of_places(told, len(place_ids)), len(people), pairs, +Counter(counts))
+
+
+def describe_places(told: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of each place: name, category, area, lon, lat and is_told; row = place.
+
+    `told` is as in `CheckIns`, `rows` are the check-ins that may be known. What the table of places tells of one goes
+    before what check-ins do; of several values the most frequent is taken, then the first of the alphabet.
+    """
+    known = told.copy()
+    for role in PLACE_TEXTS:
+        by_rows = _most_frequent(rows, [role])[role].reindex(told.index).astype(object)
+        both = told[role].astype(object).where(told[role].notna(), by_rows)
+        known[role] = both.where(both.notna(), None)
+    by_rows = _most_frequent(rows, ["lon", "lat"]).reindex(told.index).astype(np.float64)
+    known[["lon", "lat"]] = told[["lon", "lat"]].where(told["lon"].notna(), by_rows)
+    return known
 
 
 def _distinct(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each check-in once."""
-    columns = rows[["person", "place", "at_us", "is_held_out"]]
-    order = columns.sort_values([*IDENTITY, "is_held_out"], kind="stable")
+    """Return each check-in once; of one told twice the row that is held out, then the last by what it tells."""
+    columns = rows[["person", "place", "at_us", "is_held_out", *PLACE_ROLES]]
+    order = columns.sort_values([*IDENTITY, "is_held_out", *PLACE_ROLES], kind="stable", na_position="first")
     return order.drop_duplicates(IDENTITY, keep="last").reset_index(drop=True)
 
 
-def _describe(rows: pd.DataFrame, told: pd.DataFrame, place_ids: NDArray[np.object_]) -> pd.DataFrame:
-    """Return what is known of each place."""
-    told = told.assign(place=np.searchsorted(place_ids, told["place"]))
-    described = pd.DataFrame(index=pd.RangeIndex(len(place_ids)))
+def _table_of_places(told: pd.DataFrame, n_places: int) -> pd.DataFrame:
+    """Return what the rows of a table of places tell, one row for each place."""
+    table = pd.DataFrame(index=pd.RangeIndex(n_places))
     for role in PLACE_TEXTS:
-        both = _most_frequent(told, [role]).combine_first(_most_frequent(rows, [role]))
-        texts = both[role].reindex(described.index).astype(object)
-        described[role] = texts.where(texts.notna(), None)
-    position = _most_frequent(told, ["lon", "lat"]).combine_first(_most_frequent(rows, ["lon", "lat"]))
-    described[["lon", "lat"]] = position.reindex(described.index).astype(np.float64)
-    described["is_told"] = np.isin(np.arange(len(place_ids)), told["place"])
-    return described
+        texts = _most_frequent(told, [role])[role].reindex(table.index).astype(object)
+        table[role] = texts.where(texts.notna(), None)
+    table[["lon", "lat"]] = _most_frequent(told, ["lon", "lat"]).reindex(table.index).astype(np.float64)
+    table["is_told"] = np.isin(np.arange(n_places), told["place"])
+    return table
 
 
 def _most_frequent(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.evaluation.recommendation.check_ins import CheckIns
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data
-from pipeline.evaluation.recommendation.splitting import Split
+from pipeline.evaluation.recommendation.splitting import DAY_US, Split
+from pipeline.evaluation.recommendation.world import World
 
 if TYPE_CHECKING:
-    from pipeline.models.places.group_types import NodeTypes
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
     from pipeline.models.places.params import PlaceModelParams
     from pipeline.models.places.recommender import Fitted, Variant
@@ -35,11 +34,14 @@ class ModelVariant(NamedTuple):
     variant: Variant
     changes: dict[str, Any]
     """Param, as "hgnn.is_balanced" → value."""
+    answers_all: bool = True
+    """Whether it has a list for people of whom nothing is known: towers do, one for all of them, since check-ins tell
+    nothing else of people (2403.05185 [READ]: its cold users have an age and a country)."""
 
 
 MODELS = {
-    "hgnn": ModelVariant("HGNN", "hgnn", {}),
-    "hgnn_with_users": ModelVariant("HGNN with users", "hgnn_with_users", {}),
+    "hgnn": ModelVariant("HGNN", "hgnn", {}, answers_all=False),
+    "hgnn_with_users": ModelVariant("HGNN with users", "hgnn_with_users", {}, answers_all=False),
     "two_towers": ModelVariant("2T", "two_towers", {}),
     "two_tower_hgnn": ModelVariant("2T-HGNN", "two_tower_hgnn", {}),
     "two_tower_hgnn_one_list": ModelVariant("2T-HGNN one list", "two_tower_hgnn_one_list", {}),
@@ -62,23 +64,16 @@ def has_torch() -> bool:
     return find_spec("torch") is not None
 
 
-def events_of(split: Split, check_ins: CheckIns, params: RecommendParams) -> Interactions:
-    """Return the check-ins of training as the models take them, friends' places among the weak ones.
-
-    Where a second file holds check-ins out, everybody's training ends at a time of their own: times are moved so that
-    all end together, since windows are counted back from one moment.
-    """
+def events_of(split: Split, params: RecommendParams) -> Interactions:
+    """Return the check-ins of training as the models take them; weak ones are friends' places, also of cold people."""
     from pipeline.models.places.interactions import Interactions, add_friends_places, mark_single_visits
 
-    rows = split.training
+    rows, world = split.training, split.world
     time_s = rows["at_us"].to_numpy() // US_PER_S
-    if check_ins.rows["is_held_out"].any():
-        last_s = pd.Series(time_s).groupby(rows["person"].to_numpy()).transform("max").to_numpy()
-        time_s = time_s - last_s + now_s(split) - 1
     person, place = rows["person"].to_numpy(np.int64), rows["place"].to_numpy(np.int64)
-    events = Interactions(person, place, time_s, np.zeros(len(rows), np.bool_), check_ins.n_people, check_ins.n_places)
+    events = Interactions(person, place, time_s, np.zeros(len(rows), np.bool_), world.n_people, world.n_places)
     events = mark_single_visits(events) if params.weak == "single" else events
-    return add_friends_places(events, check_ins.friends) if len(check_ins.friends) else events
+    return add_friends_places(events, world.friends) if len(world.friends) else events
 
 
 def now_s(split: Split) -> int:
@@ -86,44 +81,35 @@ def now_s(split: Split) -> int:
     return -(-split.now_us // US_PER_S)
 
 
-def features_of(check_ins: CheckIns, vectors: NDArray[np.float32], params: RecommendParams) -> PlaceFeatures:
+def with_whole_window(params: PlaceModelParams, split: Split) -> PlaceModelParams:
+    """Return the Params with a window of the models that holds all of training, as other methods learn from all."""
+    span_days = (split.now_us - int(split.training["at_us"].min())) / DAY_US
+    # A day more: windows are counted in whole seconds back from the last event or from now.
+    return with_changes(params, {"graph.window_days": max(params.graph.window_days, span_days + 1)})
+
+
+def features_of(world: World, vectors: NDArray[np.float32]) -> PlaceFeatures:
     """Return what the models know of places: node type, text, codes of category and area."""
     from pipeline.models.places.interactions import PlaceFeatures
 
-    places = check_ins.places
+    places = world.places
     area = places["area"].where(places["area"].notna(), _cells(places))
-    types = types_of(check_ins, params)
-    return PlaceFeatures(types.place_type, vectors, _codes(places["category"]), _codes(area))
-
-
-def types_of(check_ins: CheckIns, params: RecommendParams) -> NodeTypes:
-    """Return the node types of places, the rare one first."""
-    from pipeline.models.places.group_types import node_types
-
-    n_rare = int(np.ceil(params.rare_share * check_ins.n_places))
-    return node_types(check_ins.places["category"].tolist(), n_rare)
-
-
-def count_types(check_ins: CheckIns, params: RecommendParams) -> list[int]:
-    """Return how many places are of each node type."""
-    types = types_of(check_ins, params)
-    return np.bincount(types.place_type, minlength=len(types.names)).tolist()
+    return PlaceFeatures(world.place_type, vectors, _codes(places["category"]), _codes(area))
 
 
 def count_signals(data: Data) -> dict[str, int]:
     """Return how many strong and weak events the models learn from."""
-    is_weak = events_of(data.split, data.check_ins, data.params).is_weak
+    is_weak = events_of(data.split, data.params).is_weak
     return {"n_strong": int((~is_weak).sum()), "n_weak": int(is_weak.sum())}
 
 
-def embed_places(check_ins: CheckIns, encoder: TextEncoder) -> NDArray[np.float32] | None:
-    """Return the text embedding of each place, None where the file tells neither name, category nor area.
+def embed_places(places: pd.DataFrame, encoder: TextEncoder) -> NDArray[np.float32] | None:
+    """Return the text embedding of each place, None where neither name, category nor area is known.
 
     PackageMissingError where the weights of the encoder are not installed.
     """
     from pipeline.models.places.text import embed_texts, place_texts
 
-    places = check_ins.places
     if places[["name", "category", "area"]].isna().all(axis=None):
         return None
     texts = place_texts(places["name"].tolist(), places["category"].tolist(), places["area"].tolist())
@@ -137,24 +123,22 @@ class Learned:
         """Fit it. Without texts, places have vectors of zeros."""
         from pipeline.models.places.recommender import fit_variant
 
-        check_ins = data.check_ins
-        vectors = np.zeros((check_ins.n_places, 1), np.float32) if data.vectors is None else data.vectors
-        self._events = events_of(data.split, check_ins, data.params)
+        world, params = data.split.world, with_changes(params, model.changes)
+        vectors = np.zeros((world.n_places, 1), np.float32) if data.vectors is None else data.vectors
+        self._events = events_of(data.split, data.params)
         self._now_s = now_s(data.split)
-        features = features_of(check_ins, vectors, data.params)
-        self.fitted: Fitted = fit_variant(
-            model.variant, self._events, features, None, with_changes(params, model.changes), run
-        )
-        self._has_history = np.isin(np.arange(check_ins.n_people), self._events.person)
+        self.fitted: Fitted = fit_variant(model.variant, self._events, features_of(world, vectors), None, params, run)
+        used = self._events if params.uses_weak_signals else self._events.strong()
+        self._has_answer = model.answers_all | np.isin(np.arange(world.n_people), used.person)
 
     def scores(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the model's scores; NaN for people of whom nothing at all is known."""
+        """Return the model's scores; NaN for people of whom it knows nothing at all, if it cannot score them."""
         number = np.full(self._events.n_persons, -1, np.int64)
         number[people] = np.arange(len(people))
         theirs = self._events.where(number[self._events.person] >= 0)
         histories = theirs._replace(person=number[theirs.person], n_persons=len(people))
         scores = self.fitted.score(histories, now_s=self._now_s).astype(np.float64)
-        return np.where(self._has_history[people][:, None], scores, np.nan)
+        return np.where(self._has_answer[people][:, None], scores, np.nan)
 
 
 def with_changes(params: PlaceModelParams, changes: dict[str, Any]) -> PlaceModelParams:

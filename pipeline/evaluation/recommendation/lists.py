@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.evaluation.recommendation.simple_rules import count_popularity
 from pipeline.evaluation.recommendation.splitting import Split, Targets
 
 NOTHING = -1
@@ -33,49 +33,81 @@ class Listed(NamedTuple):
     rank: NDArray[np.int64]
     """Place of each target in its person's list, from 1; 0 where it is not in it."""
     is_listed: NDArray[np.bool_]
-    """Whether a place is in any of the lists."""
-    n_without_answer: int
-    """People of whom the method had nothing to say; they were given the most popular places."""
+    """Whether a place is in any of the lists of cold and of warm people; (2, places)."""
+    n_without_answer: NDArray[np.int64]
+    """Cold and warm people of whom the method had nothing to say, who were given the most popular places; (2,)."""
 
 
-def rank_targets(
-    method: Method,
-    split: Split,
-    targets: Targets,
-    popularity: NDArray[np.float64],
-    n_listed: int,
-    hides_visited: bool,
-) -> Listed:
-    """Return where each target stands among the first `n_listed` places recommended to its person.
+def rank_targets(method: Method, split: Split, names: Iterable[str], n_listed: int) -> dict[str, Listed]:
+    """Return where targets of the split stand among the first `n_listed` places recommended to their people, by name.
 
-    Only places of the catalogue are recommended, and with `hides_visited` none that the person visited in training.
-    Of equal scores the more popular place comes first, then the lower number (ours); a person without scores is given
-    the most popular places.
+    Only places that the targets allow are recommended. Of equal scores the more popular place comes first, then the
+    lower number (ours); a person without scores is given the most popular places. A person is scored once for all.
     """
+    popularity = count_popularity(split)
     order = np.lexsort((np.arange(len(popularity)), -popularity))
-    is_listed = np.zeros(len(popularity), np.bool_)
-    rank, n_without = np.zeros(len(targets.person), np.int64), 0
-    for people in _blocks(np.unique(targets.person), len(popularity)):
+    targets = {name: split.targets[name] for name in names}
+    found = {name: _nothing_listed(of) for name, of in targets.items()}
+    everybody = np.unique(np.concatenate([of.person for of in targets.values()]))
+    for people in _blocks(everybody, len(popularity)):
         scores = np.array(method.scores(people), np.float64)
-        has_none = np.isnan(scores).any(axis=1)
+        has_none = np.isnan(scores.sum(axis=1))
         scores[has_none] = popularity
-        scores[:, ~split.is_catalogued] = -np.inf
-        if hides_visited:
-            _hide_visited(scores, people, split.training)
-        listed = top_places(scores, order, n_listed)
-        is_listed[listed[listed != NOTHING]] = True
-        theirs = np.isin(targets.person, people)
-        rank[theirs] = find_ranks(listed[np.searchsorted(people, targets.person[theirs])], targets.place[theirs])
-        n_without += int(has_none.sum())
-    return Listed(rank, is_listed, n_without)
+        for name, of in targets.items():
+            is_asked = np.isin(people, of.person)
+            asked = people[is_asked]
+            allowed = _allowed(scores[is_asked], asked, split, of)
+            _note(found[name], of, asked, top_places(allowed, order, n_listed), has_none[is_asked], split.is_warm)
+    return found
+
+
+def _nothing_listed(targets: Targets) -> Listed:
+    is_listed = np.zeros((2, len(targets.may_list)), np.bool_)
+    return Listed(np.zeros(len(targets.person), np.int64), is_listed, np.zeros(2, np.int64))
+
+
+def _allowed(
+    scores: NDArray[np.float64], people: NDArray[np.int64], split: Split, targets: Targets
+) -> NDArray[np.float64]:
+    """Return the scores, those of places that may not be listed -infinity; changed in place."""
+    scores[:, ~targets.may_list] = -np.inf
+    if targets.hides_visited:
+        rows = split.record[split.record["person"].isin(people)]
+        scores[np.searchsorted(people, rows["person"]), rows["place"].to_numpy()] = -np.inf
+    return scores
+
+
+def _note(
+    found: Listed,
+    targets: Targets,
+    people: NDArray[np.int64],
+    listed: NDArray[np.int64],
+    has_none: NDArray[np.bool_],
+    is_warm: NDArray[np.bool_],
+) -> None:
+    """Write the lists of some people into what was found, in place."""
+    for kind in (0, 1):
+        is_kind = is_warm[people] == kind
+        own = listed[is_kind]
+        found.is_listed[kind, own[own != NOTHING]] = True
+        found.n_without_answer[kind] += int(has_none[is_kind].sum())
+    theirs = np.isin(targets.person, people)
+    found.rank[theirs] = find_ranks(listed[np.searchsorted(people, targets.person[theirs])], targets.place[theirs])
 
 
 def top_places(scores: NDArray[np.float64], order: NDArray[np.int64], n_listed: int) -> NDArray[np.int64]:
     """Return the `n_listed` places of highest score of each row, ties in `order`; NOTHING for scores of -infinity."""
     ordered = scores[:, order]
-    first = np.argsort(-ordered, axis=1, kind="stable")[:, :n_listed]
-    is_out = np.isneginf(np.take_along_axis(ordered, first, axis=1))
-    return np.where(is_out, NOTHING, order[first])
+    n_listed = min(n_listed, ordered.shape[1])
+    # Only those that are listed are sorted: all above the last one's score, and of its equals the first.
+    last = np.partition(ordered, -n_listed, axis=1)[:, -n_listed, None]
+    is_above, is_equal = ordered > last, ordered == last
+    is_first = np.cumsum(is_equal, axis=1, dtype=np.int32) <= n_listed - is_above.sum(axis=1, keepdims=True)
+    chosen = np.nonzero(is_above | (is_equal & is_first))[1].reshape(len(ordered), n_listed)
+    values = np.take_along_axis(ordered, chosen, axis=1)
+    ranked = np.argsort(-values, axis=1, kind="stable")
+    is_out = np.isneginf(np.take_along_axis(values, ranked, axis=1))
+    return np.where(is_out, NOTHING, order[np.take_along_axis(chosen, ranked, axis=1)])
 
 
 def find_ranks(listed: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -94,19 +126,12 @@ def reciprocal_ranks(rank: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(rank > 0, 1 / np.maximum(rank, 1), 0.0)
 
 
-def coverage(is_listed: NDArray[np.bool_], is_catalogued: NDArray[np.bool_]) -> float:
-    """Return the share of the catalogue that is in any list."""
-    return float((is_listed & is_catalogued).sum() / is_catalogued.sum())
+def coverage(is_listed: NDArray[np.bool_], may_list: NDArray[np.bool_]) -> float:
+    """Return the share of the places that may be listed that is in any list; NaN where none may."""
+    return float((is_listed & may_list).sum() / may_list.sum()) if may_list.any() else np.nan
 
 
 def _blocks(people: NDArray[np.int64], n_places: int) -> Iterator[NDArray[np.int64]]:
     size = max(1, BLOCK_SCORES // n_places)
     for start in range(0, len(people), size):
         yield people[start : start + size]
-
-
-def _hide_visited(scores: NDArray[np.float64], people: NDArray[np.int64], training: pd.DataFrame) -> None:
-    """Set the scores of visited places to -infinity, in place."""
-    rows = training[training["person"].isin(people)]
-    position = pd.Series(np.arange(len(people)), index=people)
-    scores[position.loc[rows["person"]].to_numpy(), rows["place"].to_numpy()] = -np.inf

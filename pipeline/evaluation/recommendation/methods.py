@@ -11,14 +11,7 @@ import numpy as np
 from pipeline.evaluation.recommendation.factor_rules import ImplicitAls, ItemKnn
 from pipeline.evaluation.recommendation.lists import Method, rank_targets, reciprocal_ranks
 from pipeline.evaluation.recommendation.params import RecommendParams
-from pipeline.evaluation.recommendation.simple_rules import (
-    Data,
-    Nearby,
-    OwnHistory,
-    Popularity,
-    TextKnn,
-    count_popularity,
-)
+from pipeline.evaluation.recommendation.simple_rules import Data, Nearby, OwnHistory, Popularity, TextKnn
 from pipeline.evaluation.recommendation.splitting import ANY, EVERY_NEW, TARGETS, validation_split
 
 NEEDS_TEXTS, NEEDS_POSITIONS, NEEDS_LIBRARY = "texts", "positions", "library"
@@ -65,7 +58,7 @@ RULES = {
 def choose_setting(rule: Rule, data: Data) -> Any:
     """Return the setting of the highest MRR for every new place, on a validation split inside training; ties: first."""
     settings = rule.settings(data.params)
-    inner = data._replace(split=validation_split(data.split, data.check_ins, data.params))
+    inner = data._replace(split=validation_split(data.split, data.params))
     if len(settings) == 1 or not len(inner.split.targets[EVERY_NEW].person):
         return settings[0]
     found = [_validate(rule.make(inner, setting, 0), inner) for setting in settings]
@@ -73,7 +66,5 @@ def choose_setting(rule: Rule, data: Data) -> Any:
 
 
 def _validate(method: Method, data: Data) -> float:
-    popularity = count_popularity(data.split, data.check_ins.n_places, data.params.popularity_days)
-    targets = data.split.targets[EVERY_NEW]
-    listed = rank_targets(method, data.split, targets, popularity, data.params.n_listed, True)
+    listed = rank_targets(method, data.split, (EVERY_NEW,), data.params.n_listed)[EVERY_NEW]
     return float(reciprocal_ranks(listed.rank).mean())

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.evaluation.recommendation.comparing import Metric, Ordering, compare_people, compare_seeds
+from pipeline.evaluation.recommendation.comparing import Kind, Metric, Ordering, compare_people, compare_seeds
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.scoring import Ranks
-from pipeline.evaluation.recommendation.splitting import ANY, EVERY_NEW, NEW
+from pipeline.evaluation.recommendation.splitting import ANY, EVERY_NEW, EVERY_RARE, NEW, RARE
 
 PAPER, OURS = "paper", "ours"
 
@@ -22,17 +19,18 @@ class Claim(NamedTuple):
     worse: str
     metric: Metric = "hr"
     target: str = NEW
+    people: Kind = "warm"
     by: str = OURS
 
 
-def _of_paper(better: str, worse: str, metric: Metric = "hr") -> Claim:
-    return Claim(better, worse, metric, by=PAPER)
+def _of_paper(better: str, worse: str, metric: Metric = "hr", people: Kind = "warm") -> Claim:
+    return Claim(better, worse, metric, RARE, people, PAPER)
 
 
 FULL = "two_tower_hgnn"
 ONE_LIST = "two_tower_hgnn_one_list"
 """What the tables are filled by."""
-CLAIMS = (
+OF_PAPER = (
     _of_paper(FULL, "hgnn"),
     _of_paper("hgnn", "two_towers"),
     _of_paper(FULL, "two_towers"),
@@ -49,35 +47,39 @@ CLAIMS = (
     _of_paper("hgnn", FULL, "coverage"),
     _of_paper("text_knn", FULL, "coverage"),
     _of_paper(FULL, "two_towers", "coverage"),
+    _of_paper(FULL, "two_towers", people="cold"),
+    _of_paper(FULL, "popularity", people="cold"),
+    _of_paper("two_towers", FULL, "coverage", people="cold"),
+)
+"""Tables 1 to 3 of 2403.05185 [READ]: of lists of the rare type (its audiobooks), of warm users and of cold ones."""
+BESIDE = (
     *(Claim(FULL, rule) for rule in ("item_knn", "ials", "nearby", "nearby_popular")),
     *(Claim(ONE_LIST, other) for other in (FULL, "popularity", "item_knn")),
     *(Claim("graph_foundation", other) for other in (FULL, "item_knn")),
     *(Claim(model, "own_history", target=ANY) for model in (FULL, "graph_foundation", "item_knn")),
 )
-"""Tables 1 and 2 of 2403.05185 [READ], and what a user would ask beside (ours: nobody claims it)."""
+"""What a user would ask beside; nobody claims it."""
+CLAIMS = (*OF_PAPER, *(claim._replace(target=NEW, by=OURS) for claim in OF_PAPER), *BESIDE)
+"""What the paper claims of lists of the rare type is looked at for lists of all places too, which is ours."""
+EVERY = {NEW: EVERY_NEW, RARE: EVERY_RARE}
+"""Targets of which there are more, so that chance is less: what is claimed of the first is looked at for all (ours)."""
 
 
-def find_orderings(
-    ranks: dict[str, dict[str, Ranks]], is_catalogued: NDArray[np.bool_], params: RecommendParams
-) -> list[Ordering]:
-    """Return the claims whose two methods were run, each with its difference and verdict.
-
-    What is claimed of a person's first new place is looked at for every new place too: more places, less chance.
-    """
-    claims = [*CLAIMS, *(claim._replace(target=EVERY_NEW) for claim in CLAIMS if claim.target == NEW)]
-    return [
-        _find(claim, ranks[claim.target], is_catalogued, params)
-        for claim in claims
-        if {claim.better, claim.worse} <= ranks[claim.target].keys()
-    ]
+def find_orderings(ranks: dict[str, dict[str, Ranks]], params: RecommendParams) -> list[Ordering]:
+    """Return the claims whose two methods were run and whose people there are, each with difference and verdict."""
+    of_every = (claim._replace(target=EVERY[claim.target], by=OURS) for claim in CLAIMS if claim.target in EVERY)
+    found = (_find(claim, ranks.get(claim.target, {}), params) for claim in (*CLAIMS, *of_every))
+    return [ordering for ordering in found if ordering and ordering.n_people]
 
 
-def _find(claim: Claim, ranks: dict[str, Ranks], is_catalogued: NDArray[np.bool_], params: RecommendParams) -> Ordering:
-    better, worse = ranks[claim.better], ranks[claim.worse]
+def _find(claim: Claim, ranks: dict[str, Ranks], params: RecommendParams) -> Ordering | None:
+    if not {claim.better, claim.worse} <= ranks.keys():
+        return None
+    better, worse = (ranks[name].of_kind(claim.people) for name in claim[:2])
     if claim.metric == "coverage":
-        difference, verdict = compare_seeds(better.coverage(is_catalogued), worse.coverage(is_catalogued))
+        difference, verdict = compare_seeds(better.coverage(), worse.coverage())
     elif claim.metric == "hr":
         difference, verdict = compare_people(better.hits(params.n_hits), worse.hits(params.n_hits), params)
     else:
         difference, verdict = compare_people(better.reciprocal(), worse.reciprocal(), params)
-    return Ordering(claim.better, claim.worse, claim.metric, claim.target, claim.by, difference, verdict)
+    return Ordering(*claim, n_people=better.n_people, difference=difference, verdict=verdict)

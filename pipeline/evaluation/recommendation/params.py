@@ -12,12 +12,14 @@ class RecommendParams(Params):
 
     holdout_days: float = Field(default=14.0, gt=0)
     """Last days of the check-ins that are held out, where no second file holds them (2403.05185 [READ]: 14)."""
+    training_days: float = Field(default=90.0, ge=0)
+    """Days before the hold-out that all methods learn from; 0: all there are (2403.05185 [READ]: 90). Where a second
+    file holds check-ins out: before each person's own last one of FILE. A shorter window of the models
+    (graph.window_days) is made as long."""
     n_hits: int = Field(default=10, ge=1)
     """Length of the list a hit is looked for in (2403.05185 [READ]: 10)."""
     n_listed: int = Field(default=100, ge=1)
     """Length of the lists of MRR and coverage (2403.05185 [READ]: 100)."""
-    popularity_days: float = Field(default=90.0, gt=0)
-    """Days before the hold-out in which popularity is counted (2403.05185 [READ]: 90)."""
     weak: Literal["none", "single"] = "none"
     """Which check-ins are weak signals: none, or a person's only one at a place (ours)."""
     rare_share: float = Field(default=0.07, gt=0, lt=1)
@@ -28,7 +30,7 @@ class RecommendParams(Params):
     popular_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of places, the most visited, that are not the long tail (ours; the paper has five tiers)."""
     n_resamples: int = Field(default=2_000, ge=100)
-    """Bootstrap samples of people for an interval (ours)."""
+    """Bootstrap samples of people and seeds for an interval (ours)."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Share of bootstrap samples inside an interval (ours)."""
     n_neighbours: tuple[int, ...] = (20, 100, 500, 2_000)

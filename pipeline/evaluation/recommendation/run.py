@@ -7,11 +7,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.evaluation.recommendation import learned
 from pipeline.evaluation.recommendation.check_ins import CheckIns
-from pipeline.evaluation.recommendation.comparing import Ordering
+from pipeline.evaluation.recommendation.comparing import Kind, Ordering
 from pipeline.evaluation.recommendation.factor_rules import INSTALL, has_library
 from pipeline.evaluation.recommendation.lists import Listed, Method, rank_targets
 from pipeline.evaluation.recommendation.methods import (
@@ -24,9 +25,9 @@ from pipeline.evaluation.recommendation.methods import (
 from pipeline.evaluation.recommendation.orderings import find_orderings
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.same_arms import why_equal
-from pipeline.evaluation.recommendation.scoring import Ranks, Scores, score_ranks, strata_of
-from pipeline.evaluation.recommendation.simple_rules import Data, count_popularity
-from pipeline.evaluation.recommendation.splitting import ANY, TARGETS, split_check_ins
+from pipeline.evaluation.recommendation.scoring import KINDS, Ranks, Scores, score_ranks, strata_of
+from pipeline.evaluation.recommendation.simple_rules import Data
+from pipeline.evaluation.recommendation.splitting import TARGETS, split_check_ins
 from pipeline.models.packages import PackageMissingError
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Fit(NamedTuple):
     n_steps: float
     """Steps of the graph network in all epochs: methods compared may differ much in them."""
 
+    @property
+    def epoch_seconds(self) -> float:
+        """Time of an epoch of the graph network, its validation included; 0 without one."""
+        return self.graph_seconds / self.n_epochs if self.n_epochs else 0.0
+
 
 NO_GRAPH = (0.0,) * 5
 """Figures of the graph network in the Fit of a method without one."""
@@ -76,11 +82,15 @@ class Evaluation(NamedTuple):
     """What became of rows that could not be used."""
     split: dict[str, int]
     node_types: list[int]
-    """Places of each node type, the rare one first; empty where no model was run."""
+    """Places of the catalogue of each node type, the rare one first."""
     signals: dict[str, int]
     """Check-ins that models learn links from (n_strong), and weak ones, friends' places among them (n_weak)."""
+    window_days: float
+    """Days that models look back: at least those that training has."""
     results: dict[str, dict[str, Scores]]
-    """Target (of TARGETS) → method → scores."""
+    """Target (of TARGETS) → method → scores of everybody."""
+    by_kind: dict[Kind, dict[str, dict[str, Scores]]]
+    """"warm" or "cold" → target → method → scores of people with and without a check-in in training."""
     orderings: list[Ordering]
     fits: dict[str, Fit]
     left_out: dict[str, str]
@@ -103,11 +113,13 @@ def evaluate_recommendation(
     """Return how well each method recommends; methods whose needs are not met are left out, with the reason.
 
     Every method sees the same training, is asked for the same people and is ranked over the same catalogue. Settings of
-    simple rules are chosen on the training span alone; those of the models are the Params given.
+    simple rules are chosen on the training span alone; those of the models are the Params given, but for their window,
+    which holds all of training.
     """
     split = split_check_ins(check_ins, params)
-    vectors, why = _embed(check_ins, asked.encoder)
-    data = Data(split, check_ins, params, vectors)
+    models = learned.with_whole_window(models, split)
+    vectors, why = _embed(split.world.places, asked.encoder)
+    data = Data(split, params, vectors)
     left_out = {name: reason for name in asked.names if (reason := _missing(name, data, models, why))}
     names = [name for name in asked.names if name not in left_out]
     ranks: dict[str, dict[str, Ranks]] = {target: {} for target in TARGETS}
@@ -119,24 +131,28 @@ def evaluate_recommendation(
             ranks[target][name] = of
     strata = {target: strata_of(data, split.targets[target]) for target in TARGETS}
     results = {
-        target: {name: score_ranks(of, strata[target], split.is_catalogued, params) for name, of in found.items()}
+        target: {name: score_ranks(of, strata[target], params) for name, of in found.items()}
         for target, found in ranks.items()
     }
-    is_learnt = not RULES.keys() >= set(names)
-    types = learned.count_types(check_ins, params) if is_learnt else []
-    signals = learned.count_signals(data) if is_learnt else {}
+    by_kind = {
+        kind: {target: {name: score_ranks(of.of_kind(kind), {}, params) for name, of in found.items()}
+               for target, found in ranks.items()}
+        for kind in KINDS
+    }  # fmt: skip
+    signals = learned.count_signals(data) if not RULES.keys() >= set(names) else {}
+    types = np.bincount(split.world.place_type, minlength=split.world.n_types).tolist()
     return Evaluation(
-        check_ins.counts, split.counts, types, signals, results,
-        find_orderings(ranks, split.is_catalogued, params), fits, left_out,
+        check_ins.counts, split.counts, types, signals, models.graph.window_days, results, by_kind,
+        find_orderings(ranks, params), fits, left_out,
     )  # fmt: skip
 
 
-def _embed(check_ins: CheckIns, encoder: Encoding) -> tuple[NDArray[np.float32] | None, str]:
+def _embed(places: pd.DataFrame, encoder: Encoding) -> tuple[NDArray[np.float32] | None, str]:
     """Return the embeddings of places, or None and why there are none."""
     if encoder == "none":
         return None, "no text encoder is asked for"
     try:
-        vectors = learned.embed_places(check_ins, encoder)
+        vectors = learned.embed_places(places, encoder)
     except PackageMissingError as error:
         return None, f"{error}; --text-encoder hashed needs none"
     return vectors, "" if vectors is not None else "nothing is known of places in words: no name, category or area"
@@ -151,13 +167,13 @@ def _missing(name: str, data: Data, models: PlaceModelParams, why_no_texts: str)
     needs = RULES[name].needs
     if needs == NEEDS_TEXTS and data.vectors is None:
         return why_no_texts
-    if needs == NEEDS_POSITIONS and data.check_ins.places["lon"].isna().all():
+    if needs == NEEDS_POSITIONS and data.split.world.places["lon"].isna().all():
         return "no place has a position (lon, lat)"
     return f"the library is not installed; {INSTALL}" if needs == NEEDS_LIBRARY and not has_library() else ""
 
 
 def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple[dict[str, Ranks], Fit]:
-    """Return the ranks of both targets over all seeds, and how the method was made."""
+    """Return the ranks of its targets over all seeds, and how the method was made."""
     rule = RULES.get(name)
     setting = choose_setting(rule, data) if rule else None
     seeds = range(n_seeds if rule is None or rule.is_random else 1)
@@ -172,9 +188,10 @@ def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple
         else:
             method, fact = _fit(name, data, models, seed)
             facts.append(fact)
-        for target, found in listed.items():
-            found.append(_list(method, data, target))
-    ranks = {target: Ranks.of(found, data.split.targets[target]) for target, found in listed.items()}
+        for target, found in rank_targets(method, data.split, listed, data.params.n_listed).items():
+            listed[target].append(found)
+    targets, is_warm = data.split.targets, data.split.is_warm
+    ranks = {target: Ranks.of(found, targets[target], is_warm) for target, found in listed.items()}
     return ranks, Fit(setting, *np.mean(facts, axis=0).tolist())
 
 
@@ -185,9 +202,3 @@ def _fit(name: str, data: Data, models: PlaceModelParams, seed: int) -> tuple[Me
     fitted = method.fitted
     counts = fitted.n_links, fitted.n_links_in_all, fitted.n_epochs, fitted.n_steps
     return method, (fitted.seconds, fitted.graph_seconds, *map(float, counts))
-
-
-def _list(method: Method, data: Data, target: str) -> Listed:
-    popularity = count_popularity(data.split, data.check_ins.n_places, data.params.popularity_days)
-    hides_visited = target != ANY
-    return rank_targets(method, data.split, data.split.targets[target], popularity, data.params.n_listed, hides_visited)

@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.evaluation.recommendation.learned import (
-    ABLATIONS,
-    count_signals,
-    count_types,
-    events_of,
-    types_of,
-    with_changes,
-)
+from pipeline.evaluation.recommendation.learned import ABLATIONS, count_signals, events_of, with_changes
 from pipeline.evaluation.recommendation.simple_rules import Data
 
 if TYPE_CHECKING:
@@ -32,7 +25,7 @@ def why_equal(name: str, data: Data, params: PlaceModelParams) -> str:
         return (
             "" if has_any else "it would be 2T-HGNN once more: there are no weak signals (--friends, --set weak=single)"
         )
-    if len(count_types(data.check_ins, data.params)) == 1:
+    if data.split.world.n_types == 1:
         return "it would be no ablation: all places are of one node type (--set rare_share)"
     for first, second in ablation.changes.get("hgnn.dropped_relations", ()):
         if not _has_links(first, second, data, params):
@@ -44,6 +37,6 @@ def _has_links(first: int, second: int, data: Data, params: PlaceModelParams) ->
     """Return whether places of two node types are linked, as the models link them."""
     from pipeline.models.places.covisit_graph import covisit_links, relation_of
 
-    links = covisit_links(events_of(data.split, data.check_ins, data.params), params.graph)
-    relation = relation_of(links, types_of(data.check_ins, data.params).place_type)
+    links = covisit_links(events_of(data.split, data.params), params.graph)
+    relation = relation_of(links, data.split.world.place_type)
     return bool((relation == np.array([first, second])).all(axis=1).any())

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from pipeline.evaluation.recommendation.check_ins import CheckIns
 from pipeline.evaluation.recommendation.params import RecommendParams
-from pipeline.evaluation.recommendation.splitting import DAY_US, Split, pair_codes
+from pipeline.evaluation.recommendation.splitting import Split, pair_codes
 from pipeline.kernels.geodesy import EARTH_RADIUS_M
 
 PLACES_PER_BLOCK = 512
@@ -21,7 +20,6 @@ class Data(NamedTuple):
     """What a method may know."""
 
     split: Split
-    check_ins: CheckIns
     params: RecommendParams
     vectors: NDArray[np.float32] | None
     """Text embedding of each place, rows of length 1 or 0; None where nothing is known in words."""
@@ -30,7 +28,7 @@ class Data(NamedTuple):
         """Return the number of check-ins of training for each (person, place)."""
         rows = self.split.training
         ones = np.ones(len(rows), np.float32)
-        shape = (self.check_ins.n_people, self.check_ins.n_places)
+        shape = (self.split.world.n_people, self.split.world.n_places)
         return csr_matrix((ones, (rows["person"], rows["place"])), shape=shape)
 
     def visited(self) -> csr_matrix:
@@ -47,26 +45,26 @@ class Answers:
         """Note who has check-ins in training."""
         self.visits = data.visits()
         self.visited = data.visited()
-        self._is_trained = np.diff(self.visits.indptr) > 0
+        self._is_warm = data.split.is_warm
 
     def answered(self, people: NDArray[np.int64], scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the scores, rows of people without training NaN."""
-        return np.where(self._is_trained[people][:, None], scores, np.nan)
+        return np.where(self._is_warm[people][:, None], scores, np.nan)
 
 
-def count_popularity(split: Split, n_places: int, days: float) -> NDArray[np.float64]:
-    """Return how many people were at each place in the last days before the hold-out."""
-    rows = split.training[split.training["at_us"] >= split.now_us - days * DAY_US]
+def count_popularity(split: Split) -> NDArray[np.float64]:
+    """Return how many people were at each place in training."""
+    rows, n_places = split.training, split.world.n_places
     distinct = rows.loc[~pair_codes(rows, n_places).duplicated(), "place"]
     return np.bincount(distinct, minlength=n_places).astype(np.float64)
 
 
 class Popularity:
-    """The same places for all: those that most people visited lately (2403.05185 [READ]: of 90 days)."""
+    """The same places for all: those that most people visited in training (2403.05185 [READ]: its 90 days)."""
 
     def __init__(self, data: Data) -> None:
         """Count people."""
-        self._counts = count_popularity(data.split, data.check_ins.n_places, data.params.popularity_days)
+        self._counts = count_popularity(data.split)
 
     def scores(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the number of people who were at each place."""
@@ -118,10 +116,10 @@ class Nearby(Answers):
         """Place everything on the sphere."""
         super().__init__(data)
         self._nearby_m = nearby_m
-        lon, lat = (np.radians(data.check_ins.places[name].to_numpy()) for name in ("lon", "lat"))
+        lon, lat = (np.radians(data.split.world.places[name].to_numpy()) for name in ("lon", "lat"))
         self._is_located = np.isfinite(lon)
         self._at = np.nan_to_num(np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]))
-        counts = count_popularity(data.split, data.check_ins.n_places, data.params.popularity_days)
+        counts = count_popularity(data.split)
         self._factor = np.where(self._is_located, counts if is_popular else 1.0, 0.0)
 
     def scores(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
