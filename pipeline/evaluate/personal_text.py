@@ -113,12 +113,13 @@ def _load(model: str, cache: Path | None) -> tuple[CausalLM, Encoder]:
 
     try:
         import pipeline.models.sentences as sentences
+        from pipeline.models.hashed_text import hash_texts
         from pipeline.models.language.causal_lm import load_smollm2, tiny_lm
     except ModuleNotFoundError as error:
         raise StudyError(f"{error.name} is not installed: pip install 'sojourn[torch]'") from None
     try:
         if model == "tiny":
-            return tiny_lm(), sentences.encode_letters
+            return tiny_lm(), hash_texts
         sentences.encode([""])
         return load_smollm2(cache), sentences.encode
     except (PackageMissingError, ModuleNotFoundError) as error:

@@ -10,6 +10,8 @@ What it takes on the CPU was found by experiment (torch 2.13 with MKL, AVX2):
 - attention and the like as the plain products it is made of, not as one operation that cannot be filled up;
 - one thread, which keeps the work from being cut by the number of cores.
 
+Some of it is set for the whole process, so threads of one worker run modules here one after the other.
+
 Rows are independent only where the module keeps them so: no statistics over the batch (eval mode sees to batch norm).
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,8 @@ ROWS_STEP = 64
 """Batches have a multiple of so many rows."""
 WIDTH_STEP = 16
 """Matrix products have widths of a multiple of so many columns."""
+_ONE_AT_A_TIME = RLock()
+"""Held while torch is set so: a thread that ends would set it back under another, or leave it set for good."""
 Rows = NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
 
 
@@ -101,7 +106,16 @@ PRODUCTS: dict[Any, Callable[..., torch.Tensor]] = {
 
 @contextmanager
 def _unvarying(module: torch.nn.Module) -> Iterator[None]:
-    """Hold the module in eval mode and torch at one thread, without gradients, on the CPU with filled products."""
+    """Hold the module in eval mode and torch at one thread, without gradients, on the CPU with filled products.
+
+    Other threads wait: of torch's settings here only the number of threads and the gradients are a thread's own.
+    """
+    with _ONE_AT_A_TIME, _set_so(module):
+        yield
+
+
+@contextmanager
+def _set_so(module: torch.nn.Module) -> Iterator[None]:
     is_training = [(part, part.training) for part in module.modules()]
     n_threads, is_fused = torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()
     module.eval()

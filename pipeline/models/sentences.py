@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,19 +36,6 @@ def encode(texts: Sequence[str]) -> NDArray[np.float32]:
     if not distinct.size:
         return np.zeros((0, N_DIMS), np.float32)
     return _encode_distinct(distinct.tolist())[position.ravel()]
-
-
-def encode_letters(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return embeddings of the same shape that need no weights: counts of pairs of letters, of length 1.
-
-    For tests and dry runs: they tell texts apart and know nothing of what words mean.
-    """
-    found = np.zeros((len(texts), N_DIMS), np.float32)
-    for row, text in zip(found, texts, strict=True):
-        letters = f" {text.lower()} ".encode()
-        np.add.at(row, [(31 * a + b) % N_DIMS for a, b in pairwise(letters)], 1)
-        row /= np.linalg.norm(row)
-    return found
 
 
 def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

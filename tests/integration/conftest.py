@@ -1,13 +1,32 @@
-"""Fixtures of the flows: one Prefect server for all tests of a process, and a tiny study."""
+"""Fixtures of the flows (one Prefect server for all tests of a process, a tiny study), and of the command line."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from tests.integration.prefect_env import make_environment, running_server, write_study
+
+
+@pytest.fixture
+def sojourn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[object, str, str]]:
+    """Runs the command line in this process; gives its exit code and what it printed and warned of."""
+    from pipeline.cli import main
+
+    def call(*arguments: object, columns: int = 200) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
 
 
 @pytest.fixture(scope="session")

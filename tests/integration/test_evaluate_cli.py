@@ -2,13 +2,11 @@
 
 import gzip
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.cli import main
 from pipeline.engine.plan import params_of
 from pipeline.evaluation.detection import detect_stays, find_locations, place_of_stays
 from pipeline.evaluation.reading import read_labelled
@@ -27,19 +25,6 @@ columns = { device_id = "who", tracked_at = "t", lon = "x", lat = "y" }
 """
 START_S = 1_709_280_000  # 2024-03-01 08:00 UTC
 HEAD = "who,t,x,y,doing,where\n"
-
-
-@pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments, columns=200):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """`sojourn evaluate employment` as a user meets it: truth of one's own, ids hashed alike, figures without ids."""
 
 import json
-import sys
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts import EMPLOYMENT, PRESENCE
-from pipeline.cli import main
 from pipeline.engine.store import ShardKey, Store
 from pipeline.settings import read_key
 from pipeline.sources.hashing import hash_id
@@ -29,16 +28,8 @@ TRUTH = HEAD + (
 
 
 @pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments, columns=200):
-        monkeypatch.setattr(sys, "argv", ["sojourn", "evaluate", "employment", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+def sojourn(sojourn):
+    return partial(sojourn, "evaluate", "employment")
 
 
 @pytest.fixture

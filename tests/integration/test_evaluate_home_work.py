@@ -1,30 +1,15 @@
 """`sojourn evaluate home-work` as a user meets it: labelled stops, a root beside the simulated truth, no ids."""
 
 import json
-import sys
 
 import pandas as pd
 import pytest
 
-from pipeline.cli import main
 from pipeline.settings import KEY_VARIABLE
 from tests.conftest import KEY, all_rows, run_all
 
 COLUMNS = "device_id=who,location_id=where,started_at=t0,finished_at=t1,label=why"
 FIGURES = ["time", "places", "people"]
-
-
-@pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments, columns=200):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 import os
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from pipeline.cli import main
 
 PEOPLE = 8
 SECRET = "unmistakable"
@@ -18,16 +17,8 @@ TRY = ("--model", "tiny", "--steps", "2", "--alignment-steps", "2", "--batch-siz
 
 
 @pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments, columns=80):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+def sojourn(sojourn):
+    return partial(sojourn, columns=80)
 
 
 @pytest.fixture(scope="module")

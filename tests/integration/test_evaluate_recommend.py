@@ -1,14 +1,12 @@
 """`sojourn evaluate recommend` as a user meets it: planted communities, options, what is missing, no ids."""
 
 import json
-import sys
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from pipeline.cli import main
 
 N_GROUPS, N_PEOPLE, N_PLACES, N_DAYS = 4, 80, 48, 60
 KINDS = ["Food > Cafe", "Food > Bar", "Shop > Books", "Art > Museum"]
@@ -20,16 +18,8 @@ SIMPLE = ["popularity", "own_history", "text_knn", "nearby", "nearby_popular", "
 
 
 @pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments, columns=200):
-        monkeypatch.setattr(sys, "argv", ["sojourn", "evaluate", "recommend", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", str(columns))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+def sojourn(sojourn):
+    return partial(sojourn, "evaluate", "recommend")
 
 
 @pytest.fixture(scope="module")

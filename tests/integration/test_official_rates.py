@@ -2,8 +2,8 @@
 meets it."""
 
 import json
-import sys
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from data_contracts import TABLES
-from pipeline.cli import main
 from pipeline.engine.store import ALL, Store
 from pipeline.references import OfficialRates
 from pipeline.sources import read_official_rates
@@ -22,16 +21,8 @@ CLAIMS = "oi_economic_tracker/UI Claims - State - Weekly.csv.gz"
 
 
 @pytest.fixture
-def sojourn(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sojourn", "evaluate", "unemployment", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "100")
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+def sojourn(sojourn):
+    return partial(sojourn, "evaluate", "unemployment", columns=100)
 
 
 @pytest.fixture

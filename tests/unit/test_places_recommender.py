@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pipeline.models.places.hashed_text import hash_texts  # noqa: E402
+from pipeline.models.hashed_text import hash_texts  # noqa: E402
 from pipeline.models.places.interactions import (  # noqa: E402
     Interactions,
     PersonFeatures,

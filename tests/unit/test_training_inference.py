@@ -1,5 +1,8 @@
 """A row's result has the same bits whatever other rows there are; devices and seeds."""
 
+from threading import Event, Thread
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -80,6 +83,43 @@ def test_threads_change_nothing_and_are_put_back():
         assert np.array_equal(*results)
     finally:
         torch.set_num_threads(before)
+
+
+def test_threads_of_one_process_do_not_set_torch_back_under_each_other():
+    """The second thread starts while the first computes, and goes on after the first has ended."""
+    is_first_in, is_first_done, seen = Event(), Event(), []
+
+    class Slow(torch.nn.Module):
+        def __init__(self, wait):
+            super().__init__()
+            self.wait = wait
+
+        def forward(self, x):
+            self.wait()
+            seen.append((torch.backends.mha.get_fastpath_enabled(), torch.get_num_threads()))
+            return x
+
+    before = torch.backends.mha.get_fastpath_enabled()
+
+    def first_waits():
+        is_first_in.set()
+        sleep(0.3)
+
+    def run(wait, done):
+        in_fixed_batches(Slow(wait), rows_of(3, 2))
+        done.set()
+
+    threads = [
+        Thread(target=run, args=(first_waits, is_first_done)),
+        Thread(target=run, args=(lambda: is_first_done.wait(5), Event())),
+    ]
+    threads[0].start()
+    is_first_in.wait(5)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert seen == [(False, 1), (False, 1)]
+    assert torch.backends.mha.get_fastpath_enabled() == before
 
 
 def test_no_rows_give_no_rows_of_the_right_width():

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_contracts import VISITS
+from pipeline.models.hashed_text import hash_texts
 from pipeline.models.places.group_types import NodeTypes, node_types
-from pipeline.models.places.hashed_text import hash_texts
 from pipeline.models.places.interactions import UNKNOWN, Interactions, PlaceFeatures, mark_single_visits
 from pipeline.models.places.params import PlaceTraining
 from pipeline.models.places.text import WIDTH, embed_texts, place_texts

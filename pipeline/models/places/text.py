@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.places.hashed_text import hash_texts
+from pipeline.models.hashed_text import hash_texts
 from pipeline.models.sentences import encode
 
 TextEncoder = Literal["sentences", "hashed"]

@@ -1,4 +1,4 @@
-"""Texts as hashed counts of their n-grams: no download, no meaning (ours; for tests, and where no encoder is)."""
+"""Texts as hashed counts of their n-grams: no weights, no meaning (ours; for tests, dry runs, where no encoder is)."""
 
 from __future__ import annotations
 
