@@ -20,6 +20,7 @@ from pipeline.evaluation.recommendation.orderings import CLAIMS
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.run import known_methods
 from pipeline.evaluation.recommendation.same_arms import why_equal
+from pipeline.evaluation.recommendation.shared_graphs import SharedGraphs
 from pipeline.models.places.params import PlaceModelParams
 from pipeline.models.protocol import FitRun
 from tests.check_in_rows import make_check_ins, split_data
@@ -155,3 +156,34 @@ def test_models_look_back_as_far_as_training_goes():
         assert found >= (split.now_us - split.training["at_us"].min()) / 86_400e6 and found <= expected + 1
     wide = with_changes(PlaceModelParams(), {"graph.window_days": 400})
     assert with_whole_window(wide, split).graph.window_days == 400
+
+
+def test_a_graph_network_of_several_methods_is_trained_once(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from pipeline.models.places import hgnn_training
+
+    random = np.random.default_rng(0)
+    rows = [(p, q, float(random.uniform(0, 60))) for p in range(12) for q in random.permutation(20)[:8].tolist()]
+    data = split_data(make_check_ins(rows, category=["Food", "Shop"] * 10), vectors=np.eye(20, dtype=np.float32))
+    small = {"hgnn.max_epochs": 2, "hgnn.width": 4, "towers.widths": [8], "towers.max_epochs": 1, "towers.n_folds": 1}
+    params, steps = with_changes(PlaceModelParams(), small), []
+    loss = hgnn_training.HgnnLearner.loss
+    monkeypatch.setattr(hgnn_training.HgnnLearner, "loss", lambda self, batch: (steps.append(1), loss(self, batch))[1])
+    graphs = SharedGraphs(tmp_path)
+
+    def fit(name, seed=0):
+        before, model = len(steps), (MODELS | ABLATIONS)[name]
+        run, is_there = graphs.start(model.variant, with_changes(params, model.changes), seed)
+        scores = Learned(data, model, params, run).scores(np.arange(12))
+        graphs.end(run)
+        return scores, len(steps) - before, is_there
+
+    alone = Learned(data, MODELS["two_tower_hgnn"], params, FitRun()).scores(np.arange(12))
+    _, n_steps, is_there = fit("hgnn")
+    assert n_steps > 0 and not is_there
+    for name in ("two_tower_hgnn", "graph_foundation", "two_tower_hgnn_one_list", "two_tower_hgnn"):
+        scores, n_steps, is_there = fit(name)
+        assert n_steps == 0 and is_there
+    np.testing.assert_array_equal(scores, alone)
+    for name, seed in (("hgnn", 1), ("unbalanced", 0), ("no_common_links", 0), ("hgnn_with_users", 0)):
+        assert fit(name, seed)[1] > 0  # these have another one

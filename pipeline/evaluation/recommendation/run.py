@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -26,6 +28,7 @@ from pipeline.evaluation.recommendation.orderings import find_orderings
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.same_arms import why_equal
 from pipeline.evaluation.recommendation.scoring import KINDS, Ranks, Scores, score_ranks, strata_of
+from pipeline.evaluation.recommendation.shared_graphs import SharedGraphs
 from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import TARGETS, split_check_ins
 from pipeline.models.packages import PackageMissingError
@@ -53,7 +56,8 @@ class Fit(NamedTuple):
     setting: Any
     """What a simple rule chose on the validation split."""
     seconds: float
-    """Time of fitting; of rules without choosing the setting, of models without texts."""
+    """Time of fitting; of rules without choosing the setting, of models without texts. A graph network that several
+    methods have alike is trained once, and its time is in each."""
     graph_seconds: float
     """Of it, time of training the graph network."""
     n_links: float
@@ -124,11 +128,13 @@ def evaluate_recommendation(
     names = [name for name in asked.names if name not in left_out]
     ranks: dict[str, dict[str, Ranks]] = {target: {} for target in TARGETS}
     fits = {}
-    for k, name in enumerate(names):
-        on_progress(known_methods()[name], k, len(names))
-        found, fits[name] = _run(name, data, models, asked.n_seeds)
-        for target, of in found.items():
-            ranks[target][name] = of
+    with TemporaryDirectory() as folder:
+        graphs = SharedGraphs(Path(folder))
+        for k, name in enumerate(names):
+            on_progress(known_methods()[name], k, len(names))
+            found, fits[name] = _run(name, data, models, asked.n_seeds, graphs)
+            for target, of in found.items():
+                ranks[target][name] = of
     strata = {target: strata_of(data, split.targets[target]) for target in TARGETS}
     results = {
         target: {name: score_ranks(of, strata[target], params) for name, of in found.items()}
@@ -172,7 +178,9 @@ def _missing(name: str, data: Data, models: PlaceModelParams, why_no_texts: str)
     return f"the library is not installed; {INSTALL}" if needs == NEEDS_LIBRARY and not has_library() else ""
 
 
-def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple[dict[str, Ranks], Fit]:
+def _run(
+    name: str, data: Data, models: PlaceModelParams, n_seeds: int, graphs: SharedGraphs
+) -> tuple[dict[str, Ranks], Fit]:
     """Return the ranks of its targets over all seeds, and how the method was made."""
     rule = RULES.get(name)
     setting = choose_setting(rule, data) if rule else None
@@ -186,7 +194,7 @@ def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple
             method = rule.make(data, setting, seed)
             facts.append((perf_counter() - started, *NO_GRAPH))
         else:
-            method, fact = _fit(name, data, models, seed)
+            method, fact = _fit(name, data, models, seed, graphs)
             facts.append(fact)
         for target, found in rank_targets(method, data.split, listed, data.params.n_listed).items():
             listed[target].append(found)
@@ -195,10 +203,14 @@ def _run(name: str, data: Data, models: PlaceModelParams, n_seeds: int) -> tuple
     return ranks, Fit(setting, *np.mean(facts, axis=0).tolist())
 
 
-def _fit(name: str, data: Data, models: PlaceModelParams, seed: int) -> tuple[Method, tuple[float, ...]]:
-    from pipeline.models.protocol import FitRun
-
-    method = learned.Learned(data, (learned.MODELS | learned.ABLATIONS)[name], models, FitRun(seed=seed))
+def _fit(
+    name: str, data: Data, models: PlaceModelParams, seed: int, graphs: SharedGraphs
+) -> tuple[Method, tuple[float, ...]]:
+    model = (learned.MODELS | learned.ABLATIONS)[name]
+    run, is_there = graphs.start(model.variant, learned.with_changes(models, model.changes), seed)
+    method = learned.Learned(data, model, models, run)
+    graphs.end(run)
     fitted = method.fitted
+    seconds = fitted.seconds + (fitted.graph_seconds if is_there else 0.0)
     counts = fitted.n_links, fitted.n_links_in_all, fitted.n_epochs, fitted.n_steps
-    return method, (fitted.seconds, fitted.graph_seconds, *map(float, counts))
+    return method, (seconds, fitted.graph_seconds, *map(float, counts))
