@@ -6,7 +6,7 @@ from rich.console import Console
 from pipeline.evaluation.recommendation.comparing import FAILS, Figure, Ordering
 from pipeline.evaluation.recommendation.orderings import CLAIMS
 from pipeline.evaluation.recommendation.run import Fit, known_methods
-from pipeline.evaluation.recommendation.showing import _cost_of_balance, _orderings_grid
+from pipeline.evaluation.recommendation.showing import _cost_of_balance, _fits_grid, _graphs_grid, _orderings_grid
 from pipeline.evaluation.recommendation.splitting import EVERY_RARE
 
 
@@ -37,3 +37,12 @@ def test_what_balance_saves_is_told_with_links_and_time():
     assert "2,000 links (of 9,000: there is a bound)" in _cost_of_balance(bounded)[0]
     assert not _cost_of_balance({"two_tower_hgnn": balanced})
     assert balanced._replace(n_epochs=0.0).epoch_seconds == pytest.approx(0)
+
+
+def test_fits_are_whole_at_80_columns(capsys):
+    fit = Fit("(64, 0.01, 40.0)", 12_345.6, 12_345.6, 1_234_567.0, 12_345_678.0, 50.0, 123_456.0)
+    fits = dict.fromkeys(known_methods(), fit)
+    Console(width=80).print(_fits_grid(fits), *_graphs_grid(fits))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out
+    assert not _graphs_grid(dict.fromkeys(known_methods(), fit._replace(n_links=0)))

@@ -53,8 +53,8 @@ def show_recommendation(evaluation: Evaluation, params: RecommendParams) -> None
     console.print(PART_NOTE.format(**params.model_dump()), highlight=False)
     if evaluation.orderings:
         console.print(_orderings_grid(evaluation.orderings))
-    console.print(_fits_grid(evaluation))
-    console.print(*_cost_of_balance(evaluation.fits), sep="\n", highlight=False)
+    console.print(_fits_grid(evaluation.fits))
+    console.print(*_graphs_grid(evaluation.fits), *_cost_of_balance(evaluation.fits), sep="\n", highlight=False)
 
 
 def _counted(evaluation: Evaluation) -> list[str]:
@@ -124,18 +124,24 @@ def _orderings_grid(orderings: list[Ordering]) -> Grid:
     return grid
 
 
-def _fits_grid(evaluation: Evaluation) -> Grid:
-    title = "Fitting (means over seeds). Of the graph network: links of an epoch, of all there were; epochs; steps"
-    grid = _grid(
-        title, "method", "chosen", "seconds", "graph s", "s/epoch", "links", "of all", "epochs", "steps"
-    )  # fmt: skip
-    for name, fit in evaluation.fits.items():
-        counts = f"{fit.n_links:,.0f}", f"{fit.n_links_in_all:,.0f}", f"{fit.n_epochs:.1f}", f"{fit.n_steps:,.0f}"
-        graph = (f"{fit.graph_seconds:.1f}", f"{fit.epoch_seconds:.2f}", *counts) if fit.n_links else ["–"] * 6
-        grid.add_row(
-            known_methods()[name], "–" if fit.setting is None else str(fit.setting), f"{fit.seconds:.1f}", *graph
-        )
+def _fits_grid(fits: dict[str, Fit]) -> Grid:
+    grid = _grid("Fitting (means over seeds)", "method", "chosen", "seconds")
+    for name, fit in fits.items():
+        grid.add_row(known_methods()[name], "–" if fit.setting is None else str(fit.setting), f"{fit.seconds:.1f}")
     return grid
+
+
+def _graphs_grid(fits: dict[str, Fit]) -> list[Grid]:
+    """Return the grid of the graph networks, or none where there are none."""
+    title = "Graph network: links of an epoch, of all there were; means over seeds"
+    grid = _grid(title, "method", "links", "of all", "epochs", "steps", "seconds", "s/epoch")
+    for name, fit in fits.items():
+        if fit.n_links:
+            grid.add_row(
+                known_methods()[name], f"{fit.n_links:,.0f}", f"{fit.n_links_in_all:,.0f}", f"{fit.n_epochs:.1f}",
+                f"{fit.n_steps:,.0f}", f"{fit.graph_seconds:.1f}", f"{fit.epoch_seconds:.2f}",
+            )  # fmt: skip
+    return [grid] if grid.row_count else []
 
 
 def _cost_of_balance(fits: dict[str, Fit]) -> list[str]:
