@@ -85,10 +85,10 @@ def test_figures_fit_a_terminal(sojourn, files):
 
 def test_a_second_file_holds_check_ins_out(sojourn, files):
     named = ("--columns", "person=who,place=where,time=at", "--valid", files / "late.parquet")
-    code, out, err = sojourn(files / "early.csv.gz", *named, "--models", "simple", "--seeds", 1, "--json")
+    code, out, err = sojourn(files / "early.csv.gz", *named, "--models", "simple,two_towers", "--seeds", 1, "--json")
     assert code == 0, err
     result = json.loads(out)
-    assert set(result["left_out"]) >= {"text_knn", "nearby", "nearby_popular"}
+    assert set(result["left_out"]) >= {"text_knn", "nearby", "nearby_popular", "two_towers"}
     assert "nothing is known of places in words" in result["left_out"]["text_knn"]
     assert 0.9 * N_PEOPLE < result["split"]["n_people_held_out"] <= N_PEOPLE
 

@@ -83,16 +83,19 @@ def test_validation_lies_inside_training():
 
 
 def test_hidden_people_and_places_are_cold():
-    rows = [(p, q, d) for p in range(30) for q in range(10) for d in (1, 20)]
+    rows = [(p, (p + q) % 10, 1) for p in range(30) for q in range(7)] + [
+        (p, q, 20) for p in range(30) for q in range(10)
+    ]
     params = RecommendParams(hidden_share=0.3)
     check_ins = make_check_ins(rows, told=range(10))
     split = split_check_ins(check_ins, params)
     assert split.counts["n_hidden"] > 0 and split.counts["n_people_cold"] > 0 and split.counts["n_places_cold"] > 0
     same = split_check_ins(make_check_ins(rows[::-1], told=range(10)), params)
     np.testing.assert_array_equal(split.training, same.training)
-    # A person who is not hidden has only hidden places to find.
-    warm = np.isin(split.targets[NEW].person, split.training["person"])
-    assert not np.isin(split.targets[NEW].place[warm], split.training["place"]).any()
+    # Hidden or not: who was at a place before does not find it as a new one.
+    assert sorted(pairs(split.targets[EVERY_NEW])) == [
+        (p, q) for p in range(30) for q in range(10) if (q - p) % 10 >= 7
+    ]
 
 
 def test_nothing_to_learn_or_to_find_is_told():

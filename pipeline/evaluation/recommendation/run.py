@@ -169,6 +169,8 @@ def _missing(name: str, data: Data, models: PlaceModelParams, why_no_texts: str)
     if name not in RULES:
         if not learned.has_torch():
             return "torch is not installed; pip install 'sojourn[models]'"
+        if data.vectors is None and data.split.world.places[["category", "area", "lon"]].isna().all(axis=None):
+            return "nothing is known of places that it could tell them apart by: no name, category, area or position"
         return why_equal(name, data, models)
     needs = RULES[name].needs
     if needs == NEEDS_TEXTS and data.vectors is None:

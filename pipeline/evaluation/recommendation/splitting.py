@@ -67,8 +67,9 @@ def split_check_ins(check_ins: CheckIns, params: RecommendParams, seed: int = 0)
 
     Training are the `training_days` before it. Targets are places of the catalogue; check-ins of the hold-out elsewhere
     are passed over and counted. With `hidden_share` that share of people and of places, drawn by `seed` and number,
-    loses its check-ins before the hold-out: such people are cold, and such places stay in the catalogue only where a
-    table of places tells of them. StudyError where nothing is left to learn from or to look for.
+    loses its check-ins of training: such people are cold, and such places stay in the catalogue only where a table of
+    places tells of them. What people visited, hidden or not, is no new place and in no list of new ones. StudyError
+    where nothing is left to learn from or to look for.
     """
     rows = check_ins.rows
     is_held_out = rows["is_held_out"].to_numpy()
@@ -79,9 +80,10 @@ def split_check_ins(check_ins: CheckIns, params: RecommendParams, seed: int = 0)
         now_us = int(rows["at_us"].max() - params.holdout_days * DAY_US)
         is_held_out = rows["at_us"].to_numpy() >= now_us
     is_hidden = ~is_held_out & _hidden(rows, check_ins, params.hidden_share, seed)
-    record = rows[~is_held_out & ~is_hidden]
+    record = rows[~is_held_out]
     record = end_together(record, now_us) if by_person else record
     is_training = record["at_us"].to_numpy() >= now_us - (params.training_days or np.inf) * DAY_US
+    is_training &= ~is_hidden[~is_held_out]
     if not is_training.any():
         raise StudyError(NOTHING_LEFT)
     world, number = make_world(check_ins, record[is_training], by_person, params)
