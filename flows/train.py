@@ -71,7 +71,8 @@ def train(
 def _show(settings: Settings, name: str) -> None:
     card = read_card(settings.root, name) or {"metrics": {}}
     rows = [{"metric": metric, "value": value} for metric, value in flat_values(card["metrics"])]
-    create_table_artifact(rows, METRICS_KEY, f"{name}: metrics on what it did not learn from")
+    told = "\n".join([f"{name}: metrics on what it did not learn from", *card.get("summary", [])])
+    create_table_artifact(rows, METRICS_KEY, told)
 
 
 def main() -> None:

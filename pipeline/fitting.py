@@ -34,8 +34,8 @@ from pipeline.settings import Settings
 from pipeline.stages.predict import SOJOURN_TORCH, is_filled
 from pipeline.study import Study, StudyError
 
-METRICS = "metrics"
-"""Name among what a model gives back of how good it is on what it did not learn from."""
+METRICS, SUMMARY = "metrics", "summary"
+"""Names among what a model gives back of how good it is on what it did not learn from, and of that in a few lines."""
 
 
 class StoredTables:
@@ -116,11 +116,11 @@ def train_model(
         except ModelError as error:
             raise RunError(f"{name}: {error}") from error
         card = _card(model, study, params, run, tables, truth) | {
-            "metrics": state.facts.get(METRICS, {}),
+            **{name: state.facts[name] for name in (METRICS, SUMMARY) if name in state.facts},
             "seconds": round(time.perf_counter() - started, 1),
         }
-        # How good it is says nothing of what it is: metrics are in the card, and in no version.
-        facts = {name: fact for name, fact in state.facts.items() if name != METRICS}
+        # How good it is says nothing of what it is: that is in the card, and in no version.
+        facts = {name: fact for name, fact in state.facts.items() if name not in (METRICS, SUMMARY)}
         lock.check()
         trained = write_artifact(settings.root, name, state.tensors, facts, card)
     assert run.checkpoints is not None

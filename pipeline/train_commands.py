@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.models import Model
 
 N_METRICS = 8
-"""Metrics of a trained model that are listed without --json: the first ones of its card."""
+"""Metrics that are listed, without --json, of a trained model that sums up none itself: the first ones of its card."""
 
 
 class Device(StrEnum):
@@ -110,8 +110,9 @@ def card_lines(card: dict[str, Any]) -> list[str]:
             f"  from devices that were withdrawn since: train again, and remove {MODELS_FOLDER}/{card['name']}"
         )
     metrics = flat_values(card["metrics"])
-    lines += [f"  {name}: {value}" for name, value in metrics[:N_METRICS]]
-    return lines + ([f"  and {len(metrics) - N_METRICS} more (--json)"] if len(metrics) > N_METRICS else [])
+    told = card.get("summary") or [f"{name}: {value}" for name, value in metrics[:N_METRICS]]
+    n_more = 0 if "summary" in card else len(metrics) - N_METRICS
+    return [*lines, *(f"  {line}" for line in told), *([f"  and {n_more} more (--json)"] if n_more > 0 else [])]
 
 
 def _describe(model: Model) -> dict[str, Any]:

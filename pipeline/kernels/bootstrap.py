@@ -19,9 +19,14 @@ BLOCK = 4096
 """Devices whose numbers are held at the same time."""
 
 
-def poisson_counts(device_id: NDArray[np.int64], stage: str, seed: int, n_replicates: int) -> NDArray[np.int64]:
-    """Return how often each device counts in each replicate: int64 of shape (devices, `n_replicates`), mean 1."""
-    uniform = keyed_uniform(device_id[:, None], stage, seed, np.arange(n_replicates))
+def poisson_counts(
+    device_id: NDArray[np.int64], stage: str, seed: int, n_replicates: int, first: int = 0
+) -> NDArray[np.int64]:
+    """Return how often each device counts in each replicate: int64 of shape (devices, `n_replicates`), mean 1.
+
+    The replicates are those from number `first` on, so that a block of them takes no more memory than it needs.
+    """
+    uniform = keyed_uniform(device_id[:, None], stage, seed, first + np.arange(n_replicates))
     return np.searchsorted(POISSON_CDF, uniform, side="right")
 
 

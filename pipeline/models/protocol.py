@@ -98,7 +98,11 @@ class Model(Protocol):
     """Contract of the ground truth it learns from beside the tables; None: it needs none."""
 
     def fit(self, tables: Tables, params: Any, run: FitRun, truth: pd.DataFrame | None = None) -> State:
-        """Return what was learnt. Its facts have "metrics": {name: value} of held-out data, baselines among them."""
+        """Return what was learnt. Its facts have "metrics": {name: value} of held-out data, baselines among them.
+
+        They may have a "summary": a few lines of these, first of people that nothing was learnt from, each beside its
+        baselines, and a verdict at the end. Neither is part of the version.
+        """
 
     def predict(
         self, output: Output, state: State, frames: Mapping[str, pd.DataFrame], params: Any, device: str = "auto"

@@ -21,6 +21,8 @@ class Card(NamedTuple):
     """Study, span and rows by table."""
     seed: int
     params: list[tuple[str, str]]
+    summary: list[str]
+    """How good it is, in a few lines, where the model says so."""
     metrics: list[tuple[str, str]]
 
 
@@ -48,5 +50,6 @@ def _card(card: dict[str, Any]) -> Card:
         f"{study['name']}, {study['start']} to {study['end']}: {rows}",
         card["seed"],
         flat_values(card["params"]),
+        card.get("summary", []),
         flat_values(card["metrics"]),
     )

@@ -5,11 +5,15 @@ import pytest
 
 pytest.importorskip("torch")
 from safetensors.numpy import load_file, save_file
+from statsmodels.discrete.discrete_model import MNLogit
 
 from pipeline.models import MODELS
 from pipeline.models.people.declaration import FORECASTS, SCORES
+from pipeline.models.people.fitting import Fitted, scored_rows
+from pipeline.models.people.kind_regression import fit_kinds
+from pipeline.models.people.network import PersonNet
 from pipeline.models.protocol import FitRun, State
-from pipeline.models.streaming import FrameTables
+from pipeline.models.streaming import FrameTables, StreamedRows
 from tests.people_models_rows import explorers, in_buckets, make_visits, presence_of, through_contract, workers
 
 RUN = FitRun(seed=3, device="cpu")
@@ -64,7 +68,9 @@ def test_forecasts_beat_shares_where_weeks_have_a_rhythm(explorer_state):
     for baseline in ("population", "own_share", "recent_share"):
         assert metrics[f"known_people.network_less_{baseline}.log_loss.high"] < 0
     assert metrics["network.auc"] > metrics["own_share.auc"]
-    assert explorer_state.facts["verdict"].startswith("network ")
+    assert "network.kind_top_1" in metrics and "multinomial.kind_top_3" in metrics
+    told = explorer_state.facts["summary"]
+    assert told[-2].startswith("network ") and told[-1].startswith("people known from before, later weeks: network ")
 
 
 def test_scores_beat_an_absent_week(worker_state):
@@ -117,6 +123,60 @@ def test_what_cannot_be_learnt_from_is_said(visits, work):
         learn_employment((work[0], work[1].assign(device_id=-1 - work[1]["device_id"])))
     with pytest.raises(ValueError, match="none were given"):
         EMPLOYMENT.fit(FrameTables({}), EMPLOYMENT.params(), RUN)
+
+
+# --- Scoring ------------------------------------------------------------------------------------------
+
+
+def streamed(n_devices, n_weeks, n_kinds=3):
+    """Rows of a side, and the same whole: the kind follows from the first feature."""
+    rng = np.random.default_rng(1)
+    device_id, monday = np.repeat(np.arange(n_devices), n_weeks), np.tile(np.arange(n_weeks) * 7, n_devices)
+    features = rng.normal(size=(device_id.size, 4)).astype(np.float32)
+    said = np.digitize(features[:, 0] + rng.normal(0, 0.3, device_id.size), [-0.5, 0.5])
+    kind = np.where(rng.random(device_id.size) < 0.5, said, -1)
+    kind = np.where(kind >= 0, np.minimum(kind, n_kinds - 1), -1)
+    columns = {"device_id": device_id, "monday": monday, "features": features, "kind": kind}
+    columns["event"] = (kind >= 0).astype(np.float32)
+    rows = StreamedRows(32, 0, chunk_rows=100)
+    rows.add(columns)
+    return rows, columns
+
+
+def test_held_out_rows_are_scored_batch_by_batch_and_their_features_not_kept():
+    rows, whole = streamed(40, 10)
+    network = PersonNet(4, 8, 3)
+    mean, scale = np.zeros(4), np.ones(4)
+    network.start(mean, scale, 0, "test")
+    fitted = Fitted(network, np.array([0.1, 1.0, 0.0, 0.0, -1.0]), mean, scale)
+    sizes = []
+
+    def best(batch, kinds):
+        sizes.append(len(kinds))
+        return {"best": kinds.argmax(1)}
+
+    found = scored_rows(rows, fitted, best)
+    assert max(sizes) <= 32 and sum(sizes) == 400
+    event, kinds, logistic = fitted.probabilities(whole["features"])
+    assert set(found) == {"device_id", "monday", "kind", "event", "network", "logistic", "best"}
+    for name, expected in {**whole, "network": event, "logistic": logistic, "best": kinds.argmax(1)}.items():
+        if name != "features":
+            assert np.array_equal(found[name], expected), name
+
+
+def test_the_regression_of_kinds_is_statsmodels_and_knows_a_planted_rule():
+    rows, whole = streamed(200, 10)
+    mean, scale = np.zeros(4), np.ones(4)
+    regression = fit_kinds(rows, mean, scale)
+    is_new = whole["kind"] >= 0
+    standard, kind = whole["features"][is_new].astype(float), whole["kind"][is_new]
+    probability = regression.probabilities(standard, 5)
+    assert probability.sum(1) == pytest.approx(1) and (probability[:, 3:] == 0).all()
+    assert (probability.argmax(1) == kind).mean() > 0.7
+    peer = MNLogit(kind, np.column_stack((np.ones(len(kind)), standard))).fit(disp=0)
+    assert probability[:, :3] == pytest.approx(peer.predict(), abs=1e-3)
+    alone, _ = streamed(20, 5, n_kinds=1)
+    assert fit_kinds(alone, mean, scale) is None
 
 
 # --- Results ------------------------------------------------------------------------------------------

@@ -6,9 +6,19 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.models.people.kinds import compare_kinds, is_hit
+from pipeline.kernels.bootstrap import poisson_counts
+from pipeline.models.people.kinds import compare_kinds, hits_of, is_hit
 from pipeline.models.people.logistic import fit_logistic, predict_logistic
-from pipeline.models.people.scores import area_under_curve, calibration_slope, compare, losses, verdict
+from pipeline.models.people.scores import (
+    LEAST_PEOPLE,
+    area_under_curve,
+    calibration_slope,
+    compare,
+    losses,
+    replicate_counts,
+    summary,
+    verdict,
+)
 from tests.naive_people_models import naive_auc, naive_sigmoid
 
 CASES = st.lists(
@@ -71,7 +81,7 @@ def test_comparison_knows_the_better_and_counts_people_not_rows():
     assert found["n_rows"] == 500 and found["n_devices"] == 50
     assert found["sound_less_share.log_loss.high"] < 0 < found["sound_less_share.auc.low"]
     assert found["sound_less_same.brier"] == 0
-    assert verdict(found, list(said)) == "sound beats share; is not surely apart from same (log loss)"
+    assert verdict(found, list(said)) == "sound beats share; does not beat same (log loss)"
     order = rng.permutation(500)
     mixed = compare(device_id[order], is_true[order], {n: v[order] for n, v in said.items()}, 0, 200)
     assert mixed == pytest.approx(found)
@@ -92,7 +102,8 @@ def test_comparison_knows_the_better_and_counts_people_not_rows():
 def test_comparison_of_nothing_and_of_one_outcome():
     nothing = compare(np.zeros(0, int), np.zeros(0, bool), {"a": np.zeros(0), "b": np.zeros(0)}, 0, 10)
     assert nothing == {"n_rows": 0.0, "n_devices": 0.0}
-    assert verdict(nothing, ["a", "b"]).startswith("not scored")
+    assert verdict(nothing, ["a", "b"]).startswith("not judged")
+    assert summary(nothing, ["a", "b"]) == ["no held-out rows to score"]
     alike = compare(np.arange(3), np.zeros(3, bool), {"a": np.full(3, 0.2), "b": np.full(3, 0.4)}, 0, 10)
     assert "a.auc" not in alike and alike["a.brier"] == pytest.approx(0.04)
 
@@ -101,6 +112,51 @@ def test_kinds_worked():
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
     assert is_hit(np.array([1, 2]), scores, 1).tolist() == [False, True]
     assert is_hit(np.array([1, 1]), scores, 2).tolist() == [True, False]  # of equals the earlier
-    found = compare_kinds(np.arange(2), np.array([1, 2]), {"a": scores, "b": scores[:, ::-1]}, 0, 20)
+    hits = hits_of(np.array([1, 2]), {"a": scores, "b": scores[:, ::-1]})
+    found = compare_kinds(np.arange(2), np.array([1, 2]), hits, 0, 20)
     assert found["a.kind_top_1"] == 0.5 and found["b.kind_top_1"] == 0.0 and found["a.kind_top_3"] == 1.0
-    assert compare_kinds(np.arange(2), np.array([1, 1]), {"a": scores, "b": scores}, 0, 20) == {}
+    assert compare_kinds(np.arange(2), np.array([1, 1]), hits, 0, 20) == {}
+    assert not [name for name in found if name.endswith((".low", ".high"))]
+
+
+@pytest.mark.parametrize("n_devices", [1, LEAST_PEOPLE - 1, LEAST_PEOPLE])
+def test_of_few_people_there_is_neither_interval_nor_verdict(n_devices):
+    """However many rows each has."""
+    rng = np.random.default_rng(0)
+    device_id = np.repeat(np.arange(n_devices), 200)
+    probability = rng.random(device_id.size)
+    is_true = rng.random(device_id.size) < probability
+    said = {"network": probability, "logistic": np.full(device_id.size, 0.5)}
+    found = compare(device_id, is_true, said, 0, 40)
+    kind = rng.integers(0, 3, device_id.size)
+    found |= compare_kinds(
+        device_id, kind, hits_of(kind, {"network": np.eye(3)[kind], "p": np.ones((len(kind), 3))}), 0, 40
+    )
+    intervals = [name for name in found if name.endswith(".low")]
+    told = summary(found, list(said))
+    if n_devices < LEAST_PEOPLE:
+        assert not intervals and told[-1] == "not judged: fewer than 10 held-out people"
+    else:
+        assert len(intervals) == 5 and told[-1] == "network beats the logistic regression (log loss)"
+
+
+def test_a_summary_tells_of_people_not_learnt_from_each_beside_its_baselines_and_ends_with_the_verdict():
+    rng = np.random.default_rng(0)
+    is_true = rng.random(400) < 0.3
+    share = np.full(400, 0.3)
+    found = compare(np.arange(400), is_true, {"network": share, "logistic": share, "population": share}, 0, 40)
+    found |= {f"known_people.{name}": 9.0 for name in found}
+    told = summary(found, ["network", "logistic", "population"])
+    assert told[0].startswith("400 weeks of 400 people that nothing was learnt from, in ")
+    assert [line.partition(":")[0] for line in told[1:4]] == ["network", "logistic", "population"]
+    assert told[-1] == "network does not beat the logistic regression, population (log loss)"
+    assert not any("9.0" in line for line in told)
+
+
+def test_blocks_of_replicates_are_the_replicates():
+    devices = np.arange(50)
+    whole = poisson_counts(devices, "x", 3, 7)
+    assert np.array_equal(poisson_counts(devices, "x", 3, 4, first=3), whole[:, 3:])
+    counts = np.concatenate(list(replicate_counts(devices, 3, 70)), axis=1)
+    assert counts.shape == (50, 71) and (counts[:, 0] == 1).all()
+    assert np.array_equal(counts[:, 1:], poisson_counts(devices, "models/compare", 3, 70))

@@ -116,6 +116,7 @@ def test_they_learn_where_people_go(fitted, tables):
     # Twelve of 48 places are a device's own, and some were visited before: ten at random hit far less often.
     assert metrics["n_persons"] > 30
     assert metrics["hr_at_10"] > metrics["popularity_hr_at_10"] + 0.2
+    assert state.facts["summary"][-1].startswith("beats popularity")
     places, persons, recommended = conformed(filled(model, state, tables["visits"], tables["pois"]))
     assert places.num_rows == N_PLACES and persons.num_rows == N_DEVICES
     frame = recommended.to_pandas()
@@ -315,7 +316,7 @@ def test_the_state_and_the_metrics_are_of_vectors_of_shared_links(tables, monkey
     scored = []
     monkeypatch.setattr(
         "pipeline.models.places.place_models.held_out_metrics",
-        lambda model, *more: scored.append(model.graph.all_persons) or {},
+        lambda model, *more: scored.append(model.graph.all_persons) or {"n_persons": 0.0},
     )
     params = PARAMS.model_copy(update={"n_persons_per_kept_link": N_DEVICES + 1})
     state = TwoTowerHgnn().fit(FrameTables(tables), params, FitRun(seed=3, device="cpu"))

@@ -25,7 +25,7 @@ from pipeline.models.people.fitting import (
 from pipeline.models.people.network import from_tensors, results, to_tensors
 from pipeline.models.people.params import EmploymentTraining
 from pipeline.models.people.presence_windows import PRESENCE_COLUMNS, PresenceRows, feature_names, presence_rows
-from pipeline.models.people.scores import compare, verdict
+from pipeline.models.people.scores import compare, summary
 from pipeline.models.protocol import FitRun, State, Tables
 from pipeline.models.streaming import StreamedRows
 
@@ -44,6 +44,7 @@ def fit(tables: Tables, params: EmploymentTraining, run: FitRun, truth: pd.DataF
     fitted = fit_both(sides, 0, 0.0, params, run, PHASE)
     population = mean_event(sides.train)
     metrics = _metrics(sides.test, fitted, population, params, run.seed)
+    told = summary(metrics, FORECASTERS)
     facts: dict[str, Any] = {
         "features": feature_names(params.weeks_before, params.weeks_after),
         "weeks_before": params.weeks_before,
@@ -51,7 +52,7 @@ def fit(tables: Tables, params: EmploymentTraining, run: FitRun, truth: pd.DataF
         "population_share": population,
         "n_train_rows": sides.train.n_rows,
         "n_validation_rows": sides.validate.n_rows,
-        "verdict": verdict(metrics, FORECASTERS),
+        "summary": told,
         "metrics": metrics,
     }
     return State(to_tensors(fitted.network), facts)
@@ -113,13 +114,13 @@ def _metrics(
     """Return the metrics of observed weeks of people held out: of those alone `employment` says anything."""
     if not rows.n_rows:
         return {"n_rows": 0.0, "n_devices": 0.0}
-    found, event, _, logistic = scored_rows(rows, fitted)
+    found = scored_rows(rows, fitted)
     said = {
-        "network": event,
-        "logistic": logistic,
+        "network": found["network"],
+        "logistic": found["logistic"],
         "lasting_absence": (found["is_absent"] & (found["n_absent"] >= LASTING_WEEKS)).astype(float),
         "absent": found["is_absent"].astype(float),
-        "population": np.full(event.size, population),
+        "population": np.full(found["event"].size, population),
     }
     seen = found["is_observed"]
     said = {name: values[seen] for name, values in said.items()}

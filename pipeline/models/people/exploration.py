@@ -14,6 +14,7 @@ from data_contracts import EXPLORATION_FORECASTS, VISITS
 from pipeline.kernels.weekdays import WEEK_DAYS
 from pipeline.models.people.features import UNKNOWN, ExplorationRows, exploration_rows, feature_names, kind_names
 from pipeline.models.people.fitting import (
+    SCORED_AT_ONCE,
     TEST,
     TRAIN,
     VALIDATE,
@@ -29,16 +30,19 @@ from pipeline.models.people.fitting import (
     scored_rows,
     side_of,
 )
-from pipeline.models.people.kinds import compare_kinds
-from pipeline.models.people.network import from_tensors, results, to_tensors
+from pipeline.models.people.kind_regression import KindRegression, fit_kinds
+from pipeline.models.people.kinds import compare_kinds, hits_of
+from pipeline.models.people.network import from_tensors, results, standardised, to_tensors
 from pipeline.models.people.params import ExplorationOutput, ExplorationTraining
-from pipeline.models.people.scores import compare, verdict
+from pipeline.models.people.scores import compare, summary, verdict
 from pipeline.models.people.weeks import NONE_KNOWN, VISIT_COLUMNS, by_week
 from pipeline.models.protocol import FitRun, State, Tables
 from pipeline.models.streaming import StreamedRows
 
 PHASE = "exploration_forecasts"
 FORECASTERS = ["network", "logistic", "recent_share", "own_share", "population"]
+SHOWN = [*FORECASTERS, "multinomial", "own_kinds"]
+"""Of the summary: those of the event, then those of kinds alone."""
 PREDICTED_ROWS = 65_536
 
 
@@ -70,10 +74,14 @@ def fit(tables: Tables, params: ExplorationTraining, run: FitRun) -> State:
         "n_train_rows": sides.train.n_rows,
         "n_validation_rows": sides.validate.n_rows,
     }
-    metrics = _metrics(sides.test, fitted, facts, of_kinds, params, run.seed)
-    facts["verdict"] = verdict(metrics, FORECASTERS)
-    # People of the training in weeks after it: what a study forecasts of the people it learnt from.
-    facts["metrics"] = metrics | prefixed("known_people", _metrics(later, fitted, facts, of_kinds, params, run.seed))
+    kinds = KindBaselines(of_kinds, fit_kinds(sides.train, fitted.mean, fitted.scale), params.prior_weeks)
+    # First people nothing was learnt from, then those of the training in weeks after it, of whom a study forecasts.
+    metrics, known = (_metrics(rows, fitted, facts, kinds, params, run.seed) for rows in (sides.test, later))
+    facts["metrics"] = metrics | prefixed("known_people", known)
+    facts["summary"] = [
+        *summary(metrics, SHOWN),
+        f"people known from before, later weeks: {verdict(known, FORECASTERS)}",
+    ]
     return State(to_tensors(fitted.network), facts)
 
 
@@ -147,7 +155,7 @@ def _device_of_visits(device_id: NDArray[np.int64], visits: pd.DataFrame) -> NDA
 def _read(tables: Tables, survey: Survey, params: ExplorationTraining, seed: int) -> tuple[Sides, StreamedRows]:
     """Return the rows with a target: training and validation before the cut, tests after it; and later weeks of the
     people of the training."""
-    sides, later = empty_sides(params, seed), StreamedRows(params.batch_size, seed)
+    sides, later = empty_sides(params, seed), StreamedRows(SCORED_AT_ONCE, seed)
     for visits in tables.shards(VISITS, VISIT_COLUMNS):
         rows = exploration_rows(visits, params.n_lags, survey.kinds, params.min_days)
         columns, side = _columns(rows), side_of(rows.device_id, seed, params)
@@ -190,26 +198,50 @@ def _shares(part: NDArray, whole: NDArray, prior: float, weight: float) -> Float
     return (part + weight * prior) / (whole + weight)
 
 
+class KindBaselines(NamedTuple):
+    """What forecasts of kinds have to beat."""
+
+    population: Floats
+    """Share of each kind among all first new places of the training."""
+    multinomial: KindRegression | None
+    prior_weeks: float
+
+    def ranked(self, batch: Columns, standard: Floats) -> dict[str, Floats]:
+        """Return the scores of kinds, (rows, kinds), by baseline; `standard` are standardised features."""
+        found = {
+            "own_kinds": batch["kinds_before"] + self.prior_weeks * self.population,
+            "population": np.tile(self.population, (len(standard), 1)),
+        }
+        if self.multinomial is None:
+            return found
+        return {"multinomial": self.multinomial.probabilities(standard, self.population.size), **found}
+
+
 def _metrics(
     rows: StreamedRows,
     fitted: Fitted,
     facts: Mapping[str, Any],
-    of_kinds: Floats,
+    kinds: KindBaselines,
     params: ExplorationTraining,
     seed: int,
 ) -> dict[str, float]:
     """Return the metrics of held-out rows, of the network and of what it has to beat."""
     if not rows.n_rows:
         return {"n_rows": 0.0, "n_devices": 0.0}
-    found, event, kinds, logistic = scored_rows(rows, fitted)
-    said = {"network": event, "logistic": logistic, **_baselines(found, facts)}
-    is_true = found["event"] > 0
-    metrics = compare(found["device_id"], is_true, said, seed, params.n_replicates)
-    own_kinds = found["kinds_before"] + params.prior_weeks * of_kinds
-    ranked = {"network": kinds, "own_kinds": own_kinds, "population": np.tile(of_kinds, (len(kinds), 1))}
+
+    def hits(batch: Columns, of_network: Floats) -> Columns:
+        standard = standardised(batch["features"], fitted.mean, fitted.scale)
+        found = hits_of(batch["kind"], {"network": of_network, **kinds.ranked(batch, standard)})
+        return {f"hits.{name}": values for name, values in found.items()}
+
+    found = scored_rows(rows, fitted, hits)
+    said = {"network": found["network"], "logistic": found["logistic"], **_baselines(found, facts)}
+    metrics = compare(found["device_id"], found["event"] > 0, said, seed, params.n_replicates)
     is_new = found["kind"] != UNKNOWN
-    ranked = {name: values[is_new] for name, values in ranked.items()}
-    return metrics | compare_kinds(found["device_id"][is_new], found["kind"][is_new], ranked, seed, params.n_replicates)
+    of_kinds = {name.removeprefix("hits."): v[is_new] for name, v in found.items() if name.startswith("hits.")}
+    return metrics | compare_kinds(
+        found["device_id"][is_new], found["kind"][is_new], of_kinds, seed, params.n_replicates
+    )
 
 
 def _baselines(found: Columns, facts: Mapping[str, Any]) -> dict[str, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from pipeline.models.people.logistic import fit_logistic, predict_logistic
 from pipeline.models.people.network import (
     PersonNet,
     RowsLearner,
-    all_rows,
     chunks_of,
     results,
     spread_of,
@@ -25,6 +24,9 @@ from pipeline.models.streaming import StreamedRows
 from pipeline.models.training import TrainingParams, train
 
 TRAIN, VALIDATE, TEST = range(3)
+
+SCORED_AT_ONCE = 4_096
+"""Held-out rows whose features are in memory at a time: bounds memory, changes nothing."""
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -61,7 +63,9 @@ def side_of(device_id: NDArray[np.int64], seed: int, params: PeopleParams) -> ND
 
 def empty_sides(params: PeopleParams, seed: int) -> Sides:
     """Return sides without rows."""
-    return Sides(*(StreamedRows(params.batch_size, seed) for _ in Sides._fields))
+    return Sides(
+        StreamedRows(params.batch_size, seed), StreamedRows(params.batch_size, seed), StreamedRows(SCORED_AT_ONCE, seed)
+    )
 
 
 def add_rows(into: StreamedRows, columns: Columns, chosen: NDArray[np.bool_]) -> None:
@@ -92,10 +96,24 @@ def mean_event(rows: StreamedRows) -> float:
     return total / max(rows.n_rows, 1)
 
 
-def scored_rows(rows: StreamedRows, fitted: Fitted) -> tuple[dict[str, NDArray[Any]], Floats, Floats, Floats]:
-    """Return held-out rows in order of device and week, and what the network and the regression say of them."""
-    found = all_rows(rows)
-    return found, *fitted.probabilities(found["features"])
+def scored_rows(
+    rows: StreamedRows, fitted: Fitted, also: Callable[[Columns, Floats], Columns] = lambda batch, kinds: {}
+) -> dict[str, NDArray[Any]]:
+    """Return held-out rows in order of device and week, without their features, as `network` and `logistic` score them.
+
+    Read batch by batch: of wide columns nothing is kept but what `also` makes of a batch and the probabilities of its
+    kinds, so that the people of a training can be scored however many they are.
+    """
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for tensors in rows.batches(0):
+        batch = {name: values.numpy() for name, values in tensors.items()}
+        event, kinds, logistic = fitted.probabilities(batch["features"])
+        narrow = {name: values for name, values in batch.items() if values.ndim == 1}
+        for name, values in {**narrow, "network": event, "logistic": logistic, **also(batch, kinds)}.items():
+            parts.setdefault(name, []).append(values)
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    order = np.lexsort((joined["monday"], joined["device_id"]))
+    return {name: values[order] for name, values in joined.items()}
 
 
 def prefixed(name: str, metrics: Mapping[str, float]) -> dict[str, float]:

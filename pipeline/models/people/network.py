@@ -96,19 +96,6 @@ class RowsLearner:
         return loss
 
 
-def all_rows(rows: StreamedRows) -> dict[str, NDArray[Any]]:
-    """Return rows whole, in order of device and week: for held-out rows, of which only what is scored is kept."""
-    parts: dict[str, list[NDArray[Any]]] = {}
-    for batch in rows.batches(0):
-        for name, values in batch.items():
-            parts.setdefault(name, []).append(values.numpy())
-    joined = {name: np.concatenate(values) for name, values in parts.items()}
-    if not joined:
-        return {}
-    order = np.lexsort((joined["monday"], joined["device_id"]))
-    return {name: values[order] for name, values in joined.items()}
-
-
 def spread_of(rows: StreamedRows) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each feature, 1 instead of a deviation of 0; the rows are read twice."""
     total = sum(batch["features"].double().sum(0) for batch in rows.batches(0))

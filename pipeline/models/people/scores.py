@@ -1,6 +1,6 @@
 """How good probabilities are on held-out people, and how surely better than others: bootstrap by person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ Floats = NDArray[np.float64]
 LEAST = 1e-6
 """Probabilities are drawn in so far from 0 and 1 before their logarithm is taken (ours)."""
 INTERVAL = (0.025, 0.975)
+LEAST_PEOPLE = 10
+"""Held-out people below whom there is no interval and no verdict (ours; as the least group of exports)."""
+REPLICATES_AT_ONCE = 32
+"""Replicates of the bootstrap whose counts of all people are held at a time: bounds memory, changes nothing."""
 CURVE, LOSSES = "auc", ("brier", "log_loss")
 SLOPE_RIDGE = 1e-6
 
@@ -64,53 +68,92 @@ def compare(
     if not is_true.size:
         return found
     found["true_share"] = float(is_true.mean())
-    devices, owner = np.unique(device_id, return_inverse=True)
-    counts = poisson_counts(devices, "models/compare", seed, n_replicates).astype(np.float64)
-    replicates = {}
+    replicates = _replicates(device_id, is_true, probabilities, seed, n_replicates)
     for name, probability in probabilities.items():
-        replicates[name] = _replicates(owner, is_true, probability, counts)
         found |= {f"{name}.{metric}": float(values[0]) for metric, values in replicates[name].items()}
         found[f"{name}.calibration_slope"] = calibration_slope(is_true, probability)
         found[f"{name}.mean"] = float(probability.mean())
-    first = next(iter(probabilities))
-    for name in list(probabilities)[1:]:
+    first, *others = probabilities
+    for name in others:
         for metric, values in replicates[name].items():
-            found |= _difference(f"{first}_less_{name}.{metric}", replicates[first][metric] - values)
+            less = replicates[first][metric] - values
+            found |= with_interval(f"{first}_less_{name}.{metric}", less, int(found["n_devices"]))
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+def replicate_counts(devices: NDArray[np.int64], seed: int, n_replicates: int) -> Iterator[Floats]:
+    """Yield how often each device counts, (devices, replicates of a block): once each first, then each replicate."""
+    yield np.ones((devices.size, 1))
+    for first in range(0, n_replicates, REPLICATES_AT_ONCE):
+        n = min(REPLICATES_AT_ONCE, n_replicates - first)
+        yield poisson_counts(devices, "models/compare", seed, n, first).astype(np.float64)
+
+
 def _replicates(
-    owner: NDArray[np.int64], is_true: NDArray[np.bool_], probability: Floats, counts: Floats
-) -> dict[str, Floats]:
-    """Return each metric of all devices, and then of every replicate."""
-    counts = np.column_stack((np.ones(len(counts)), counts))
-    n_rows = np.bincount(owner) @ counts
-    found = {
-        name: np.bincount(owner, values) @ counts / np.maximum(n_rows, 1)
-        for name, values in losses(is_true, probability).items()
+    device_id: NDArray[np.int64],
+    is_true: NDArray[np.bool_],
+    probabilities: Mapping[str, Floats],
+    seed: int,
+    n_replicates: int,
+) -> dict[str, dict[str, Floats]]:
+    """Return by forecaster and metric the value of all devices, and then of every replicate."""
+    devices, owner = np.unique(device_id, return_inverse=True)
+    ranks = {name: np.unique(values, return_inverse=True)[1] for name, values in probabilities.items()}
+    sums = {
+        name: {metric: np.bincount(owner, values) for metric, values in losses(is_true, probability).items()}
+        for name, probability in probabilities.items()
     }
-    rank = np.unique(probability, return_inverse=True)[1]
-    curve = [_area(rank, is_true, column[owner]) for column in counts.T]
-    return {CURVE: np.array(curve), **found}
+    n_rows = np.bincount(owner)
+    parts: dict[str, dict[str, list[Floats]]] = {name: {CURVE: [], **{m: [] for m in LOSSES}} for name in probabilities}
+    for counts in replicate_counts(devices, seed, n_replicates):
+        n = np.maximum(n_rows @ counts, 1)
+        for name, rank in ranks.items():
+            parts[name][CURVE].append(np.array([_area(rank, is_true, column[owner]) for column in counts.T]))
+            for metric in LOSSES:
+                parts[name][metric].append(sums[name][metric] @ counts / n)
+    return {name: {metric: np.concatenate(v) for metric, v in each.items()} for name, each in parts.items()}
 
 
-def _difference(name: str, values: Floats) -> dict[str, float]:
+def with_interval(name: str, values: Floats, n_devices: int) -> dict[str, float]:
+    """Return the first of some values by name, and the 95 % interval of the others, its replicates.
+
+    Of fewer than LEAST_PEOPLE devices there is no interval: a bootstrap of a few says nothing of others.
+    """
     replicates = values[1:][np.isfinite(values[1:])]
-    if not replicates.size:
+    if not replicates.size or n_devices < LEAST_PEOPLE:
         return {name: float(values[0])}
     low, high = np.quantile(replicates, INTERVAL)
     return {name: float(values[0]), f"{name}.low": float(low), f"{name}.high": float(high)}
 
 
 def verdict(metrics: Mapping[str, float], names: list[str]) -> str:
-    """Return in one line which of the others the first beats by log loss, surely or not, and which beat it."""
+    """Return in one line which of the others the first beats by log loss, its interval beyond 0, and which beat it."""
     first, *others = names
     told: dict[str, list[str]] = {}
     for other in others:
         name = f"{first}_less_{other}.log_loss"
-        if name not in metrics:
-            return "not scored: too few held-out rows"
-        low, high = (metrics.get(f"{name}.{end}", metrics[name]) for end in ("low", "high"))
-        word = "beats" if high < 0 else "loses to" if low > 0 else "is not surely apart from"
-        told.setdefault(word, []).append(other)
+        if f"{name}.low" not in metrics:
+            return f"not judged: fewer than {LEAST_PEOPLE} held-out people"
+        low, high = metrics[f"{name}.low"], metrics[f"{name}.high"]
+        word = "beats" if high < 0 else "loses to" if low > 0 else "does not beat"
+        told.setdefault(word, []).append(WORDS.get(other, other))
     return f"{first} " + "; ".join(f"{word} {', '.join(each)}" for word, each in told.items()) + " (log loss)"
+
+
+SHOWN = {CURVE: "AUC", "brier": "Brier", "log_loss": "log loss", "kind_top_1": "kind first", "kind_top_3": "in 3"}
+"""Metrics of a summary, and what they are called there."""
+WORDS = {"logistic": "the logistic regression", "multinomial": "the multinomial regression"}
+"""Forecasters that are called otherwise in sentences."""
+
+
+def summary(metrics: Mapping[str, float], names: list[str]) -> list[str]:
+    """Return the metrics of held-out people in a few lines: each forecaster's, the first above, then the verdict."""
+    if "true_share" not in metrics:
+        return ["no held-out rows to score"]
+    n = f"{metrics['n_rows']:,.0f} weeks of {metrics['n_devices']:,.0f} people that nothing was learnt from"
+    lines = [f"{n}, in {metrics['true_share']:.1%} it was so"]
+    for name in names:
+        told = [f"{word} {metrics[f'{name}.{m}']:.4f}" for m, word in SHOWN.items() if f"{name}.{m}" in metrics]
+        if told:
+            lines.append(f"{name}: {', '.join(told)}")
+    return [*lines, verdict(metrics, [name for name in names if f"{name}.log_loss" in metrics])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,8 @@ MIN_SCORED_PERSONS = 10
 NOTHING = -1
 """Place of a list that is shorter than asked for."""
 PERSONS_AT_ONCE = 512
+WORDS = {"hr_at_10": "HR@10", "mrr": "MRR", "coverage": "coverage"}
+"""Metric → what it is called."""
 N_HIT, N_RANKED = 10, 100
 """Places within which a hit counts, and that ranks and coverage look at (2403.05185 [READ])."""
 
@@ -65,7 +69,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
         "n_events": events.place.size,
         "n_links": int(learnt.n_links.sum()) // 2,
     }
-    return to_state(learnt, metrics, sizes)
+    return to_state(learnt, metrics, sizes, summary_of(metrics))
 
 
 def held_out_metrics(
@@ -102,6 +106,18 @@ def held_out_metrics(
         for name, listed in lists.items()
         for what, value in scores_of_lists(np.concatenate(listed), wanted, n_places).items()
     }
+
+
+def summary_of(metrics: Mapping[str, float]) -> list[str]:
+    """Return the metrics in words, each beside popularity's, and whether more hits were had than by popularity."""
+    people = f"{metrics['n_persons']:,.0f} people, first place new to them in the days held out"
+    if "hr_at_10" not in metrics:
+        return [f"{people}: not scored, too few"]
+    told = ", ".join(
+        f"{word} {metrics[name]:.4f} (popularity {metrics[f'popularity_{name}']:.4f})" for name, word in WORDS.items()
+    )
+    does = "beats" if metrics["hr_at_10"] > metrics["popularity_hr_at_10"] else "does not beat"
+    return [f"{people}: {told}", f"{does} popularity in hits (without interval; see sojourn evaluate recommend)"]
 
 
 def top_places(scores: NDArray[np.float32], n_ranked: int) -> NDArray[np.int64]:

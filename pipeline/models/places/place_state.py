@@ -42,7 +42,7 @@ class Learnt(NamedTuple):
     shape: TowerShape
 
 
-def to_state(learnt: Learnt, metrics: Mapping[str, float], sizes: Mapping[str, int]) -> State:
+def to_state(learnt: Learnt, metrics: Mapping[str, float], sizes: Mapping[str, int], summary: list[str]) -> State:
     """Return the state of a model."""
     vocabulary = learnt.vocabulary
     ids = b"".join(str(poi_id).encode() + ID_END for poi_id in learnt.poi_ids)
@@ -58,6 +58,7 @@ def to_state(learnt: Learnt, metrics: Mapping[str, float], sizes: Mapping[str, i
     }
     facts = {
         "metrics": dict(metrics),
+        "summary": summary,
         "sizes": dict(sizes),
         "params": learnt.params.model_dump(mode="json"),
         "shape": learnt.shape._asdict(),
