@@ -5,6 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("torch")
+
+from pipeline.models.devices import keyed_seed, numpy_generator
 from pipeline.models.places.covisit_graph import covisit_links, graph_of
 from pipeline.models.places.group_types import node_types
 from pipeline.models.places.interactions import (
@@ -16,7 +19,6 @@ from pipeline.models.places.interactions import (
 )
 from pipeline.models.places.neighbourhoods import sampled_hops
 from pipeline.models.places.params import GraphParams
-from pipeline.models.places.random_streams import stream, stream_key
 from pipeline.models.places.sampling import NOBODY, draw_negatives, oriented, sample_neighbours, supervision_links
 from tests.naive_graph import naive_links, naive_neighbours
 
@@ -106,7 +108,7 @@ def test_draws_are_uniform_without_repeats_and_keyed():
     star = graph_of(np.array([[0, i] for i in range(1, 11)]), np.zeros(11, np.int8))
     counts = np.zeros(11)
     for key in range(2_000):
-        drawn = sample_neighbours(star, np.array([0]), 3, key=stream_key(0, "test", key))[0, 0]
+        drawn = sample_neighbours(star, np.array([0]), 3, key=keyed_seed(0, "test", key))[0, 0]
         assert len(set(drawn.tolist())) == 3
         counts[drawn] += 1
     # Each of ten is expected 600 times, with a standard deviation of 20.5; five of them are 102.
@@ -130,24 +132,24 @@ def test_masked_links_are_not_drawn():
 def test_balanced_links_are_as_many_of_each_relation():
     node_type = np.array([0] * 4 + [1] * 30, np.int8)
     links = np.array([[i, j] for i in range(34) for j in range(i + 1, 34)])
-    drawn = supervision_links(links, node_type, stream(0, "test"), is_balanced=True)
+    drawn = supervision_links(links, node_type, numpy_generator(0, "test"), is_balanced=True)
     kinds = node_type[drawn].sum(axis=1)
     assert np.bincount(kinds).tolist() == [6, 6, 6]
     assert {tuple(pair) for pair in drawn.tolist() if pair[1] < 4} == {
         (a, b) for a in range(4) for b in range(a + 1, 4)
     }
     assert len({tuple(pair) for pair in drawn.tolist()}) == 18
-    other = supervision_links(links, node_type, stream(0, "test", 1), is_balanced=True)
+    other = supervision_links(links, node_type, numpy_generator(0, "test", 1), is_balanced=True)
     assert not np.array_equal(np.sort(drawn @ [34, 1]), np.sort(other @ [34, 1]))
-    everything = supervision_links(links, node_type, stream(0, "test"), is_balanced=False)
+    everything = supervision_links(links, node_type, numpy_generator(0, "test"), is_balanced=False)
     assert np.array_equal(np.sort(everything @ [34, 1]), np.sort(links @ [34, 1]))
-    assert len(supervision_links(links, node_type, stream(0, "test"), False, max_links=5)) == 5
-    assert supervision_links(links[:0], node_type, stream(0, "test"), True).shape == (0, 2)
+    assert len(supervision_links(links, node_type, numpy_generator(0, "test"), False, max_links=5)) == 5
+    assert supervision_links(links[:0], node_type, numpy_generator(0, "test"), True).shape == (0, 2)
 
 
 def test_either_end_is_the_anchor():
     links = np.tile([[1, 2]], (200, 1))
-    turned = oriented(links, stream(0, "test"))
+    turned = oriented(links, numpy_generator(0, "test"))
     assert np.array_equal(np.sort(turned, axis=1), links)
     assert 60 < (turned[:, 0] == 2).sum() < 140
 
@@ -155,19 +157,21 @@ def test_either_end_is_the_anchor():
 def test_negatives_are_neither_linked_nor_the_anchor():
     graph, links = ring(40)
     anchors = np.repeat(np.arange(40), 5)
-    negatives = draw_negatives(graph, anchors, 6, stream(0, "test"))
+    negatives = draw_negatives(graph, anchors, 6, numpy_generator(0, "test"))
     linked = {tuple(pair) for pair in np.concatenate([links, links[:, ::-1]]).tolist()}
     pairs = [(a, n) for a, row in zip(anchors.tolist(), negatives.tolist(), strict=True) for n in row]
     assert not linked & set(pairs) and all(a != n for a, n in pairs)
     # 35 of 40 nodes are free: eight draws find one but for once in 10^7.
     assert NOBODY not in negatives
-    among = draw_negatives(graph, anchors, 6, stream(0, "test"), candidates=np.array([3, 30]))
+    among = draw_negatives(graph, anchors, 6, numpy_generator(0, "test"), candidates=np.array([3, 30]))
     assert set(among.ravel().tolist()) <= {3, 30, NOBODY}
 
 
 def test_an_anchor_linked_to_all_has_no_negatives():
     links = np.array([[0, 1], [0, 2], [1, 2]])
-    assert (draw_negatives(graph_of(links, np.zeros(3, np.int8)), np.array([0]), 4, stream(0, "t")) == NOBODY).all()
+    assert (
+        draw_negatives(graph_of(links, np.zeros(3, np.int8)), np.array([0]), 4, numpy_generator(0, "t")) == NOBODY
+    ).all()
 
 
 def test_hops_hold_what_the_layers_need():

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.models import training
+from pipeline.models.devices import keyed_seed, numpy_generator
 from pipeline.models.places.covisit_graph import graph_of
 from pipeline.models.places.hgnn import N_LAYERS, Hgnn, hinge_loss
 from pipeline.models.places.initial_weights import set_initial_weights
 from pipeline.models.places.neighbourhoods import rows_of, sampled_hops
 from pipeline.models.places.params import HgnnParams
-from pipeline.models.places.random_streams import stream, stream_key
 from pipeline.models.places.sampling import NOBODY, draw_negatives, oriented, supervision_links
 from pipeline.models.protocol import FitRun
 
@@ -89,7 +89,7 @@ class HgnnLearner:
         """Hold links out, and make the graph that messages pass along of the others."""
         self.module, self.params, self.seed, self.anchor_type = network, params, seed, anchor_type
         self.features = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-        is_held_out = stream(seed, "hgnn validation").random(len(links)) < params.validation_share
+        is_held_out = numpy_generator(seed, "hgnn validation").random(len(links)) < params.validation_share
         self.links, self.held_out = links[~is_held_out], links[is_held_out]
         self.graph = graph_of(self.links, node_type, network.n_types)
         # What is linked in truth is no negative, held out or not.
@@ -119,7 +119,7 @@ class HgnnLearner:
 
     def validate(self) -> float:
         """Return the mean loss of held-out links, with the same draws each time."""
-        chance = stream(self.seed, "hgnn held out")
+        chance = numpy_generator(self.seed, "hgnn held out")
         node_type = self.graph.node_type
         links = supervision_links(self.held_out, node_type, chance, self.params.is_balanced, MAX_VALIDATION_LINKS)
         device = next(self.module.parameters()).device
@@ -130,7 +130,7 @@ class HgnnLearner:
         return total / len(links)
 
     def _drawn_links(self, epoch: int) -> NDArray[np.int64]:
-        chance = stream(self.seed, "hgnn links", epoch)
+        chance = numpy_generator(self.seed, "hgnn links", epoch)
         params = self.params
         return supervision_links(
             self.links, self.graph.node_type, chance, params.is_balanced, params.max_links_per_epoch or None
@@ -138,8 +138,8 @@ class HgnnLearner:
 
     def _batches(self, links: NDArray[np.int64], purpose: str, epoch: int) -> Iterator[Batch]:
         for first in range(0, len(links), self.params.batch_size):
-            chance = stream(self.seed, purpose, epoch, first)
-            keys = [stream_key(self.seed, f"{purpose} layer {k}", epoch, first) for k in range(N_LAYERS)]
+            chance = numpy_generator(self.seed, purpose, epoch, first)
+            keys = [keyed_seed(self.seed, f"{purpose} layer {k}", epoch, first) for k in range(N_LAYERS)]
             yield self._batch(links[first : first + self.params.batch_size], chance, keys)
 
     def _batch(self, links: NDArray[np.int64], chance: np.random.Generator, keys: list[int]) -> Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.models.places.random_streams import stream_key
+from pipeline.models.devices import torch_generator
 
 
 def set_initial_weights(module: torch.nn.Module, seed: int, purpose: str) -> None:
@@ -14,7 +14,7 @@ def set_initial_weights(module: torch.nn.Module, seed: int, purpose: str) -> Non
     matter (ours: torch's own bounds).
     """
     tables = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, torch.nn.Embedding)}
-    generator = torch.Generator().manual_seed(stream_key(seed, purpose) >> 1)
+    generator = torch_generator(seed, purpose)
     with torch.no_grad():
         for name, weight in sorted(module.named_parameters()):
             if name in tables:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts import POIS
+from pipeline.models.devices import numpy_generator
 from pipeline.models.places.interactions import DAY_S, Interactions, PlaceFeatures
 from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
 from pipeline.models.places.place_vectors import kept_vectors
-from pipeline.models.places.random_streams import stream
 from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
     DESIGNS,
@@ -87,7 +87,7 @@ def held_out_metrics(
     if persons.size < MIN_SCORED_PERSONS:
         return n_persons
     if persons.size > MAX_SCORED_PERSONS:
-        drawn = stream(seed, "persons scored").choice(persons.size, MAX_SCORED_PERSONS, replace=False)
+        drawn = numpy_generator(seed, "persons scored").choice(persons.size, MAX_SCORED_PERSONS, replace=False)
         persons, wanted = persons[np.sort(drawn)], wanted[np.sort(drawn)]
         n_persons = {"n_persons": float(persons.size)}
     strong = before.strong()

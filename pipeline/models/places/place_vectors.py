@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.models.devices import numpy_generator
 from pipeline.models.places.covisit_graph import covisit_links, graph_of, relation_of
 from pipeline.models.places.hgnn import Hgnn, embed_places
 from pipeline.models.places.hgnn_training import HgnnFit, fit_hgnn
 from pipeline.models.places.interactions import Interactions, PlaceFeatures
 from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams, PlaceTraining
-from pipeline.models.places.random_streams import stream
 from pipeline.models.protocol import FitRun
 
 
@@ -41,7 +41,7 @@ def fit_place_vectors(
     fit = fit_hgnn(links, node_type, places.text, params.hgnn, run)
     graph = graph_of(links, node_type, fit.network.n_types)
     vectors = embed_places(fit.network, graph, places.text)
-    fold = stream(run.seed, "folds of persons").integers(0, n_folds, interactions.n_persons)
+    fold = numpy_generator(run.seed, "folds of persons").integers(0, n_folds, interactions.n_persons)
     if n_folds == 1:
         return PlaceVectors(fit, vectors, vectors[None], fold)
     without = []

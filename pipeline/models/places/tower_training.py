@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.models import training
+from pipeline.models.devices import numpy_generator
 from pipeline.models.places.histories import Asked, Histories, mean_vectors
 from pipeline.models.places.initial_weights import set_initial_weights
 from pipeline.models.places.interactions import UNKNOWN, Interactions, PlaceFeatures
 from pipeline.models.places.params import TowerParams
-from pipeline.models.places.random_streams import stream
 from pipeline.models.places.towers import (
     PersonInputs,
     PlaceInputs,
@@ -131,16 +131,16 @@ class TowerLearner:
         """Hold pairs out, and count how often each place is a pair's."""
         self.module, self.data, self.shape, self.pairs = network, data, shape, pairs
         self.params, self.seed, self.purpose = params, seed, purpose
-        is_held_out = stream(seed, f"{purpose} validation").random(pairs.place.size) < params.validation_share
+        is_held_out = numpy_generator(seed, f"{purpose} validation").random(pairs.place.size) < params.validation_share
         self.learnt, self.held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
         counts = np.bincount(pairs.place, minlength=data.group.size)
         self.log_share = np.log(np.maximum(counts, 1) / max(pairs.place.size, 1)).astype(np.float32)
-        self.n_batches = len(self._cut(self.learnt, stream(seed, purpose)))
-        self.has_validation = bool(self._cut(self.held_out, stream(seed, purpose)))
+        self.n_batches = len(self._cut(self.learnt, numpy_generator(seed, purpose)))
+        self.has_validation = bool(self._cut(self.held_out, numpy_generator(seed, purpose)))
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch: each of persons of one fold, which share their places' vectors."""
-        for rows in self._cut(self.learnt, stream(self.seed, f"{self.purpose} epoch", epoch)):
+        for rows in self._cut(self.learnt, numpy_generator(self.seed, f"{self.purpose} epoch", epoch)):
             yield self._batch(rows)
 
     def loss(self, batch: Batch) -> torch.Tensor:
@@ -158,7 +158,7 @@ class TowerLearner:
         """Return the mean loss of held-out pairs, in the same batches each time."""
         device = next(self.module.parameters()).device
         total = n = 0.0
-        for rows in self._cut(self.held_out, stream(self.seed, f"{self.purpose} held out")):
+        for rows in self._cut(self.held_out, numpy_generator(self.seed, f"{self.purpose} held out")):
             batch = {name: values.to(device) for name, values in self._batch(rows).items()}
             total += float(self.loss(batch)) * rows.size
             n += rows.size
