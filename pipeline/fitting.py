@@ -116,6 +116,7 @@ def train_model(
         except ModelError as error:
             raise RunError(f"{name}: {error}") from error
         card = _card(model, study, params, run, tables, truth) | {
+            METRICS: {},
             **{name: state.facts[name] for name in (METRICS, SUMMARY) if name in state.facts},
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -123,8 +124,8 @@ def train_model(
         facts = {name: fact for name, fact in state.facts.items() if name not in (METRICS, SUMMARY)}
         lock.check()
         trained = write_artifact(settings.root, name, state.tensors, facts, card)
-    assert run.checkpoints is not None
-    remove_folder(run.checkpoints)
+        assert run.checkpoints is not None
+        remove_folder(run.checkpoints)
     return trained
 
 

@@ -16,13 +16,7 @@ from typing import Any, NamedTuple
 
 from data_contracts import PINGS, REJECTED_PINGS, TABLES, Shard, Table
 from pipeline.engine.agreement import find_brought, unrecorded
-from pipeline.engine.artifacts import (
-    CHECKPOINTS,
-    HAS_WITHDRAWN,
-    mark_withdrawn,
-    read_cards,
-    training_folder,
-)
+from pipeline.engine.artifacts import CHECKPOINTS, HAS_WITHDRAWN, mark_withdrawn, read_cards, training_folder
 from pipeline.engine.books import UNCOUNTED, Books, rejected_by
 from pipeline.engine.digests import DIGESTS
 from pipeline.engine.files import exists, read_replaceable, remove_folder, write_json

@@ -126,3 +126,8 @@ def test_a_model_of_tables_without_the_withdrawn_device_is_not_among_them(study,
     # Once `visits` were written again nobody can tell whom they held.
     assert withdraw._may_have_held(Store(root), "visits", "another content", {"pings"})
     assert withdraw._may_have_held(Store(root), "region_changes", "", {"pings"})
+
+
+def test_too_little_to_learn_from_is_told_as_such(study, root):
+    with pytest.raises(RunError, match=r"exploration_forecasts: no (device of visits|rows to)"):
+        train_model(study, settings(root), "exploration_forecasts", SMALL["exploration_forecasts"], FitRun())

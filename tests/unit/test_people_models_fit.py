@@ -12,7 +12,7 @@ from pipeline.models.people.declaration import FORECASTS, SCORES
 from pipeline.models.people.fitting import Fitted, scored_rows
 from pipeline.models.people.kind_regression import fit_kinds
 from pipeline.models.people.network import PersonNet
-from pipeline.models.protocol import FitRun, State
+from pipeline.models.protocol import FitRun, ModelError, State
 from pipeline.models.streaming import FrameTables, StreamedRows
 from tests.people_models_rows import explorers, in_buckets, make_visits, presence_of, through_contract, workers
 
@@ -115,11 +115,11 @@ def test_held_out_people_and_weeks_teach_nothing(visits):
 
 
 def test_what_cannot_be_learnt_from_is_said(visits, work):
-    with pytest.raises(ValueError, match="no device of visits is seen to the end of a week"):
+    with pytest.raises(ModelError, match="no device of visits is seen to the end of a week"):
         learn_exploration(visits.iloc[:1])
-    with pytest.raises(ValueError, match="no rows to"):
+    with pytest.raises(ModelError, match="no rows to"):
         learn_exploration(visits[visits["device_id"] == visits["device_id"].iloc[0]])
-    with pytest.raises(ValueError, match="no device of the truth"):
+    with pytest.raises(ModelError, match="no device of the truth"):
         learn_employment((work[0], work[1].assign(device_id=-1 - work[1]["device_id"])))
     with pytest.raises(ValueError, match="none were given"):
         EMPLOYMENT.fit(FrameTables({}), EMPLOYMENT.params(), RUN)

@@ -26,7 +26,7 @@ from pipeline.models.people.network import from_tensors, results, to_tensors
 from pipeline.models.people.params import EmploymentTraining
 from pipeline.models.people.presence_windows import PRESENCE_COLUMNS, PresenceRows, feature_names, presence_rows
 from pipeline.models.people.scores import compare, summary
-from pipeline.models.protocol import FitRun, State, Tables
+from pipeline.models.protocol import FitRun, ModelError, State, Tables
 from pipeline.models.streaming import StreamedRows
 
 PHASE = "employment_scores"
@@ -38,7 +38,7 @@ LASTING_WEEKS = 3
 def fit(tables: Tables, params: EmploymentTraining, run: FitRun, truth: pd.DataFrame) -> State:
     """Return what was learnt of PRESENCE and true weeks of EMPLOYMENT_TRUTH, scored on people held out.
 
-    ValueError where no device has both, or too few have.
+    ModelError where no device has both, or too few have.
     """
     sides = _read(tables, truth, params, run.seed)
     fitted = fit_both(sides, 0, 0.0, params, run, PHASE)
@@ -83,7 +83,7 @@ def _read(tables: Tables, truth: pd.DataFrame, params: EmploymentTraining, seed:
         for into, number in ((sides.train, TRAIN), (sides.validate, VALIDATE), (sides.test, TEST)):
             add_rows(into, columns, ~np.isnan(is_employed) & (side == number))
     if not any(each.n_rows for each in sides):
-        raise ValueError(f"{PHASE}: no device of the truth has a week in {PRESENCE.name}; ids must be hashed alike")
+        raise ModelError(f"no device of the truth has a week in {PRESENCE.name}; ids must be hashed alike")
     return sides
 
 

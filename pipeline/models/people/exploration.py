@@ -36,7 +36,7 @@ from pipeline.models.people.network import from_tensors, results, standardised, 
 from pipeline.models.people.params import ExplorationOutput, ExplorationTraining
 from pipeline.models.people.scores import compare, summary, verdict
 from pipeline.models.people.weeks import NONE_KNOWN, VISIT_COLUMNS, by_week
-from pipeline.models.protocol import FitRun, State, Tables
+from pipeline.models.protocol import FitRun, ModelError, State, Tables
 from pipeline.models.streaming import StreamedRows
 
 PHASE = "exploration_forecasts"
@@ -57,7 +57,7 @@ class Survey(NamedTuple):
 def fit(tables: Tables, params: ExplorationTraining, run: FitRun) -> State:
     """Return what was learnt of VISITS, scored on people and weeks that nothing was learnt from.
 
-    ValueError where there are too few people or weeks to train and to validate with.
+    ModelError where there are too few people or weeks to train and to validate with.
     """
     survey = _survey(tables, params, run.seed)
     sides, later = _read(tables, survey, params, run.seed)
@@ -137,7 +137,7 @@ def _survey(tables: Tables, params: ExplorationTraining, seed: int) -> Survey:
         n_new.update(new["kind"].value_counts().to_dict())
         n_devices.update(new.drop_duplicates()["kind"].value_counts().to_dict())
     if not first:
-        raise ValueError(f"{PHASE}: no device of {VISITS.name} is seen to the end of a week")
+        raise ModelError(f"no device of {VISITS.name} is seen to the end of a week")
     common = [kind for kind, n in n_devices.items() if n >= params.min_kind_devices]
     kinds = sorted(common, key=lambda kind: (-n_new[kind], kind))[: params.most_kinds]
     n_calendar_weeks = (max(last) - min(first)) // WEEK_DAYS + 1

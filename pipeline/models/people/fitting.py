@@ -19,7 +19,7 @@ from pipeline.models.people.network import (
     standardised,
 )
 from pipeline.models.people.params import PeopleParams
-from pipeline.models.protocol import FitRun
+from pipeline.models.protocol import FitRun, ModelError
 from pipeline.models.streaming import StreamedRows
 from pipeline.models.training import TrainingParams, train
 
@@ -76,11 +76,11 @@ def add_rows(into: StreamedRows, columns: Columns, chosen: NDArray[np.bool_]) ->
 def fit_both(sides: Sides, n_kinds: int, kind_weight: float, params: PeopleParams, run: FitRun, phase: str) -> Fitted:
     """Return the network and the logistic regression learnt from the training side.
 
-    ValueError where the training or the validation side has no rows, or all of one outcome.
+    ModelError where the training or the validation side has no rows, or all of one outcome.
     """
     for name in ("train", "validate"):
         if not getattr(sides, name).n_rows:
-            raise ValueError(f"{phase}: no rows to {name} with; more people or more weeks are needed")
+            raise ModelError(f"no rows to {name} with; more people or more weeks are needed")
     mean, scale = spread_of(sides.train)
     network = PersonNet(mean.size, params.hidden, n_kinds)
     network.start(mean, scale, run.seed, phase)
