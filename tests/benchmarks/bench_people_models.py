@@ -1,10 +1,17 @@
-"""How good are forecasts of new places on real sequences of visits?
+"""How good are forecasts of new places on real sequences of visits, and learned scores of job loss in a new city?
 
     python -m tests.benchmarks.bench_people_models explore foursquare
     python -m tests.benchmarks.bench_people_models explore geolife
+    python -m tests.benchmarks.bench_people_models employment own --devices 2000 --days 182
 
-The private sequences of LLM-Mob are taken for visits (SOJOURN_SHARED; nothing of them is kept or printed row by row).
-Printed are the metrics of held-out people and weeks, with 95 % intervals over people.
+*explore*: the private sequences of LLM-Mob are taken for visits (SOJOURN_SHARED; nothing of them is kept or printed row
+by row). Printed are the metrics of held-out people and weeks, with 95 % intervals over people.
+
+*employment*: `employment_scores` learns from one simulated city and its truth, and scores another of another seed
+(`own`: cities of their own; `dc`: on Washington's tracts, which both then share). Beside it stands what the stage
+`employment` says by rule (`loss_probability`: absence and telework of the sectors, by the study's declared telework),
+lasting absence, any absent week, and the share of all. Device-weeks of known truth for which the rule says anything;
+then those of one regime of work at a time: what the job was before it was lost. Average precision is scikit-learn's.
 """
 
 import argparse
@@ -19,6 +26,7 @@ import pipeline.models.people.declaration  # noqa: F401  (enters the registry)
 from data_contracts import VISITS
 from pipeline.models.protocol import MODELS, FitRun
 from pipeline.models.streaming import FrameTables
+from tests.benchmarks import bench_people_employment
 
 DAY_US, MINUTE_US = 86_400_000_000, 60_000_000
 MONDAY_US = 1_704_067_200_000_000
@@ -100,7 +108,7 @@ def explore(name: str, seeds: int) -> None:
         print(
             f"seed {seed}: {facts['n_train_rows']:,} rows to learn from; weeks from {facts['held_out_from']} held out"
         )
-        print(f"  kinds: {', '.join(facts['kinds']) or 'none'}; {facts['verdict']}")
+        print("\n".join([f"  kinds: {', '.join(facts['kinds']) or 'none'}", *facts["summary"]]))
         print_metrics({k: v for k, v in facts["metrics"].items() if not k.startswith("known_people.")})
         print("  people of the training, later weeks")
         print_metrics(facts["metrics"], "known_people.")
@@ -113,8 +121,13 @@ def main() -> None:
     exploring = commands.add_parser("explore")
     exploring.add_argument("data", choices=DATA)
     exploring.add_argument("--seeds", type=int, default=1)
+    employing = commands.add_parser("employment")
+    bench_people_employment.add_options(employing)
     asked = parser.parse_args()
-    explore(asked.data, asked.seeds)
+    if asked.what == "explore":
+        explore(asked.data, asked.seeds)
+    else:
+        bench_people_employment.employment(asked)
 
 
 if __name__ == "__main__":
