@@ -148,7 +148,7 @@ def read_tail(path: Path, n_bytes: int = TAIL_BYTES) -> bytes:
     """Return the last bytes of a file, all of it where it is shorter."""
     if not is_remote(path):
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - n_bytes))
+            file.seek(max(0, os.fstat(file.fileno()).st_size - n_bytes))
             return file.read()
     store, name = remote(path)
     with reaching(path):
@@ -156,13 +156,11 @@ def read_tail(path: Path, n_bytes: int = TAIL_BYTES) -> bytes:
 
 
 def whole_source(path: Path) -> Any:
-    """Return what pyarrow reads a file from: its name on a disk, else its bytes."""
-    return pa.BufferReader(read_bytes(path)) if is_remote(path) else path
+    """Return what pyarrow reads a file from: the open file on a disk, else its bytes.
 
-
-def source_bytes(source: Any) -> int:
-    """Return the size of what `whole_source` gave."""
-    return int(source.stat().st_size if isinstance(source, Path) else source.size())
+    Of a name pyarrow asks the size first and opens it then, and another version may have come between.
+    """
+    return pa.BufferReader(read_bytes(path)) if is_remote(path) else pa.OSFile(str(path))
 
 
 def footer_source(path: Path) -> Any:

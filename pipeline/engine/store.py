@@ -26,7 +26,6 @@ from pipeline.engine.files import (
     names_below,
     reading,
     remove_file,
-    source_bytes,
     whole_source,
 )
 from pipeline.engine.metering import note_read, note_written
@@ -130,7 +129,7 @@ class Store:
         with reading(path, "is made again"):
             source = whole_source(path)
             data = read_rows(source, table, columns)
-            note_read(data.num_rows, source_bytes(source), table.shard.is_single)
+            note_read(data.num_rows, source.size(), table.shard.is_single)
             return data
 
     def write(self, table: Table, key: ShardKey, data: pa.Table, made_from: dict[str, Any]) -> Footer:

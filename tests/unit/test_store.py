@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from data_contracts import PINGS, STAYS, TABLES, UNEMPLOYMENT, ContractError, Release, conform
-from pipeline.engine.files import StoreError, atomic_file
-from pipeline.engine.store import ShardKey, Store
+from pipeline.engine.files import StoreError, atomic_file, whole_source
+from pipeline.engine.store import ShardKey, Store, read_rows
 from tests.contract_rows import make_rows
 
 KEYS = [ShardKey(date(2024, 2, 29), 7), ShardKey(bucket=12), ShardKey(name="all"), ShardKey(name="ab12-000003")]
@@ -91,6 +91,14 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
         raise RuntimeError("half way")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_has_the_version_it_opened(tmp_path):
+    store, key = Store(tmp_path), ShardKey(date=date(2020, 1, 5), bucket=0)
+    store.write(STAYS, key, make_rows(STAYS, 2_000), {})
+    opened = whole_source(store.path(STAYS, key))
+    store.write(STAYS, key, make_rows(STAYS, 3), {})
+    assert read_rows(opened, STAYS).num_rows == 2_000 and store.read(STAYS, key).num_rows == 3
 
 
 def test_leftovers_of_a_kill_are_no_shards_and_are_removed(tmp_path):
