@@ -1,7 +1,7 @@
 """Features of models of people, written again slowly: one device, one week, one list of visits at a time."""
 
 from collections import Counter
-from math import exp, log, log1p
+from math import log, log1p
 
 
 def naive_kind(category):
@@ -161,8 +161,3 @@ def naive_auc(is_true, values, weights):
                 total += wa * wb
                 won += wa * wb * (1.0 if va > vb else 0.5 if va == vb else 0.0)
     return won / total if total else float("nan")
-
-
-def naive_sigmoid(x):
-    """1 / (1 + exp(-x))."""
-    return 1 / (1 + exp(-x))

@@ -11,7 +11,7 @@ from pipeline.models import MODELS
 from pipeline.models.people.declaration import FORECASTS, SCORES
 from pipeline.models.people.fitting import Fitted, scored_rows
 from pipeline.models.people.kind_regression import fit_kinds
-from pipeline.models.people.network import PersonNet
+from pipeline.models.people.network import PersonNet, sample_of
 from pipeline.models.protocol import FitRun, ModelError, State
 from pipeline.models.streaming import FrameTables, StreamedRows
 from tests.people_models_rows import explorers, in_buckets, make_visits, presence_of, through_contract, workers
@@ -177,6 +177,22 @@ def test_the_regression_of_kinds_is_statsmodels_and_knows_a_planted_rule():
     assert probability[:, :3] == pytest.approx(peer.predict(), abs=1e-3)
     alone, _ = streamed(20, 5, n_kinds=1)
     assert fit_kinds(alone, mean, scale) is None
+
+
+def test_regressions_learn_from_a_bounded_sample_that_is_the_same_in_any_shards():
+    rows, whole = streamed(200, 10)
+    mean, scale = np.full(4, 0.5), np.full(4, 2.0)
+    features, event = sample_of(rows, mean, scale, "event", 700)
+    assert features.shape == (700, 4) and event.shape == (700,)
+    assert 0.8 < event.mean() / whole["event"].mean() < 1.2
+    sharded = StreamedRows(48, 0, chunk_rows=100)
+    for part in np.array_split(np.arange(200)[::-1], 7):
+        chosen = np.isin(whole["device_id"], np.unique(whole["device_id"])[part])
+        sharded.add({name: values[chosen] for name, values in whole.items()})
+    again = sample_of(sharded, mean, scale, "event", 700)
+    assert np.array_equal(again[0], features) and np.array_equal(again[1], event)
+    known, kinds = sample_of(rows, mean, scale, "kind", 10**6, left_out=-1)
+    assert len(known) == len(kinds) == (whole["kind"] >= 0).sum() and (kinds >= 0).all()
 
 
 # --- Results ------------------------------------------------------------------------------------------

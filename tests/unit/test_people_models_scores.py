@@ -5,6 +5,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from pipeline.kernels.bootstrap import poisson_counts
 from pipeline.models.people.kinds import compare_kinds, hits_of, is_hit
@@ -19,7 +20,7 @@ from pipeline.models.people.scores import (
     summary,
     verdict,
 )
-from tests.naive_people_models import naive_auc, naive_sigmoid
+from tests.naive_people_models import naive_auc
 
 CASES = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.1, 0.3, 0.5, 0.9]), st.integers(0, 3)), min_size=1, max_size=15
@@ -45,20 +46,33 @@ def test_regression_equals_statsmodels():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(300, 3))
     is_true = (rng.random(300) < 1 / (1 + np.exp(-features @ [1.0, -0.5, 0.0]))).astype(float)
-    halves = [(features[:100], is_true[:100]), (features[100:], is_true[100:])]
-    beta = fit_logistic(lambda: halves, 3, 0.0)
+    beta = fit_logistic(features, is_true, 0.0)
     peer = sm.Logit(is_true, sm.add_constant(features)).fit(disp=0)
     assert beta == pytest.approx(peer.params, abs=1e-5)
     assert predict_logistic(beta, features) == pytest.approx(peer.predict(), abs=1e-6)
-    assert abs(fit_logistic(lambda: halves, 3, 100.0)[1]) < abs(beta[1])
+
+
+@pytest.mark.parametrize("ridge", [0.5, 100.0])
+def test_ridge_is_scikit_learns_even_of_rare_outcomes_and_columns_alike(ridge):
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(3_000, 4))
+    features[:, 3] = features[:, 0]
+    is_true = rng.random(3_000) < 1 / (1 + np.exp(5 - features @ [1.0, -0.5, 0.0, 0.0]))
+    peer = LogisticRegression(C=1 / ridge, tol=1e-10, solver="newton-cholesky").fit(features, is_true)
+    beta = fit_logistic(features, is_true, ridge)
+    assert beta == pytest.approx([*peer.intercept_, *peer.coef_[0]], abs=1e-4)
+    assert beta[1] == pytest.approx(beta[4], abs=1e-4)
 
 
 def test_regression_of_what_is_separable_or_constant_ends():
-    separable = [(np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]))]
-    assert np.isfinite(fit_logistic(lambda: separable, 1, 1e-3)).all()
-    alike = [(np.zeros((4, 1)), np.array([0.0, 0.0, 0.0, 1.0]))]
-    beta = fit_logistic(lambda: alike, 1, 1.0)
-    assert naive_sigmoid(beta[0]) == pytest.approx(0.25)
+    separable = np.array([[-1.0], [1.0]]), np.array([0.0, 1.0])
+    for ridge in (0.0, 1e-3):
+        beta = fit_logistic(*separable, ridge)
+        assert np.isfinite(beta).all() and beta[1] > 2
+    beta = fit_logistic(np.zeros((4, 1)), np.array([0.0, 0.0, 0.0, 1.0]), 1.0)
+    assert predict_logistic(beta, np.zeros((1, 1))) == pytest.approx([0.25], abs=1e-6)
+    assert predict_logistic(fit_logistic(np.ones((9, 2)), np.ones(9), 1.0), np.ones((1, 2))) > 0.999
+    assert predict_logistic(np.array([0.0, 1e4]), np.array([[-1.0], [1.0]])).tolist() == [0.0, 1.0]
 
 
 def test_slope_says_who_is_too_sure():

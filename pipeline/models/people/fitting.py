@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels.keyed_random import keyed_uniform
-from pipeline.models.people.logistic import fit_logistic, predict_logistic
+from pipeline.models.people.logistic import MOST_ROWS, fit_logistic, predict_logistic
 from pipeline.models.people.network import (
     PersonNet,
     RowsLearner,
-    chunks_of,
     results,
+    sample_of,
     spread_of,
     standardised,
 )
@@ -86,8 +86,8 @@ def fit_both(sides: Sides, n_kinds: int, kind_weight: float, params: PeopleParam
     network.start(mean, scale, run.seed, phase)
     learner = RowsLearner(network, sides.train, sides.validate, kind_weight)
     train(learner, TrainingParams(**params.training()), run, phase)
-    beta = fit_logistic(chunks_of(sides.train, mean, scale), mean.size, params.ridge)
-    return Fitted(network, beta, mean, scale)
+    features, event = sample_of(sides.train, mean, scale, "event", MOST_ROWS)
+    return Fitted(network, fit_logistic(features, event, params.ridge), mean, scale)
 
 
 def mean_event(rows: StreamedRows) -> float:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from pipeline.models.people.features import UNKNOWN
-from pipeline.models.people.network import standardised
+from pipeline.models.people.logistic import with_intercept
+from pipeline.models.people.network import sample_of
 from pipeline.models.streaming import StreamedRows
 
 Floats = NDArray[np.float64]
@@ -31,7 +32,7 @@ class KindRegression(NamedTuple):
     def probabilities(self, standard: Floats, n_kinds: int) -> Floats:
         """Return the probability of each kind, (rows, n_kinds), of standardised features; 0 of kinds not known."""
         found = np.zeros((len(standard), n_kinds))
-        logits = np.column_stack((np.zeros(len(standard)), _design(standard) @ self.coefficients))
+        logits = np.column_stack((np.zeros(len(standard)), with_intercept(standard) @ self.coefficients))
         found[:, self.known] = softmax(logits, axis=1)  # statsmodels' own overflows
         return found
 
@@ -40,35 +41,18 @@ def fit_kinds(rows: StreamedRows, mean: Floats, scale: Floats) -> KindRegression
     """Return the regression (statsmodels' MNLogit) learnt from the rows with a new place.
 
     None of fewer than two kinds, and where the optimiser ends in no numbers. Features are standardised as the network's
-    are. The rows' order is a random one, so the first are a sample.
+    are.
     """
     from statsmodels.discrete.discrete_model import MNLogit
 
-    features, kinds = _first_new(rows, mean, scale)
+    features, kinds = sample_of(rows, mean, scale, "kind", MOST_ROWS, left_out=UNKNOWN)
     known, code = np.unique(kinds, return_inverse=True)
     if known.size < 2:
         return None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # That it has not converged is no fault here: see MOST_STEPS.
         warnings.simplefilter("ignore")
-        model = MNLogit(code, _design(features))
+        model = MNLogit(code, with_intercept(features))
         fitted = model.fit(method="lbfgs", maxiter=MOST_STEPS, disp=0, skip_hessian=True)
     coefficients = np.asarray(fitted.params, np.float64)
     return KindRegression(coefficients, known) if np.isfinite(coefficients).all() else None
-
-
-def _first_new(rows: StreamedRows, mean: Floats, scale: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    features, kinds, n = [np.empty((0, mean.size))], [np.empty(0, np.int64)], 0
-    for batch in rows.batches(0):
-        kind = batch["kind"].numpy()
-        is_new = kind != UNKNOWN
-        features.append(standardised(batch["features"].numpy()[is_new], mean, scale))
-        kinds.append(kind[is_new])
-        n += int(is_new.sum())
-        if n >= MOST_ROWS:
-            break
-    return np.concatenate(features)[:MOST_ROWS], np.concatenate(kinds)[:MOST_ROWS]
-
-
-def _design(standard: Floats) -> Floats:
-    return np.column_stack((np.ones(len(standard)), standard))

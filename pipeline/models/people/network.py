@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from pipeline.models.devices import pick_device, torch_generator
 from pipeline.models.inference import in_fixed_batches
-from pipeline.models.people.logistic import Chunks, sigmoid
 from pipeline.models.streaming import StreamedRows
 
 MOST_DEVIATIONS = 6.0
@@ -106,18 +106,28 @@ def spread_of(rows: StreamedRows) -> tuple[Floats, Floats]:
 
 
 def standardised(features: NDArray[np.float32], mean: Floats, scale: Floats) -> Floats:
-    """Return features as the network sees them, for the logistic regression beside it."""
+    """Return features as the network sees them, for the regressions beside it."""
     return np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
 
-def chunks_of(rows: StreamedRows, mean: Floats, scale: Floats) -> Chunks:
-    """Return what reads (standardised features, event) chunk by chunk, anew each time it is called."""
+def sample_of(
+    rows: StreamedRows, mean: Floats, scale: Floats, target: str, most: int, left_out: float = np.nan
+) -> tuple[Floats, NDArray[Any]]:
+    """Return standardised features and targets of at most so many rows, none of those whose target is `left_out`.
 
-    def read() -> Iterator[tuple[Floats, Floats]]:
-        for batch in rows.batches(0):
-            yield standardised(batch["features"].numpy(), mean, scale), batch["event"].double().numpy()
-
-    return read
+    By default none is: nothing equals NaN. The rows' order is a random one, by a hash of seed, device and number within
+    it, so that the first are a sample, and the same whatever the shards.
+    """
+    features, targets, n = [np.empty((0, mean.size))], [], 0
+    for batch in rows.batches(0):
+        values = batch[target].numpy()
+        is_wanted = values != left_out
+        features.append(standardised(batch["features"].numpy()[is_wanted], mean, scale))
+        targets.append(values[is_wanted])
+        n += int(is_wanted.sum())
+        if n >= most:
+            break
+    return np.concatenate(features)[:most], np.concatenate(targets or [np.empty(0)])[:most]
 
 
 def to_tensors(module: PersonNet) -> dict[str, NDArray[Any]]:
@@ -140,4 +150,4 @@ def results(module: PersonNet, features: NDArray[np.float32]) -> tuple[Floats, F
     """
     logits = in_fixed_batches(module, features).astype(np.float64)
     raised = np.exp(logits[:, 1:] - logits[:, 1:].max(axis=1, keepdims=True, initial=-np.inf))
-    return sigmoid(logits[:, 0]), raised / raised.sum(axis=1, keepdims=True)
+    return expit(logits[:, 0]), raised / raised.sum(axis=1, keepdims=True)

@@ -48,8 +48,7 @@ def calibration_slope(is_true: NDArray[np.bool_], probability: Floats) -> float:
     logit = np.log(p) - np.log1p(-p)
     if np.ptp(logit) == 0 or is_true.all() or not is_true.any():
         return float("nan")
-    rows = [(logit[:, None], is_true.astype(float))]
-    return float(fit_logistic(lambda: rows, 1, SLOPE_RIDGE)[1])
+    return float(fit_logistic(logit[:, None], is_true, SLOPE_RIDGE)[1])
 
 
 def compare(
