@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -55,11 +54,11 @@ def _read(path: Path, areas: Areas) -> "tuple[pd.Series[str], np.ndarray, pd.Ser
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    shapes = shapely.force_2d(to_wgs84(frame, path).geometry.to_numpy())
+    shapes = shapely.force_2d(to_wgs84(frame, path, "give a file with the polygons of areas").geometry.to_numpy())
     return text_ids(frame[areas.id_column], path, "areas"), shapes, _population(frame, areas, path)
 
 
-def _population(frame: gpd.GeoDataFrame, areas: Areas, path: Path) -> "pd.Series[float]":
+def _population(frame: pd.DataFrame, areas: Areas, path: Path) -> "pd.Series[float]":
     if areas.population_column is None:
         return pd.Series(np.full(len(frame), np.nan))
     try:

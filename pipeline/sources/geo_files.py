@@ -13,6 +13,7 @@ from typing import IO
 import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyogrio
 
 from pipeline.paths import is_remote, open_file
@@ -24,12 +25,16 @@ LOG = logging.getLogger(__name__)
 WGS84 = "EPSG:4326"
 
 
-def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame:
-    """Return a file that geopandas reads, gzipped or not; SourceError names it, and `what` it should hold."""
+def read_geo_frame(path: Path, layer: str | None, what: str) -> pd.DataFrame:
+    """Return a file that geopandas reads, gzipped or not; SourceError names it, and `what` it should hold.
+
+    A GeoDataFrame, or a plain frame of a file without geometry.
+    """
     try:
         with _unzipped(path) as plain:
             if plain.suffix.lower() in (".parquet", ".pq"):
-                return gpd.read_parquet(plain)
+                has_geometry = b"geo" in (pq.read_schema(plain).metadata or {})
+                return gpd.read_parquet(plain) if has_geometry else pd.read_parquet(plain)
             return gpd.read_file(plain, **({"layer": layer} if layer else {}))
     except SourceError:
         raise
@@ -42,7 +47,7 @@ def read_geo_frame(path: Path, layer: str | None, what: str) -> gpd.GeoDataFrame
     ) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # What the system refuses is told by its words.
-        # GDAL's words name files, layers and drivers; geopandas' say what a Parquet file lacks.
+        # GDAL's words name files, layers and drivers.
         raise SourceError(f"{path}: not readable as {what} ({type(error).__name__})") from None
 
 
@@ -82,8 +87,13 @@ def _copy(packed: pa.NativeFile, plain: IO[bytes], path: Path) -> None:
         raise SourceError(f"{path}: the compressed file is truncated or damaged") from None
 
 
-def to_wgs84(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
-    """Return `frame` in degrees; SourceError where it states no system and its positions are no degrees."""
+def to_wgs84(frame: pd.DataFrame, path: Path, remedy: str) -> gpd.GeoDataFrame:
+    """Return `frame` in degrees; SourceError where it states no system and its positions are no degrees.
+
+    And where it has no geometry: `remedy` says what to do then.
+    """
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise SourceError(f"{path}: no geometry in it, but columns {', '.join(map(str, frame.columns))}; {remedy}")
     if frame.crs is None:
         if _is_beyond_degrees(frame, 180):
             raise SourceError(f"{path}: no coordinate system is stated and the positions are not degrees")

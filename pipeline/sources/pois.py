@@ -84,7 +84,8 @@ def _read_columns(path: Path, pois: Pois) -> tuple[pa.Table, np.ndarray]:
     wanted = [name for name in named if name is not None]
     if pois.lon_column is not None:
         return read_columns(path, wanted, pois.delimiter, pois.layer, "places"), np.empty(0, dtype=object)
-    frame = to_wgs84(read_geo_frame(path, pois.layer, "places"), path)
+    remedy = "set lon_column and lat_column of [pois] to those with the positions"
+    frame = to_wgs84(read_geo_frame(path, pois.layer, "places"), path, remedy)
     return select_from_frame(frame, wanted, path), shapely.force_2d(frame.geometry.to_numpy())
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 import shapely
 from shapely.geometry import GeometryCollection, Point, Polygon, box
@@ -119,6 +120,14 @@ def test_broken_and_absent_files(tmp_path):
     ):
         with pytest.raises(SourceError, match=says):
             read(tmp_path, path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_tables_without_polygons_are_refused_by_name(tmp_path, name):
+    table = pd.DataFrame({"id": ["a"], "people": [3]})
+    table.to_csv(tmp_path / name, index=False) if name == "a.csv" else table.to_parquet(tmp_path / name)
+    with pytest.raises(SourceError, match=f"{name}: no geometry in it, but columns id, people; give a file with"):
+        read(tmp_path, name)
 
 
 def test_digest_is_of_all_members(tmp_path):

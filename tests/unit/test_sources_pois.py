@@ -70,6 +70,17 @@ def test_files_with_geometry(tmp_path, name):
     assert found["b2"]["weight"] is None
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.parquet"])
+def test_a_table_whose_columns_of_positions_are_not_named_is_told_what_to_set(tmp_path, name):
+    with pytest.raises(SourceError, match=rf"{name}: no geometry in it.* set lon_column and lat_column of \[pois\]"):
+        read(tmp_path, write(tmp_path, name))
+
+
+def test_geometry_in_delimited_text_needs_no_columns_of_positions(tmp_path):
+    frame = FRAME[["id", "kind"]].assign(WKT=["POINT (-74 40.7)", "POINT (-73.9 40.8)", "POINT (-73.8 40.9)"])
+    assert read(tmp_path, write(tmp_path, "a.csv", frame))["b2"]["lon"] == -74.0
+
+
 def test_other_coordinates_units_and_ids_that_are_numbers(tmp_path):
     frame = FRAME.assign(id=[20, 3, 100], x=[0.0, 111_319.49079327357, 0.0], y=[0.0, 0.0, 0.0])
     found = read(
