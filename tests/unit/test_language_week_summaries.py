@@ -14,7 +14,7 @@ from data_contracts.check import conform  # noqa: E402
 from data_contracts.models_text import WEEK_SUMMARIES  # noqa: E402
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.language import facts as f  # noqa: E402
-from pipeline.models.language import week_summaries  # noqa: E402
+from pipeline.models.language import text_scores, week_summaries  # noqa: E402
 from pipeline.models.language.declaration import SUMMARIES, WeekSummaries, WeekSummaryParams  # noqa: E402
 from tests.model_rows import region_changes  # noqa: E402
 
@@ -49,6 +49,15 @@ def test_metrics_tell_all_arms_and_the_template(state):
     arms = ("e2p", "shuffled", "none", week_summaries.TOLD)
     assert all(0 <= metrics[f"{arm}_{what}_right"] <= 1 for arm in arms for what in ("texts", "facts"))
     assert all(isinstance(value, np.ndarray) for value in state.tensors.values())
+
+
+def test_a_training_is_summed_up_by_its_own_texts_beside_the_baselines_and_a_verdict(state):
+    told = state.facts["summary"]
+    assert told[0] == "2 weeks (areas: 1) that nothing was learnt from"
+    assert [line.partition(":")[0] for line in told[1:-1]] == list(text_scores.WORDS.values())
+    assert told[2].endswith("texts right 100.0%, facts 100.0%")
+    # Of two weeks nothing is certain.
+    assert told[-1].startswith("the model's own text does not beat the template, facts in the prompt, no numbers")
 
 
 def test_texts_of_a_model_that_knows_nothing_are_the_templates(state):

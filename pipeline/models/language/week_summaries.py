@@ -20,6 +20,7 @@ from pipeline.models.language.declaration import WeekSummaryParams
 from pipeline.models.language.generation import generate
 from pipeline.models.language.learning import ArmLearner, standardise
 from pipeline.models.language.sequences import Encoded, Limits, Written, encode_all
+from pipeline.models.language.text_scores import metrics_of, summary_of
 from pipeline.models.protocol import FitRun, State
 from pipeline.models.training import TrainingParams, train
 
@@ -49,7 +50,7 @@ def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     from. Metrics: share of texts whose facts all agree, and of facts that do, of the model steered by the week's
     numbers (e2p), by those of a week with other numbers (shuffled; left out where all weeks tested are alike), by
     nothing (none), told the facts and two examples in the prompt (told_in_prompt), and of the template, which is right
-    by construction: no model can do better, only differ.
+    by construction: no model can do better, only differ. The summary says which of them the model beats.
     """
     learnt_from, held_out = _split(f.weeks_of(changes), params.held_out_share, run.seed)
     tested = _tested(held_out, params.tested_weeks, run.seed)
@@ -61,11 +62,13 @@ def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     encoded = _encode(lm, [f.sentence(each, _style(each)) for each in drawn], params)
     n_held = min(max(len(encoded) // 10, 1), 4 * params.batch_size)
     history = _train(arm, encoded[n_held:], encoded[:n_held], vectors, params, run)
-    metrics = _metrics(arm, lm, [week.facts for week in tested], params, run.seed)
+    metrics = metrics_of(_checked(arm, lm, [week.facts for week in tested], params, run.seed))
+    n_areas = len({week.region_geoid for week in tested})
     tensors = {name: tensor.numpy() for name, tensor in arm.state().items()}
     learnt = {
         "language_model": lm.name, "params": params.model_dump(mode="json"), "n_steps": history.n_steps,
         "n_tested_weeks": len(tested), "metrics": metrics,
+        "summary": summary_of(metrics, len(tested), n_areas),
     }  # fmt: skip
     return State(tensors, learnt)
 
@@ -183,9 +186,10 @@ def _train(
     return train(ArmLearner(arm, encoded, held, vectors, params.batch_size, per_epoch, run.seed), how, run, "writing")
 
 
-def _metrics(
+def _checked(
     arm: Arm, lm: CausalLM, told: Sequence[Sequence[f.Fact]], params: WeekSummaryParams, seed: int
-) -> dict[str, float]:
+) -> dict[str, list[f.Checked]]:
+    """Return by arm what its texts on some weeks say, held against their facts."""
     vectors = np.stack([f.as_vector(each) for each in told])
     none = build_arm("none", lm, f.N_DIMS, params)
     prompt = lm.tokens.encode(PROMPT)
@@ -197,14 +201,12 @@ def _metrics(
     }
     if others is not None:
         arms["shuffled"] = (arm, [prompt] * len(told), vectors[others])
-    metrics = {"template_texts_right": 1.0, "template_facts_right": 1.0}
+    written = {"template": [f.sentence(each) for each in told]}
     for name, (each, prompts, steered_by) in arms.items():
-        texts = generate(each, prompts, range(len(told)), steered_by, params.max_answer_tokens)
-        checked = [f.check(text, facts) for text, facts in zip(texts, told, strict=True)]
-        metrics[f"{name}_texts_right"] = float(np.mean([c.n_wrong == 0 for c in checked]))
-        right = sum(max(c.n_facts - c.n_wrong, 0) for c in checked)
-        metrics[f"{name}_facts_right"] = right / sum(c.n_facts for c in checked)
-    return metrics
+        written[name] = generate(each, prompts, range(len(told)), steered_by, params.max_answer_tokens)
+    return {
+        name: [f.check(text, facts) for text, facts in zip(texts, told, strict=True)] for name, texts in written.items()
+    }
 
 
 def exchanged(vectors: NDArray[np.float32], seed: int) -> NDArray[np.int64] | None:
