@@ -21,7 +21,7 @@ from pipeline.models.places.hgnn import Hgnn  # noqa: E402
 from pipeline.models.places.index import PlaceIndex  # noqa: E402
 from pipeline.models.places.interactions import Interactions  # noqa: E402
 from pipeline.models.places.params import HgnnParams, PlaceTraining, TowerParams  # noqa: E402
-from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary  # noqa: E402
+from pipeline.models.places.place_frames import events_of, place_features, read_events, read_vocabulary  # noqa: E402
 from pipeline.models.places.place_models import (  # noqa: E402
     MIN_SCORED_PERSONS,
     NOTHING,
@@ -152,6 +152,23 @@ def test_a_row_of_a_table_hangs_on_no_other(fitted, tables):
     pd.testing.assert_frame_equal(half.to_pandas(), expected, check_exact=True)
 
 
+def test_of_many_people_some_are_drawn_whatever_bucket_they_come_from(tables):
+    visits, known = tables["visits"], tables["pois"]["poi_id"]
+    n_people = events_of(visits, known).device_id.size
+
+    def read(n_buckets, max_persons=5, seed=1):
+        shards = [visits[visits["device_id"] % n_buckets == k] for k in range(n_buckets)]
+        return read_events(FrameTables({"visits": shards}), known, max_persons, seed)
+
+    one, other = read(1), read(4)
+    assert one.device_id.size == 5 and np.array_equal(one.device_id, other.device_id)
+    assert all(np.array_equal(a, b) for a, b in zip(one.events, other.events, strict=True))
+    assert set(read(1, seed=2).device_id) != set(one.device_id)
+    assert read(3, max_persons=n_people).device_id.size == n_people
+    whole = events_of(visits[visits["device_id"].isin(one.device_id)], known)
+    assert np.array_equal(whole.events.place, one.events.place), "all of a person or nothing"
+
+
 def test_what_is_learnt_does_not_hang_on_who_comes_back_after_the_cut(tables):
     """Every device's last short visit before the cut is repeated on the last day, or not."""
     visits = tables["visits"].sort_values("started_at", ignore_index=True)
@@ -159,7 +176,7 @@ def test_what_is_learnt_does_not_hang_on_who_comes_back_after_the_cut(tables):
     short = visits[(visits["dwell_s"] < 900) & (visits["started_at"] < last - pd.Timedelta(days=15))]
     returns = short.drop_duplicates("device_id", keep="last").assign(started_at=last)
     frames = [pd.concat([visits, more], ignore_index=True) for more in (returns[:0], returns)]
-    read = [read_events(FrameTables({"visits": f, "pois": tables["pois"]}), tables["pois"]["poi_id"]) for f in frames]
+    read = [events_of(f, tables["pois"]["poi_id"]) for f in frames]
     cut_s = int(last.timestamp()) - 14 * 86_400
     marks = [events.marked(900.0, cut_s) for events in read]
     assert all(np.array_equal(a, b) for a, b in zip(*marks, strict=True)) and marks[0].is_weak.any()
@@ -297,9 +314,7 @@ def test_what_is_kept_of_a_place_tells_nothing_of_the_few_who_were_there(tables)
         more = pd.DataFrame(went, columns=["device_id", "place"])
         more["poi_id"] = [f"p{place:03d}" for place in more.pop("place")]
         both = pd.concat([visits, more.assign(started_at=day, dwell_s=3_600.0)], ignore_index=True)
-        return kept_vectors(
-            network, read_events(FrameTables({"visits": both}), pois["poi_id"]).events, features, params
-        )
+        return kept_vectors(network, events_of(both, pois["poi_id"]).events, features, params)
 
     (vectors, n_links), (elsewhere, _) = kept([1, 2, 3]), kept([13, 22, 35])
     assert n_links[48:].tolist() == [0, 0] and n_links[:48].any()

@@ -119,5 +119,7 @@ class PlaceTraining(PlaceModelParams):
 
     Networks may learn from links of single persons; a vector made of these would tell where one of them was.
     """
+    max_persons: int = Field(default=200_000, ge=1)
+    """Most persons that are learnt from, drawn where there are more (ours: bounds memory, 32 bytes a visit)."""
     holdout_days: float = Field(default=14.0, gt=0)
     """Last days of the record that metrics are of, not learnt from (2403.05185 [READ]: 14)."""

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_contracts import VISITS
+from pipeline.kernels.keyed_random import keyed_bits
 from pipeline.models.hashed_text import hash_texts
 from pipeline.models.places.group_types import NodeTypes, node_types
 from pipeline.models.places.interactions import UNKNOWN, Interactions, PlaceFeatures, mark_single_visits
@@ -80,13 +81,25 @@ def place_features(pois: pd.DataFrame, vocabulary: Vocabulary, params: PlaceTrai
     )
 
 
-def read_events(tables: Tables, poi_ids: NDArray[Any]) -> VisitEvents:
-    """Return the visits of all devices to known places, read one shard after the other.
+def read_events(tables: Tables, poi_ids: NDArray[Any], max_persons: int, seed: int) -> VisitEvents:
+    """Return the visits of up to `max_persons` devices to known places, read one shard after the other.
 
-    Kept are four numbers a visit. The order of devices is that of their ids, whatever bucket they come from.
+    Kept are four numbers a visit. Who is drawn, where there are more, hangs on ids and seed alone, and the order of
+    devices is that of their ids, whatever bucket they come from.
     """
-    parts = [_numbers(frame, poi_ids) for frame in tables.shards(VISITS, VISIT_COLUMNS)]
-    return _events(np.concatenate([np.empty((0, 4), np.int64), *parts]), poi_ids)
+    rows = np.empty((0, 4), np.int64)
+    for frame in tables.shards(VISITS, VISIT_COLUMNS):
+        rows = _of_drawn(np.concatenate([rows, _numbers(frame, poi_ids)]), max_persons, seed)
+    return _events(rows, poi_ids)
+
+
+def _of_drawn(rows: NDArray[np.int64], max_persons: int, seed: int) -> NDArray[np.int64]:
+    """Return the rows of the devices whose keyed bits are the least, at most `max_persons` of them."""
+    devices = np.unique(rows[:, 0])
+    if devices.size <= max_persons:
+        return rows
+    drawn = devices[np.argsort(keyed_bits(devices, "persons learnt from", seed), kind="stable")[:max_persons]]
+    return rows[np.isin(rows[:, 0], drawn)]
 
 
 def events_of(visits: pd.DataFrame, poi_ids: NDArray[Any]) -> VisitEvents:

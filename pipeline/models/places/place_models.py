@@ -53,7 +53,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     poi_ids = pois["poi_id"].to_numpy(object)
     vocabulary = read_vocabulary(pois, params)
     features = place_features(pois, vocabulary, params)
-    visits = read_events(tables, poi_ids)
+    visits = read_events(tables, poi_ids, params.max_persons, run.seed)
     cut_s = _cut(visits.events, params.holdout_days)
     # Which visits before the cut are weak must not hang on who came back after it.
     before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
