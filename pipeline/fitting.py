@@ -28,10 +28,10 @@ from pipeline.engine.store import Store, content_of
 from pipeline.engine.trouble import RunError
 from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
-from pipeline.models.protocol import ModelError, missing_libraries
+from pipeline.models.protocol import SOJOURN_TORCH, ModelError, missing_libraries
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
-from pipeline.stages.predict import SOJOURN_TORCH, is_filled
+from pipeline.stages.predict import is_filled
 from pipeline.study import Study, StudyError
 
 METRICS, SUMMARY = "metrics", "summary"

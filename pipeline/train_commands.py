@@ -76,7 +76,7 @@ def models(root: Root = Path("tables"), as_json: AsJson = False) -> None:
     import pipeline.models.families  # noqa: F401  (fills the registry)
     from pipeline.engine.artifacts import read_cards
     from pipeline.models import MODELS
-    from pipeline.models.protocol import missing_libraries
+    from pipeline.models.protocol import SOJOURN_TORCH, missing_libraries
 
     cards = read_cards(root)
     if as_json:
@@ -89,7 +89,7 @@ def models(root: Root = Path("tables"), as_json: AsJson = False) -> None:
         for what in ("learns from", "fills", "source"):
             console.print(f"  {what}: {described[what]}", highlight=False, markup=False)
     if missing := missing_libraries():
-        console.print(f"Not installed: {', '.join(missing)}. Training needs pip install 'sojourn[torch]'.")
+        console.print(f"Not installed: {', '.join(missing)}. Training needs {SOJOURN_TORCH}.")
     console.print(f"\nTrained under {root}: {len(cards) or 'none'}", highlight=False)
     for card in cards:
         console.print("\n".join(card_lines(card)), highlight=False, markup=False)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from data_contracts import ContractError
 from pipeline.engine.files import StoreError, UnreachableError
+from pipeline.models.protocol import ModelError
 from pipeline.settings import KeyMissingError
 from pipeline.sources import SourceError
 from pipeline.study import StudyError
@@ -19,7 +20,7 @@ class ClusterError(RuntimeError):
     """A part of a stage's work that workers cannot do; names the part, while the stage is named around it."""
 
 
-SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError, ClusterError)
+SAFE = (ContractError, StoreError, StudyError, SourceError, KeyMissingError, ClusterError, ModelError)
 """Our own errors: their messages carry names and counts only."""
 
 

@@ -110,13 +110,14 @@ def _code() -> str:
 
 def _load(model: str, cache: Path | None) -> tuple[CausalLM, Encoder]:
     from pipeline.models.packages import PackageMissingError
+    from pipeline.models.protocol import SOJOURN_TORCH
 
     try:
         import pipeline.models.sentences as sentences
         from pipeline.models.hashed_text import hash_texts
         from pipeline.models.language.causal_lm import load_smollm2, tiny_lm
     except ModuleNotFoundError as error:
-        raise StudyError(f"{error.name} is not installed: pip install 'sojourn[torch]'") from None
+        raise StudyError(f"{error.name} is not installed: {SOJOURN_TORCH}") from None
     try:
         if model == "tiny":
             return tiny_lm(), hash_texts

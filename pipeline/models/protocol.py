@@ -123,6 +123,8 @@ def register(cls: type) -> type:
 
 LIBRARIES = ("torch", "safetensors", "accelerate")
 """What every trained model needs."""
+SOJOURN_TORCH = "pip install 'sojourn[torch]'"
+"""What installs them."""
 
 
 def missing_libraries() -> list[str]:

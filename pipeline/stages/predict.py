@@ -12,12 +12,10 @@ import pandas as pd
 import pipeline.models.families  # noqa: F401  (fills the registries)
 from data_contracts import Table
 from pipeline.models import MODELS, OUTPUTS, Output, State
-from pipeline.models.protocol import missing_libraries
+from pipeline.models.protocol import SOJOURN_TORCH, missing_libraries
 from pipeline.params import Params
 from pipeline.stage import Stage, stage
 from pipeline.study import Study, StudyError
-
-SOJOURN_TORCH = "pip install 'sojourn[torch]'"
 
 
 class Artifact(Protocol):
