@@ -108,9 +108,11 @@ def test_held_out_people_and_weeks_teach_nothing(visits):
     is_test = side_of(visits["device_id"].to_numpy(), RUN.seed, params) == TEST
     cut = np.datetime64(learn_exploration(visits, max_epochs=1).facts["held_out_from"])
     is_late = visits["date"].to_numpy() >= cut
-    changed = visits.assign(location_id=visits["location_id"].where(~(is_test | is_late), 0))
-    # The kinds are those of the training's people, of all weeks: none, so that names alone do not differ.
-    one, other = (learn_exploration(each, most_kinds=0, max_epochs=2) for each in (visits, changed))
+    is_out = is_test | is_late
+    places = {"location_id": visits["location_id"].where(~is_out, 0)}
+    kinds = {"poi_category": visits["poi_category"].where(~is_out, "Clinic")}
+    one, other = (learn_exploration(visits.assign(**each), max_epochs=2) for each in ({}, places | kinds))
+    assert one.facts["kinds"] == other.facts["kinds"] != []
     assert all(np.array_equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
 
 

@@ -120,9 +120,24 @@ def _chosen(rows: ExplorationRows, chosen: NDArray) -> ExplorationRows:
 
 
 def _survey(tables: Tables, params: ExplorationTraining, seed: int) -> Survey:
-    """Return the kinds that enough people of the training side visited newly, and where the held-out weeks begin."""
+    """Return where the held-out weeks begin, and the kinds that enough people of the training side visited newly
+    before."""
+    cut = _cut(tables, params)
     n_new: Counter[str] = Counter()
     n_devices: Counter[str] = Counter()
+    for visits in tables.shards(VISITS, VISIT_COLUMNS):
+        weeks = by_week(visits)
+        is_learnt = np.repeat(side_of(weeks.device_id, seed, params) == TRAIN, _n_visits(weeks.device_id, visits))
+        new = pd.DataFrame({"device": _device_of_visits(weeks.device_id, visits), "kind": weeks.kind})
+        new = new[weeks.is_first & is_learnt & (weeks.day < cut) & (weeks.kind != NONE_KNOWN)]
+        n_new.update(new["kind"].value_counts().to_dict())
+        n_devices.update(new.drop_duplicates()["kind"].value_counts().to_dict())
+    common = [kind for kind, n in n_devices.items() if n >= params.min_kind_devices]
+    return Survey(sorted(common, key=lambda kind: (-n_new[kind], kind))[: params.most_kinds], cut)
+
+
+def _cut(tables: Tables, params: ExplorationTraining) -> int:
+    """Return the Monday of the first held-out week, days since 1970."""
     first, last = [], []
     for visits in tables.shards(VISITS, VISIT_COLUMNS):
         weeks = by_week(visits)
@@ -131,17 +146,10 @@ def _survey(tables: Tables, params: ExplorationTraining, seed: int) -> Survey:
         n_weeks = np.diff(weeks.start)
         first.append(int(weeks.monday.min()))
         last.append(int((weeks.monday + WEEK_DAYS * (n_weeks - 1))[n_weeks > 0].max()))
-        is_learnt = np.repeat(side_of(weeks.device_id, seed, params) == TRAIN, _n_visits(weeks.device_id, visits))
-        new = pd.DataFrame({"device": _device_of_visits(weeks.device_id, visits), "kind": weeks.kind})
-        new = new[weeks.is_first & is_learnt & (weeks.kind != NONE_KNOWN)]
-        n_new.update(new["kind"].value_counts().to_dict())
-        n_devices.update(new.drop_duplicates()["kind"].value_counts().to_dict())
     if not first:
         raise ModelError(f"no device of {VISITS.name} is seen to the end of a week")
-    common = [kind for kind, n in n_devices.items() if n >= params.min_kind_devices]
-    kinds = sorted(common, key=lambda kind: (-n_new[kind], kind))[: params.most_kinds]
     n_calendar_weeks = (max(last) - min(first)) // WEEK_DAYS + 1
-    return Survey(kinds, max(last) + WEEK_DAYS * (1 - int(np.ceil(n_calendar_weeks * params.held_out_share))))
+    return max(last) + WEEK_DAYS * (1 - int(np.ceil(n_calendar_weeks * params.held_out_share)))
 
 
 def _n_visits(device_id: NDArray[np.int64], visits: pd.DataFrame) -> NDArray[np.int64]:
