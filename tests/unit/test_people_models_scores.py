@@ -115,10 +115,9 @@ def test_comparison_knows_the_better_and_counts_people_not_rows():
 
 def test_comparison_of_nothing_and_of_one_outcome():
     nothing = compare(np.zeros(0, int), np.zeros(0, bool), {"a": np.zeros(0), "b": np.zeros(0)}, 0, 10)
-    assert nothing == {"n_rows": 0.0, "n_devices": 0.0}
-    assert verdict(nothing, ["a", "b"]).startswith("not judged")
-    assert summary(nothing, ["a", "b"]) == ["no held-out rows to score"]
-    alike = compare(np.arange(3), np.zeros(3, bool), {"a": np.full(3, 0.2), "b": np.full(3, 0.4)}, 0, 10)
+    assert nothing == {"n_devices": 0.0}
+    assert summary(nothing, ["a", "b"]) == ["not judged: fewer than 10 held-out people"]
+    alike = compare(np.arange(12), np.zeros(12, bool), {"a": np.full(12, 0.2), "b": np.full(12, 0.4)}, 0, 10)
     assert "a.auc" not in alike and alike["a.brier"] == pytest.approx(0.04)
 
 
@@ -127,14 +126,14 @@ def test_kinds_worked():
     assert is_hit(np.array([1, 2]), scores, 1).tolist() == [False, True]
     assert is_hit(np.array([1, 1]), scores, 2).tolist() == [True, False]  # of equals the earlier
     hits = hits_of(np.array([1, 2]), {"a": scores, "b": scores[:, ::-1]})
-    found = compare_kinds(np.arange(2), np.array([1, 2]), hits, 0, 20)
+    many = {name: np.tile(each, (5, 1)) for name, each in hits.items()}
+    found = compare_kinds(np.arange(10), np.tile([1, 2], 5), many, 0, 20)
     assert found["a.kind_top_1"] == 0.5 and found["b.kind_top_1"] == 0.0 and found["a.kind_top_3"] == 1.0
-    assert compare_kinds(np.arange(2), np.array([1, 1]), hits, 0, 20) == {}
-    assert not [name for name in found if name.endswith((".low", ".high"))]
+    assert compare_kinds(np.arange(10), np.ones(10, int), many, 0, 20) == {}
 
 
 @pytest.mark.parametrize("n_devices", [1, LEAST_PEOPLE - 1, LEAST_PEOPLE])
-def test_of_few_people_there_is_neither_interval_nor_verdict(n_devices):
+def test_of_few_people_their_number_alone_is_told(n_devices):
     """However many rows each has."""
     rng = np.random.default_rng(0)
     device_id = np.repeat(np.arange(n_devices), 200)
@@ -149,7 +148,7 @@ def test_of_few_people_there_is_neither_interval_nor_verdict(n_devices):
     intervals = [name for name in found if name.endswith(".low")]
     told = summary(found, list(said))
     if n_devices < LEAST_PEOPLE:
-        assert not intervals and told[-1] == "not judged: fewer than 10 held-out people"
+        assert found == {"n_devices": float(n_devices)} and told[-1] == "not judged: fewer than 10 held-out people"
     else:
         assert len(intervals) == 5 and told[-1] == "network beats the logistic regression (log loss)"
 

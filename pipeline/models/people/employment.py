@@ -113,7 +113,7 @@ def _metrics(
 ) -> dict[str, float]:
     """Return the metrics of observed weeks of people held out: of those alone `employment` says anything."""
     if not rows.n_rows:
-        return {"n_rows": 0.0, "n_devices": 0.0}
+        return {"n_devices": 0.0}
     found = scored_rows(rows, fitted)
     said = {
         "network": found["network"],

@@ -235,7 +235,7 @@ def _metrics(
 ) -> dict[str, float]:
     """Return the metrics of held-out rows, of the network and of what it has to beat."""
     if not rows.n_rows:
-        return {"n_rows": 0.0, "n_devices": 0.0}
+        return {"n_devices": 0.0}
 
     def hits(batch: Columns, of_network: Floats) -> Columns:
         standard = standardised(batch["features"], fitted.mean, fitted.scale)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.people.scores import replicate_counts, with_interval
+from pipeline.models.people.scores import LEAST_PEOPLE, replicate_counts, with_interval
 
 TOP = (1, 3)
 """Kinds that may be named."""
@@ -32,12 +32,12 @@ def compare_kinds(
 ) -> dict[str, float]:
     """Return accuracy by forecaster (`name.kind_top_1`), and of the first less each other with its 95 % interval.
 
-    Rows are weeks with a new place, `hits` those of `hits_of`. Nothing is returned where they are all of one kind: then
-    there is nothing to tell.
+    Rows are weeks with a new place, `hits` those of `hits_of`. Nothing is returned where they are all of one kind, as
+    there is nothing to tell, or of fewer than LEAST_PEOPLE devices.
     """
-    if np.unique(kind).size < 2:
-        return {}
     devices, owner = np.unique(device_id, return_inverse=True)
+    if np.unique(kind).size < 2 or devices.size < LEAST_PEOPLE:
+        return {}
     blocks = list(_shares(owner, hits, replicate_counts(devices, seed, n_replicates)))
     shares = {name: np.concatenate([block[name] for block in blocks], axis=1) for name in hits}
     found, (first, *others) = {"n_new_weeks": float(kind.size)}, hits
@@ -45,7 +45,7 @@ def compare_kinds(
         found |= {f"{name}.kind_top_{top}": float(values[k, 0]) for name, values in shares.items()}
         for name in others:
             key = f"{first}_less_{name}.kind_top_{top}"
-            found |= with_interval(key, shares[first][k] - shares[name][k], devices.size)
+            found |= with_interval(key, shares[first][k] - shares[name][k])
     return found
 
 

@@ -13,7 +13,7 @@ LEAST = 1e-6
 """Probabilities are drawn in so far from 0 and 1 before their logarithm is taken (ours)."""
 INTERVAL = (0.025, 0.975)
 LEAST_PEOPLE = 10
-"""Held-out people below whom there is no interval and no verdict (ours; as the least group of exports)."""
+"""Held-out people below whom nothing but their number is told (ours; as the least group of exports)."""
 REPLICATES_AT_ONCE = 32
 """Replicates of the bootstrap whose counts of all people are held at a time: bounds memory, changes nothing."""
 CURVE, LOSSES = "auc", ("brier", "log_loss")
@@ -61,12 +61,13 @@ def compare(
     """Return metrics by name: of each forecaster, and of the first less each other with its 95 % interval.
 
     `auc` is higher, `brier` and `log_loss` are lower the better. Intervals are those of a Poisson bootstrap over
-    devices (`kernels.bootstrap`), all rows of one counting alike. Metrics that are not defined are left out.
+    devices (`kernels.bootstrap`), all rows of one counting alike. Metrics that are not defined are left out. Of fewer
+    than LEAST_PEOPLE devices their number alone is told: the rest would tell of single ones.
     """
-    found = {"n_rows": float(is_true.size), "n_devices": float(np.unique(device_id).size)}
-    if not is_true.size:
+    found = {"n_devices": float(np.unique(device_id).size)}
+    if found["n_devices"] < LEAST_PEOPLE:
         return found
-    found["true_share"] = float(is_true.mean())
+    found |= {"n_rows": float(is_true.size), "true_share": float(is_true.mean())}
     replicates = _replicates(device_id, is_true, probabilities, seed, n_replicates)
     for name, probability in probabilities.items():
         found |= {f"{name}.{metric}": float(values[0]) for metric, values in replicates[name].items()}
@@ -76,7 +77,7 @@ def compare(
     for name in others:
         for metric, values in replicates[name].items():
             less = replicates[first][metric] - values
-            found |= with_interval(f"{first}_less_{name}.{metric}", less, int(found["n_devices"]))
+            found |= with_interval(f"{first}_less_{name}.{metric}", less)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -113,13 +114,10 @@ def _replicates(
     return {name: {metric: np.concatenate(v) for metric, v in each.items()} for name, each in parts.items()}
 
 
-def with_interval(name: str, values: Floats, n_devices: int) -> dict[str, float]:
-    """Return the first of some values by name, and the 95 % interval of the others, its replicates.
-
-    Of fewer than LEAST_PEOPLE devices there is no interval: a bootstrap of a few says nothing of others.
-    """
+def with_interval(name: str, values: Floats) -> dict[str, float]:
+    """Return the first of some values by name, and the 95 % interval of the others, its replicates."""
     replicates = values[1:][np.isfinite(values[1:])]
-    if not replicates.size or n_devices < LEAST_PEOPLE:
+    if not replicates.size:
         return {name: float(values[0])}
     low, high = np.quantile(replicates, INTERVAL)
     return {name: float(values[0]), f"{name}.low": float(low), f"{name}.high": float(high)}
@@ -131,8 +129,6 @@ def verdict(metrics: Mapping[str, float], names: list[str]) -> str:
     told: dict[str, list[str]] = {}
     for other in others:
         name = f"{first}_less_{other}.log_loss"
-        if f"{name}.low" not in metrics:
-            return f"not judged: fewer than {LEAST_PEOPLE} held-out people"
         low, high = metrics[f"{name}.low"], metrics[f"{name}.high"]
         word = "beats" if high < 0 else "loses to" if low > 0 else "does not beat"
         told.setdefault(word, []).append(WORDS.get(other, other))
@@ -148,7 +144,7 @@ WORDS = {"logistic": "the logistic regression", "multinomial": "the multinomial 
 def summary(metrics: Mapping[str, float], names: list[str]) -> list[str]:
     """Return the metrics of held-out people in a few lines: each forecaster's, the first above, then the verdict."""
     if "true_share" not in metrics:
-        return ["no held-out rows to score"]
+        return [f"not judged: fewer than {LEAST_PEOPLE} held-out people"]
     n = f"{metrics['n_rows']:,.0f} weeks of {metrics['n_devices']:,.0f} people that nothing was learnt from"
     lines = [f"{n}, in {metrics['true_share']:.1%} it was so"]
     for name in names:
