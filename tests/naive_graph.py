@@ -114,3 +114,10 @@ def naive_mean_vectors(events, person, until_s, vectors, group, n_groups, window
 
 def dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def naive_typed_links(links, types, dropped, only):
+    """Links that ablations leave: none of a dropped pair of types, or those within one type alone."""
+    if only is not None:
+        return [(a, b) for a, b in links if types[a] == types[b] == only]
+    return [(a, b) for a, b in links if {types[a], types[b]} not in [set(pair) for pair in dropped]]

@@ -12,15 +12,17 @@ from pipeline.models.places.covisit_graph import covisit_links, graph_of
 from pipeline.models.places.group_types import node_types
 from pipeline.models.places.interactions import (
     Interactions,
+    PlaceFeatures,
     add_friends_places,
     checked,
     mark_single_visits,
     no_interactions,
 )
 from pipeline.models.places.neighbourhoods import sampled_hops
-from pipeline.models.places.params import GraphParams
+from pipeline.models.places.params import GraphParams, HgnnParams
+from pipeline.models.places.place_vectors import typed_links
 from pipeline.models.places.sampling import NOBODY, draw_negatives, oriented, sample_neighbours, supervision_links
-from tests.naive_graph import naive_links, naive_neighbours
+from tests.naive_graph import naive_links, naive_neighbours, naive_typed_links
 
 N_PERSONS, N_PLACES = 4, 6
 EVENTS = st.lists(
@@ -49,6 +51,20 @@ def test_links_are_those_of_the_definition(events, n_persons, max_places, window
     assert [tuple(pair) for pair in links.tolist()] == naive_links(events, n_persons, max_places, window_days * 86_400)
     chance.shuffle(events)
     assert np.array_equal(covisit_links(interactions_of(events), params), links)
+
+
+@given(EVENTS, st.sampled_from([(), ((0, 0),), ((1, 0),), ((1, 1),), ((0, 0), (0, 1))]), st.sampled_from([None, 0, 1]))
+@settings(deadline=None)
+def test_ablations_leave_links_out(events, dropped, only):
+    places = PlaceFeatures(
+        np.array([0, 1, 1, 0, 1, 0], np.int8), np.zeros((6, 1), np.float32), *np.zeros((2, 6), np.int32)
+    )
+    params = HgnnParams(dropped_relations=dropped, only_type=only)
+    types, links = typed_links(interactions_of(events), places, GraphParams(), params)
+    expected = naive_typed_links(naive_links(events, 1, 200, 90 * 86_400), places.place_type.tolist(), dropped, only)
+    assert [tuple(pair) for pair in links.tolist()] == expected
+    # A network of one type's links is the same for all places.
+    assert np.array_equal(types, places.place_type if only is None else np.zeros(6))
 
 
 def test_links_in_many_small_parts_are_the_same(monkeypatch):

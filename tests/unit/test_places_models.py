@@ -17,11 +17,9 @@ from pipeline.models.places.declaration import (  # noqa: E402
     RecommendationParams,
     TwoTowerHgnn,
 )
-from pipeline.models.places.hgnn import Hgnn  # noqa: E402
 from pipeline.models.places.index import PlaceIndex  # noqa: E402
 from pipeline.models.places.interactions import Interactions  # noqa: E402
-from pipeline.models.places.params import HgnnParams, PlaceTraining, TowerParams  # noqa: E402
-from pipeline.models.places.place_frames import events_of, place_features, read_events, read_vocabulary  # noqa: E402
+from pipeline.models.places.place_frames import events_of, read_events  # noqa: E402
 from pipeline.models.places.place_models import (  # noqa: E402
     MIN_SCORED_PERSONS,
     NOTHING,
@@ -29,59 +27,10 @@ from pipeline.models.places.place_models import (  # noqa: E402
     scores_of_lists,
     top_places,
 )
-from pipeline.models.places.place_state import from_state  # noqa: E402
-from pipeline.models.places.place_vectors import kept_vectors  # noqa: E402
-from pipeline.models.places.serving import vectors_from_features  # noqa: E402
 from pipeline.models.protocol import FitRun, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
 from pipeline.params import NoParams  # noqa: E402
-
-PARAMS = PlaceTraining(
-    text_encoder="hashed",
-    text_width=16,
-    n_places_per_type=4,
-    n_persons_per_kept_link=2,
-    hgnn=HgnnParams(width=16, max_epochs=3, batch_size=64, learning_rate=1e-2),
-    towers=TowerParams(widths=(32, 16), code_width=4, max_epochs=8, batch_size=32, n_folds=2, learning_rate=3e-3),
-)
-N_DEVICES, N_PLACES, N_GROUPS = 60, 48, 4
-CATEGORIES = ("Food > Bar", "Food > Cafe", "Food > Diner", "Arts > Museum")
-
-
-def make_pois(n=N_PLACES):
-    group = np.arange(n) % N_GROUPS
-    return pd.DataFrame(
-        {
-            "poi_id": [f"p{i:03d}" for i in range(n)],
-            "poi_category": [CATEGORIES[(i // N_GROUPS) % 4] for i in range(n)],
-            "lon": -74.0 + 0.1 * group,
-            "lat": np.full(n, 40.7),
-            "usual_dwell_s": np.nan,
-            "weight": np.nan,
-        }
-    )
-
-
-def make_visits(seed=0, n_days=60):
-    """Devices go to places of their own part of the city (every fourth place), a new one every few days."""
-    chance = np.random.default_rng(seed)
-    rows = []
-    for device in range(N_DEVICES):
-        own = np.arange(N_PLACES)[np.arange(N_PLACES) % N_GROUPS == device % N_GROUPS]
-        for day in sorted(chance.choice(n_days, 14, replace=False)):
-            dwell_s = float(chance.choice([300.0, 3_600.0], p=[0.2, 0.8]))
-            rows.append(
-                (
-                    device * 7 + 3,
-                    pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(days=day),
-                    dwell_s,
-                    chance.choice(own),
-                )
-            )
-    frame = pd.DataFrame(rows, columns=["device_id", "started_at", "dwell_s", "place"])
-    frame["started_at"] = frame["started_at"].astype("datetime64[us, UTC]")
-    frame["poi_id"] = [f"p{place:03d}" for place in frame.pop("place")]
-    return frame
+from tests.place_rows import N_DEVICES, N_GROUPS, N_PLACES, PARAMS, make_pois, make_visits  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +66,16 @@ def test_they_learn_where_people_go(fitted, tables):
     assert metrics["n_persons"] > 30
     assert metrics["hr_at_10"] > metrics["popularity_hr_at_10"] + 0.2
     assert state.facts["summary"][-1].startswith("beats popularity")
+    assert state.facts["summary"][0].startswith(
+        "48 of 48 places have links of their own (2 people or more were at both)"
+    )
     places, persons, recommended = conformed(filled(model, state, tables["visits"], tables["pois"]))
     assert places.num_rows == N_PLACES and persons.num_rows == N_DEVICES
     frame = recommended.to_pandas()
     first = frame[frame["rank"] <= 5]
     is_own = first["poi_id"].str[1:].astype(int) % N_GROUPS == (first["device_id"] - 3) // 7 % N_GROUPS
-    assert is_own.mean() > 0.6
+    # A quarter at random; at most 0.7, as places visited before are left out. Twelve seeds and models: 0.57 to 0.70.
+    assert is_own.mean() > 0.5
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_buckets_and_order(fitted, tables):
@@ -277,69 +230,6 @@ def test_visited_places_are_left_out_unless_asked_for(fitted, tables):
     assert len(everything) == N_DEVICES * N_PLACES
     told = everything[everything["is_visited"]]
     assert set(zip(told["device_id"], told["poi_id"], strict=True)) == been
-
-
-def test_places_without_links_are_inductive(tables):
-    """A place visited once and shortly, and one visited before the window, have vectors of their features alone."""
-    visits, pois = tables["visits"], make_pois(50)
-    start, end = visits["started_at"].min(), visits["started_at"].max()
-    more = visits[:3].assign(
-        poi_id=["p048", "p049", "p049"],
-        dwell_s=[60.0, 3_600.0, 3_600.0],
-        started_at=[end, start - pd.Timedelta(days=90), start - pd.Timedelta(days=89)],
-    )
-    state = TwoTowerHgnn().fit(
-        FrameTables({"visits": pd.concat([visits, more]), "pois": pois}),
-        PARAMS.model_copy(update={"towers": PARAMS.towers.model_copy(update={"max_epochs": 1})}),
-        FitRun(seed=3, device="cpu"),
-    )
-    places = TwoTowerHgnn().predict(PLACES, state, {"pois": pois}, NoParams(), "cpu")
-    assert places["is_inductive"].tolist() == [False] * 48 + [True] * 2
-    assert places["n_links"].eq(0).tolist() == places["is_inductive"].tolist()
-
-
-def test_what_is_kept_of_a_place_tells_nothing_of_the_few_who_were_there(tables):
-    """Place 48 is one person's alone, place 49 is of nine who share another place: fewer than asked for."""
-    pois, visits = make_pois(50), tables["visits"]
-    params = PARAMS.model_copy(update={"n_persons_per_kept_link": 10})
-    vocabulary = read_vocabulary(pois, params)
-    features = place_features(pois, vocabulary, params)
-    network = Hgnn(len(vocabulary.types.names), features.text.shape[1], 16, False)
-    devices, day = visits["device_id"].unique(), pd.Timestamp("2024-03-01", tz="UTC")
-
-    def kept(others):
-        """Vectors and link counts with one person at place 48 and at others, and nine at places 49 and 0."""
-        went = [(devices[0], 48), *((devices[0], other) for other in others)]
-        went += [(device, place) for device in devices[1:10] for place in (0, 49)]
-        more = pd.DataFrame(went, columns=["device_id", "place"])
-        more["poi_id"] = [f"p{place:03d}" for place in more.pop("place")]
-        both = pd.concat([visits, more.assign(started_at=day, dwell_s=3_600.0)], ignore_index=True)
-        return kept_vectors(network, events_of(both, pois["poi_id"]).events, features, params)
-
-    (vectors, n_links), (elsewhere, _) = kept([1, 2, 3]), kept([13, 22, 35])
-    assert n_links[48:].tolist() == [0, 0] and n_links[:48].any()
-    assert np.array_equal(vectors[48:], elsewhere[48:])
-    assert vectors[48:] == pytest.approx(vectors_from_features(network, features)[48:], abs=1e-6)
-    params = params.model_copy(update={"n_persons_per_kept_link": 9})
-    assert kept([1, 2, 3])[1][48:].tolist() == [0, 1]
-    with pytest.raises(ValueError, match="greater than or equal to 2"):
-        PlaceTraining(n_persons_per_kept_link=1)
-
-
-def test_the_state_and_the_metrics_are_of_vectors_of_shared_links(tables, monkeypatch):
-    """With more persons asked for than there are, every place is kept and scored as one that nobody was at."""
-    scored = []
-    monkeypatch.setattr(
-        "pipeline.models.places.place_models.held_out_metrics",
-        lambda model, *more: scored.append(model.graph.all_persons) or {"n_persons": 0.0},
-    )
-    params = PARAMS.model_copy(update={"n_persons_per_kept_link": N_DEVICES + 1})
-    state = TwoTowerHgnn().fit(FrameTables(tables), params, FitRun(seed=3, device="cpu"))
-    learnt = from_state(state)
-    pois = tables["pois"].sort_values("poi_id", ignore_index=True)
-    alone = vectors_from_features(learnt.hgnn, place_features(pois, learnt.vocabulary, params))
-    assert learnt.n_links.tolist() == [0] * N_PLACES and state.facts["sizes"]["n_links"] == 0
-    assert learnt.vectors == pytest.approx(alone, abs=1e-6) and scored[0] == pytest.approx(alone, abs=1e-6)
 
 
 def test_devices_without_history_are_cold(fitted, tables):

@@ -80,6 +80,20 @@ def test_the_order_of_events_changes_nothing():
     assert np.array_equal(first.score(events), second.score(events))
 
 
+def test_a_type_weighs_by_its_share_of_the_history():
+    """Scores of several pairs of towers are log probabilities: of a type they add to its share, smoothed."""
+    events, places = planted()
+    fitted = fit_variant("two_tower_hgnn", events, places, None, PARAMS, RUN)
+    probability = np.exp(fitted.score(events).astype(float))
+    is_rare = places.place_type == 0
+    for person in range(N_PERSONS):
+        been = set(events.place[events.person == person].tolist())
+        n_rare = sum(bool(is_rare[place]) for place in been)
+        share = (n_rare + 1) / (len(been) + 2)
+        assert probability[person, is_rare].sum() == pytest.approx(share, abs=1e-4)
+        assert probability[person, ~is_rare].sum() == pytest.approx(1 - share, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "hgnn", [{"is_balanced": False}, {"dropped_relations": ((0, 0),)}, {"only_type": 0}, {"only_type": 1}]
 )

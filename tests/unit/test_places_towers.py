@@ -12,7 +12,14 @@ from pipeline.models.places.interactions import Interactions, PlaceFeatures  # n
 from pipeline.models.places.params import PlaceModelParams, TowerParams  # noqa: E402
 from pipeline.models.places.tower_recommenders import recent_pairs  # noqa: E402
 from pipeline.models.places.tower_training import Pairs, TowerData, TowerLearner, pairs_of  # noqa: E402
-from pipeline.models.places.towers import TowerShape, TwoTowers, literal_loss, sampled_softmax_loss  # noqa: E402
+from pipeline.models.places.towers import (  # noqa: E402
+    PersonInputs,
+    PlaceInputs,
+    TowerShape,
+    TwoTowers,
+    literal_loss,
+    sampled_softmax_loss,
+)
 from tests.naive_graph import naive_literal, naive_mean_vectors, naive_softmax  # noqa: E402
 
 EVENTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 50)), max_size=25)
@@ -169,6 +176,11 @@ def test_vectors_have_length_1():
     network = TwoTowers(SHAPE, (8, 4), 2)
     learner = TowerLearner(network, data, SHAPE, pairs_of(tower_data()[0], True), TowerParams(), 0, "test")
     batch = learner._batch(np.flatnonzero(data.fold[learner.pairs.person] == 0)[:5])
-    loss = learner.loss(batch)
-    loss.backward()
+    persons, places = network(
+        PersonInputs(*(batch[name] for name in PersonInputs._fields)),
+        PlaceInputs(*(batch[f"place_{name}"] for name in PlaceInputs._fields)),
+    )
+    for vectors in (persons, places):
+        assert torch.linalg.vector_norm(vectors, dim=1).tolist() == pytest.approx([1.0] * 5, abs=1e-5)
+    learner.loss(batch).backward()
     assert all(weight.grad is not None for name, weight in network.named_parameters())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h3.api.numpy_int as h3
@@ -14,6 +13,7 @@ from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import DAY_US, Split
 from pipeline.evaluation.recommendation.world import World
+from pipeline.models.protocol import missing_libraries
 
 if TYPE_CHECKING:
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
@@ -47,7 +47,9 @@ MODELS = {
     "two_tower_hgnn_one_list": ModelVariant("2T-HGNN one list", "two_tower_hgnn_one_list", {}),
     "graph_foundation": ModelVariant("GFM", "graph_foundation", {}),
 }
-"""The tables are filled by the two last: the model registered as two_tower_hgnn is 2T-HGNN for one list."""
+"""The models that fill tables have the design of the two last (the one registered as two_tower_hgnn is 2T-HGNN for one
+list), but vectors of links that several persons made (`PlaceTraining.n_persons_per_kept_link`): here nothing is kept.
+"""
 ABLATIONS = {
     "unbalanced": ModelVariant("no balanced sampler", "two_tower_hgnn", {"hgnn.is_balanced": False}),
     "no_weak": ModelVariant("no weak signals", "two_tower_hgnn", {"uses_weak_signals": False}),
@@ -60,8 +62,8 @@ ABLATIONS = {
 
 
 def has_torch() -> bool:
-    """Return whether torch is installed."""
-    return find_spec("torch") is not None
+    """Return whether torch and the libraries that trained models need beside it are installed."""
+    return not missing_libraries()
 
 
 def events_of(split: Split, params: RecommendParams) -> Interactions:

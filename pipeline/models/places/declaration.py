@@ -64,7 +64,10 @@ class _PlaceModel:
 
 @register
 class TwoTowerHgnn(_PlaceModel):
-    """2T-HGNN for one list of all places: `two_tower_hgnn_one_list` of the variants (`recommender.fit_variant`)."""
+    """2T-HGNN for one list of all places: the design of the variant `two_tower_hgnn_one_list`.
+
+    The variant's vectors (`recommender.fit_variant`) are of links of single persons, since an evaluation keeps nothing.
+    """
 
     name = "two_tower_hgnn"
     title = (
@@ -72,8 +75,9 @@ class TwoTowerHgnn(_PlaceModel):
     )
     source = (
         "2403.05185, its graph network, loss, balanced sampler and towers; ours: places for audiobooks and podcasts, "
-        "one pair of towers for all types (in sojourn evaluate recommend: two_tower_hgnn_one_list), the in-batch "
-        "softmax, vectors free of a person's own links in training"
+        "one pair of towers for all types (in sojourn evaluate recommend: two_tower_hgnn_one_list, there with links of "
+        "single persons), vectors of links of ten persons or more, free of a person's own in training, the in-batch "
+        "softmax"
     )
 
 

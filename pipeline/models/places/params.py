@@ -98,6 +98,11 @@ class PlaceModelParams(Params):
     uses_weak_signals: bool = True
     """Whether weak events count in persons' histories (2403.05185 [READ]; off: its ablation B)."""
 
+    @property
+    def served_graph(self) -> GraphParams:
+        """Links that vectors of places are made of, for towers and for serving: those that the network learns from."""
+        return self.graph
+
 
 class PlaceTraining(PlaceModelParams):
     """Training on VISITS and POIS."""
@@ -117,9 +122,16 @@ class PlaceTraining(PlaceModelParams):
     n_persons_per_kept_link: int = Field(default=10, ge=2)
     """Persons at both of two places for a link to count in the vectors kept and served (ours; least group of exports).
 
-    Networks may learn from links of single persons; a vector made of these would tell where one of them was.
+    The graph network may learn from links of single persons; a vector made of these would tell where one of them was.
+    Towers learn from vectors of the links that count, since they are served with these.
     """
     max_persons: int = Field(default=200_000, ge=1)
     """Most persons that are learnt from, drawn where there are more (ours: bounds memory, 32 bytes a visit)."""
     holdout_days: float = Field(default=14.0, gt=0)
     """Last days of the record that metrics are of, not learnt from (2403.05185 [READ]: 14)."""
+
+    @property
+    def served_graph(self) -> GraphParams:
+        """Links that vectors of places are made of: those of `n_persons_per_kept_link` persons or more."""
+        n_persons = max(self.n_persons_per_kept_link, self.graph.n_persons_per_link)
+        return self.graph.model_copy(update={"n_persons_per_link": n_persons})

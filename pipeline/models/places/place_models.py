@@ -13,20 +13,19 @@ from pipeline.models.places.interactions import DAY_S, Interactions, PlaceFeatur
 from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
-from pipeline.models.places.place_vectors import kept_vectors
+from pipeline.models.places.place_vectors import served_vectors
 from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
     DESIGNS,
     TowerModel,
     fit_tower_model,
     in_window,
-    place_vectors,
     score_with_towers,
 )
 from pipeline.models.protocol import FitRun, State, Tables
 
 VARIANT_OF: dict[str, Variant] = {"two_tower_hgnn": "two_tower_hgnn_one_list", "graph_foundation": "graph_foundation"}
-"""Variant that each registered model is (`recommender.fit_variant`, `sojourn evaluate recommend`)."""
+"""Variant whose design each registered model has; its vectors are of other links (`PlaceTraining.served_graph`)."""
 LARGEST_HOLDOUT = 0.25
 """Most of the record's time that is held out, however short the record (ours)."""
 MAX_SCORED_PERSONS = 5_000
@@ -46,8 +45,9 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     """Return what a model has learnt of who visited which places of interest.
 
     Visits of the last `holdout_days` are not learnt from: the metrics are of places that people went to then for the
-    first time, and of vectors that are made as those kept are. These are of the graph up to the end, by the networks
-    trained before; links of few persons (`n_persons_per_kept_link`) are learnt from, and are in no vector kept.
+    first time. Vectors kept are of the graph up to the end, by the networks trained before. Links of few persons
+    (`n_persons_per_kept_link`) teach the graph network, and are in no vector: of those that towers learn from and that
+    metrics are of, as of those kept.
     """
     pois = tables.whole(POIS).sort_values("poi_id", ignore_index=True)
     poi_ids = pois["poi_id"].to_numpy(object)
@@ -59,8 +59,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
     model = fit_tower_model(DESIGNS[VARIANT_OF[name]], _used(before, params), features, None, params, run)
     after = marked.where(marked.time_s >= cut_s).strong()
-    served = _as_served(model, _used(before, params), features, params)
-    metrics = held_out_metrics(served, before, after, cut_s, run.seed)
+    metrics = held_out_metrics(model, before, after, cut_s, run.seed)
     events = _used(marked, params)
     learnt = _learnt(model, vocabulary, poi_ids, features, events, params)
     sizes = {
@@ -68,8 +67,9 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
         "n_persons": events.n_persons,
         "n_events": events.place.size,
         "n_links": int(learnt.n_links.sum()) // 2,
+        "n_linked_places": int((learnt.n_links > 0).sum()),
     }
-    return to_state(learnt, metrics, sizes, summary_of(metrics))
+    return to_state(learnt, metrics, sizes, [_told_links(sizes, params), *summary_of(metrics)])
 
 
 def held_out_metrics(
@@ -117,7 +117,17 @@ def summary_of(metrics: Mapping[str, float]) -> list[str]:
         f"{word} {metrics[name]:.4f} (popularity {metrics[f'popularity_{name}']:.4f})" for name, word in WORDS.items()
     )
     does = "beats" if metrics["hr_at_10"] > metrics["popularity_hr_at_10"] else "does not beat"
-    return [f"{people}: {told}", f"{does} popularity in hits (without interval; see sojourn evaluate recommend)"]
+    elsewhere = "intervals: sojourn evaluate recommend, whose model takes links of single persons"
+    return [f"{people}: {told}", f"{does} popularity in hits (no interval here; {elsewhere})"]
+
+
+def _told_links(sizes: Mapping[str, int], params: PlaceTraining) -> str:
+    """Return in words how many places have a vector made of links."""
+    n_persons = params.served_graph.n_persons_per_link
+    return (
+        f"{sizes['n_linked_places']:,} of {sizes['n_places']:,} places have links of their own ({n_persons:,} people "
+        "or more were at both), the others vectors of category and area alone"
+    )
 
 
 def top_places(scores: NDArray[np.float32], n_ranked: int) -> NDArray[np.int64]:
@@ -175,16 +185,5 @@ def _learnt(
 ) -> Learnt:
     assert model.graph is not None
     network, silo = model.graph.fit.network, model.silos[0]
-    vectors, n_links = kept_vectors(network, in_window(events, params), features, params)
+    vectors, n_links = served_vectors(network, in_window(events, params), features, params)
     return Learnt(params, vocabulary, poi_ids, vectors, n_links, network.cpu(), silo.network.cpu(), silo.shape)
-
-
-def _as_served(model: TowerModel, events: Interactions, features: PlaceFeatures, params: PlaceTraining) -> TowerModel:
-    """Return the model with the vectors that a state of these events would hold."""
-    assert model.graph is not None
-    vectors, _ = kept_vectors(model.graph.fit.network, in_window(events, params), features, params)
-    silos = [
-        silo._replace(places=place_vectors(silo.network, features, vectors, silo.shape, silo.served))
-        for silo in model.silos
-    ]
-    return model._replace(silos=silos, graph=model.graph._replace(all_persons=vectors))

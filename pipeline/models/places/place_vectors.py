@@ -12,16 +12,16 @@ from pipeline.models.places.covisit_graph import covisit_links, graph_of, relati
 from pipeline.models.places.hgnn import Hgnn, embed_places
 from pipeline.models.places.hgnn_training import HgnnFit, fit_hgnn
 from pipeline.models.places.interactions import Interactions, PlaceFeatures
-from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams, PlaceTraining
+from pipeline.models.places.params import GraphParams, HgnnParams, PlaceModelParams
 from pipeline.models.protocol import FitRun
 
 
 class PlaceVectors(NamedTuple):
-    """Vectors of all places from a trained graph network."""
+    """Vectors of all places from a trained graph network, of the links that are served (`params.served_graph`)."""
 
     fit: HgnnFit
     all_persons: NDArray[np.float32]
-    """(n_places, width), from the whole graph: what persons are served with."""
+    """(n_places, width), of links of all persons: what persons are served with."""
     without_fold: NDArray[np.float32]
     """(n_folds, n_places, width): what each fold of persons is trained with."""
     fold: NDArray[np.int64]
@@ -33,35 +33,32 @@ def fit_place_vectors(
 ) -> PlaceVectors:
     """Return the graph vectors of places, learnt from who was where.
 
-    With more than one fold (ours) each fold of persons also gets vectors of the graph without their own links, of the
-    same network: with their own ones a place of theirs tells by its links that they will go there. One fold has the
-    vectors of the whole graph, as published.
+    The network learns from all links (`params.graph`), vectors are made of those that are served: towers that learnt
+    from others would be served with inputs of a kind they never saw. With more than one fold (ours) each fold of
+    persons also gets vectors of the graph without their own links, of the same network: with their own ones a place of
+    theirs tells by its links that they will go there. One fold has the vectors of all persons, as published.
     """
     node_type, links = typed_links(interactions, places, params.graph, params.hgnn)
     fit = fit_hgnn(links, node_type, places.text, params.hgnn, run)
-    graph = graph_of(links, node_type, fit.network.n_types)
-    vectors = embed_places(fit.network, graph, places.text)
+    vectors, _ = served_vectors(fit.network, interactions, places, params)
     fold = numpy_generator(run.seed, "folds of persons").integers(0, n_folds, interactions.n_persons)
     if n_folds == 1:
         return PlaceVectors(fit, vectors, vectors[None], fold)
-    without = []
-    for f in range(n_folds):
-        others = interactions.where(fold[interactions.person] != f)
-        links = typed_links(others, places, params.graph, params.hgnn)[1]
-        without.append(embed_places(fit.network, graph_of(links, node_type, fit.network.n_types), places.text))
+    others = (interactions.where(fold[interactions.person] != f) for f in range(n_folds))
+    without = [served_vectors(fit.network, events, places, params)[0] for events in others]
     return PlaceVectors(fit, vectors, np.stack(without), fold)
 
 
-def kept_vectors(
-    network: Hgnn, interactions: Interactions, places: PlaceFeatures, params: PlaceTraining
+def served_vectors(
+    network: Hgnn, interactions: Interactions, places: PlaceFeatures, params: PlaceModelParams
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return vectors (n_places, width) by a trained network, and links of each place, that tell of no single person.
+    """Return vectors (n_places, width) by a trained network, and links of each place, of the links that are served.
 
-    Only links that `n_persons_per_kept_link` persons made count. A place without one has a vector from its features.
+    A place without one has a vector from its features. Of `PlaceTraining`, which fills tables, links are those of
+    `n_persons_per_kept_link` persons, so that vectors tell of no single one. Evaluation on check-ins keeps nothing and
+    takes the links that the network learnt from (`PlaceModelParams`).
     """
-    n_persons = max(params.n_persons_per_kept_link, params.graph.n_persons_per_link)
-    shared = params.graph.model_copy(update={"n_persons_per_link": n_persons})
-    node_type, links = typed_links(interactions, places, shared, params.hgnn)
+    node_type, links = typed_links(interactions, places, params.served_graph, params.hgnn)
     graph = graph_of(links, node_type, network.n_types)
     return embed_places(network, graph, places.text), graph.start[:, -1] - graph.start[:, 0]
 

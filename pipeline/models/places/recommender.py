@@ -73,12 +73,14 @@ def fit_variant(
 
     Variants: "hgnn" (a person is the mean of the graph vectors of the places in the history), "hgnn_with_users"
     (persons are nodes of the graph), "two_towers" (no graph vectors), "two_tower_hgnn" (2403.05185; one pair of towers
-    per node type), "two_tower_hgnn_one_list" (ours: one pair of towers for all types and no history of texts, which is
-    the model registered as two_tower_hgnn that fills the tables), "graph_foundation" (2403.07478; one pair for all
-    types, as in the tables). Ablations are Params:
-    `hgnn.is_balanced`, `hgnn.dropped_relations`, `hgnn.only_type`, `uses_weak_signals`. The result depends on the
-    events, not their order, and on `run.seed`. ValueError for a variant that does not exist or features that do not
-    fit.
+    per node type), "two_tower_hgnn_one_list" (ours: one pair of towers for all types and no history of texts),
+    "graph_foundation" (2403.07478; one pair for all types). The registered models that fill tables have the design of
+    the two last but differ in their links: towers there take vectors of links of `n_persons_per_kept_link` persons,
+    here, where nothing is kept, of all that the graph network learns from (`params.served_graph`).
+
+    Ablations are Params: `hgnn.is_balanced`, `hgnn.dropped_relations`, `hgnn.only_type`, `uses_weak_signals`. The
+    result depends on the events, not their order, and on `run.seed`. ValueError for a variant that does not exist or
+    features that do not fit.
     """
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}; there are {', '.join(VARIANTS)}")
