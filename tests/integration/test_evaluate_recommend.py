@@ -94,12 +94,10 @@ def test_a_second_file_holds_check_ins_out(sojourn, files):
 
 
 def test_without_torch_the_simple_rules_alone_are_run(sojourn, files, monkeypatch):
-    from pipeline.evaluation.recommendation import learned
-
-    monkeypatch.setattr(learned, "has_torch", lambda: False)
+    monkeypatch.setattr("pipeline.evaluation.recommendation.run.missing_libraries", lambda: ["torch", "accelerate"])
     code, out, err = sojourn(*options(files, "--models", "popularity,two_towers"))
     assert code == 0, err
-    assert "left out: 2T: torch is not installed" in out and "popularity" in out
+    assert "left out: 2T: needs torch, accelerate: pip install" in out and "popularity" in out
 
 
 def test_models_and_ablations_are_run(sojourn, files):

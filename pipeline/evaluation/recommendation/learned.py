@@ -13,7 +13,6 @@ from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import DAY_US, Split
 from pipeline.evaluation.recommendation.world import World
-from pipeline.models.protocol import missing_libraries
 
 if TYPE_CHECKING:
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
@@ -59,11 +58,6 @@ ABLATIONS = {
     "only_common": ModelVariant("common links only", "two_tower_hgnn", {"hgnn.only_type": 1}),
 }
 """The paper's ablations A to F (2403.05185 [READ]); rare and common stand for its audiobooks and podcasts."""
-
-
-def has_torch() -> bool:
-    """Return whether torch and the libraries that trained models need beside it are installed."""
-    return not missing_libraries()
 
 
 def events_of(split: Split, params: RecommendParams) -> Interactions:

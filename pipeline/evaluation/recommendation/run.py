@@ -32,7 +32,7 @@ from pipeline.evaluation.recommendation.shared_graphs import SharedGraphs
 from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import TARGETS, split_check_ins
 from pipeline.models.packages import PackageMissingError
-from pipeline.models.protocol import SOJOURN_TORCH
+from pipeline.models.protocol import SOJOURN_TORCH, missing_libraries
 
 if TYPE_CHECKING:
     from pipeline.models.places.params import PlaceModelParams
@@ -168,8 +168,8 @@ def _embed(places: pd.DataFrame, encoder: Encoding) -> tuple[NDArray[np.float32]
 def _missing(name: str, data: Data, models: PlaceModelParams, why_no_texts: str) -> str:
     """Return why a method cannot be run or would be another one, "" where it can."""
     if name not in RULES:
-        if not learned.has_torch():
-            return f"torch is not installed: {SOJOURN_TORCH}"
+        if missing := missing_libraries():
+            return f"needs {', '.join(missing)}: {SOJOURN_TORCH}"
         if data.vectors is None and data.split.world.places[["category", "area", "lon"]].isna().all(axis=None):
             return "nothing is known of places that it could tell them apart by: no name, category, area or position"
         return why_equal(name, data, models)
