@@ -188,12 +188,17 @@ def _train(bench: Bench, arm: Arm) -> dict[str, Any]:
 
 
 def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> tuple[list[float], int]:
-    """Train an arm on what people say by itself; return its losses and its steps."""
+    """Train an arm on what people say by itself, a projector from what its words are on; return losses and steps."""
+    from pipeline.models.language.content import start_at_content
     from pipeline.models.language.learning import standardise
     from pipeline.models.language.sequences import Written
 
     prepared, params = bench.prepared, bench.params
     rows = said_rows(prepared, params.seed, is_shuffled)
+    texts = [each.text for each in prepared.said]
+    single = bench.encode([texts[row] for row in rows])
+    standardise(arm, single)
+    start_at_content(arm, single, texts)
     standardise(arm, prepared.said_embeddings)
     encoded = _encode(
         bench, [Written("", "B:", f" {each.text}", row) for each, row in zip(prepared.said, rows, strict=True)]

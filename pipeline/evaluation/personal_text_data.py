@@ -35,10 +35,11 @@ class PersonalTextParams(Params):
     """Steps of training of each arm on answers."""
     alignment_steps: int = Field(default=100, ge=0)
     """Steps before, of each arm that is trained, on what people say without what was said before: e2p learns to tell it
-    from the mean embedding of some of the person's utterances, that one among them (ours); arms without an embedding
-    learn how people talk just as long. 0 leaves it out."""
-    alignment_answers: int = Field(default=1_500, ge=2)
-    """Most utterances that it is trained on, drawn by whole dialogues."""
+    from the mean embedding of some of the person's utterances, that one among them (ours), starting where a regression
+    of the words' vectors on embeddings puts it (ours); arms without an embedding learn how people talk just as long.
+    0 leaves both out."""
+    alignment_answers: int = Field(default=6_000, ge=2)
+    """Most utterances that it is started and trained on, drawn by whole dialogues."""
     steps_per_epoch: int = Field(default=25, ge=1)
     """Steps between validations."""
     learning_rate: float = Field(default=2e-3, gt=0)

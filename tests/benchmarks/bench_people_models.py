@@ -87,7 +87,8 @@ DATA: dict[str, Callable[[], pd.DataFrame]] = {
 def print_metrics(metrics: dict[str, float], prefix: str = "") -> None:
     """Print a line for each forecaster, then the differences whose intervals there are."""
     own = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
-    print(f"  rows {own.get('n_rows', 0):.0f}, people {own['n_devices']:.0f}, true share {own.get('true_share', np.nan):.3f}")
+    n_rows, share = own.get("n_rows", 0), own.get("true_share", np.nan)
+    print(f"  rows {n_rows:.0f}, people {own['n_devices']:.0f}, true share {share:.3f}")
     names = dict.fromkeys(n.split(".")[0] for n in own if "." in n and "_less_" not in n and "known_" not in n)
     for name in names:
         told = [f"{m} {own[f'{name}.{m}']:.4f}" for m in SHOWN if f"{name}.{m}" in own]

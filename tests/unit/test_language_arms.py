@@ -8,6 +8,7 @@ pytest.importorskip("transformers")
 
 from pipeline.models.language.arms import ARMS, build_arm  # noqa: E402
 from pipeline.models.language.causal_lm import tiny_lm  # noqa: E402
+from pipeline.models.language.content import content_vectors  # noqa: E402
 from pipeline.models.language.declaration import PrefixParams  # noqa: E402
 from pipeline.models.language.generation import generate  # noqa: E402
 from pipeline.models.language.learning import ArmLearner, read_state, standardise, write_state  # noqa: E402
@@ -78,7 +79,7 @@ def test_only_what_an_arm_adds_is_trained(lm):
     d = lm.n_dims
     assert n["none"] == n["text"] == 0
     assert n["static"] == d
-    assert n["e2p"] == n["e2p_text"] == N_IN * d + d + d * d + d
+    assert n["e2p"] == n["e2p_text"] == N_IN * d + d + d * d + d + d
     assert not any(p.requires_grad for p in lm.network.parameters())
 
 
@@ -176,3 +177,33 @@ def test_soft_tokens_are_as_long_as_words_and_differ_by_embedding(lm, embeddings
     assert float((prefix[0] - prefix[1]).norm()) > 0.1 * lm.embedding_norm()
     static = arm_of("static", lm).prefix(torch.from_numpy(embeddings)).detach()
     assert torch.equal(static[0], static[1])
+
+
+def test_content_is_the_mean_of_rare_tokens(lm):
+    """Of "ab" and "ac": the space and a are in both texts and count nothing."""
+    found = content_vectors(lm, ["ab", "ac", "a"])
+    b, c = (lm.embed(torch.tensor([ord(letter)]))[0] for letter in "bc")
+    torch.testing.assert_close(found, torch.stack([b, c, torch.zeros_like(b)]))
+
+
+def test_a_projector_starts_where_a_regression_foretells_the_wanted_token(lm):
+    rng = torch.Generator().manual_seed(0)
+    embeddings, way = torch.randn(400, N_IN, generator=rng), torch.randn(N_IN, lm.n_dims, generator=rng)
+    arm = arm_of("e2p", lm, n_prefix_tokens=2)
+    arm.module.standardise(embeddings)
+    arm.module.start_at(embeddings, embeddings @ way + 7.0)
+    with torch.no_grad():
+        own = arm.module.eval()(embeddings)
+    for token in range(2):
+        wanted = (embeddings - embeddings.mean(0)) @ way
+        alike = torch.nn.functional.cosine_similarity(own[:, token] - own[:, token].mean(0), wanted)
+        assert alike.median() > 0.9
+    norm = lm.embedding_norm()
+    torch.testing.assert_close(own.norm(dim=-1), torch.full((400, 2), norm))
+
+
+def test_a_projector_that_is_not_started_gives_small_tokens_of_ones_own(lm, embeddings):
+    arm = arm_of("e2p", lm, is_rescaled=False)
+    found = arm.module(torch.from_numpy(embeddings))[:, 0]
+    common = arm.module.common.detach()
+    assert ((found - common).norm(dim=1) < 2 * common.norm()).all() and (found != common).any()
