@@ -31,7 +31,9 @@ def fit(
     """Train the model and return the trained one's name@version."""
     with named(model):
         run = FitRun(studied.seed if seed is None else seed)
-        return train_model(studied, settings, model, params, run, read_truth(model, truth, studied)).name
+        trained = train_model(studied, settings, model, params, run, read_truth(model, truth, studied))
+    assert trained is not None, "a flow is one process"
+    return trained.name
 
 
 @flow(name="train", persist_result=False)

@@ -2,6 +2,8 @@
 
 Training holds the root like a run, so that no table changes and nobody is withdrawn while a model learns; the card
 says which contents were learnt from. Tables must be what a run of the study would leave.
+
+Of several processes that train together the first does all this; the others read the tables that it holds, and learn.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +31,7 @@ from pipeline.engine.store import Store, content_of
 from pipeline.engine.trouble import RunError
 from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
+from pipeline.models.launched import is_first, n_processes
 from pipeline.models.protocol import SOJOURN_TORCH, ModelError, missing_libraries
 from pipeline.params import Params, digest
 from pipeline.settings import Settings
@@ -41,8 +45,8 @@ METRICS, SUMMARY = "metrics", "summary"
 class StoredTables:
     """The tables of a held root as a model learns from them: bucket by bucket, as they were when training began."""
 
-    def __init__(self, store: Store, tables: Sequence[Table], lock: Lock) -> None:
-        """Note what there is of some tables."""
+    def __init__(self, store: Store, tables: Sequence[Table], lock: Lock | None) -> None:
+        """Note what there is of some tables; without a lock another process holds the root."""
         self._store, self._lock = store, lock
         self._footers = {table.name: store.footers(table) for table in tables}
 
@@ -62,7 +66,8 @@ class StoredTables:
         RunError where one is no longer what it was; LockedError once the root is held no longer.
         """
         for key, footer in self._footers[table.name].items():
-            self._lock.check()
+            if self._lock:
+                self._lock.check()
             rows, now = self._store.read(table, key, columns), self._store.footer(table, key)
             if now is None or now.content != footer.content:
                 raise RunError(f"{table.name} was written again while a model learnt from it: train again")
@@ -97,24 +102,27 @@ def train_model(
     values: Mapping[str, Any],
     run: FitRun,
     truth: pd.DataFrame | None = None,
-) -> Artifact:
+) -> Artifact | None:
     """Train a model on the tables of a root, keep what it learnt there and return it.
 
     The same tables, Params and seed give the same version. An interrupted training goes on where its last checkpoint
-    was made. StudyError where a table it learns from is not there or not current, or truth it needs is not given;
-    LockedError where a run holds the root.
+    was made. Of several processes that train together the first keeps what was learnt, and the others return None.
+    StudyError where a table it learns from is not there or not current, or truth it needs is not given; LockedError
+    where a run holds the root.
     """
     model = find_model(name)
     params = make_params(model, values)
     _check(model, study, Store(settings.root), truth)
-    with root_lock(settings.root, wait_s=settings.lock_wait_s) as lock:
-        check_current(model, study, settings)
+    with _held(model, study, settings, run.device) as lock:
         tables, started = StoredTables(Store(settings.root), model.inputs, lock), time.perf_counter()
         run = _placed(model, settings, [tables.contents, _content_of(truth), params.model_dump(mode="json")], run)
         try:
             state = model.fit(tables, params, run, truth)
         except ModelError as error:
             raise RunError(f"{name}: {error}") from error
+        _meet(run.device)  # none reads a table any more
+        if lock is None:
+            return None
         card = _card(model, study, params, run, tables, truth) | {
             METRICS: {},
             **{name: state.facts[name] for name in (METRICS, SUMMARY) if name in state.facts},
@@ -125,8 +133,35 @@ def train_model(
         lock.check()
         trained = write_artifact(settings.root, name, state.tensors, facts, card)
         assert run.checkpoints is not None
-        remove_folder(run.checkpoints)
+        _remove_checkpoints(run.checkpoints)
     return trained
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training, and the folders of its model and of all where there are no others."""
+    remove_folder(folder)
+    for above in (folder.parent, folder.parent.parent):
+        with suppress(OSError):
+            above.rmdir()
+
+
+@contextmanager
+def _held(model: Model, study: Study, settings: Settings, device: str) -> Iterator[Lock | None]:
+    """Hold the root, its tables current; in the others of several processes, wait until the first does: None."""
+    if not is_first():
+        _meet(device)
+        yield None
+        return
+    with root_lock(settings.root, wait_s=settings.lock_wait_s) as lock:
+        check_current(model, study, settings)
+        _meet(device)
+        yield lock
+
+
+def _meet(device: str) -> None:
+    from pipeline.models.processes import wait_for_all  # not above: it imports torch
+
+    wait_for_all(device)
 
 
 def check_current(model: Model, study: Study, settings: Settings) -> None:
@@ -141,9 +176,10 @@ def check_current(model: Model, study: Study, settings: Settings) -> None:
 
 
 def _placed(model: Model, settings: Settings, learnt_from: list[Any], run: FitRun) -> FitRun:
-    """Return the run with its folders: checkpoints are of the same data, code, Params and seed alone."""
-    folder, which = training_folder(settings), digest([*learnt_from, code_digest(_family(model)), run.seed])
-    return replace(run, checkpoints=folder / CHECKPOINTS / model.name / which, logs=folder / LOGS / model.name)
+    """Return the run with its folders: both are of the same data, code, Params, seed and processes alone."""
+    key = [*learnt_from, code_digest(_family(model)), run.seed, n_processes()]
+    folder, which = training_folder(settings), digest(key)
+    return replace(run, checkpoints=folder / CHECKPOINTS / model.name / which, logs=folder / LOGS / model.name / which)
 
 
 def _card(
@@ -157,6 +193,7 @@ def _card(
         "study": {"name": study.name, "start": study.start, "end": study.end},
         "params": json.loads(params.model_dump_json()),
         "seed": run.seed,
+        "processes": n_processes(),
         "rows": tables.n_rows | ({model.truth.name: len(truth)} if model.truth and truth is not None else {}),
         "data": tables.contents,
         "code": code_digest(_family(model)),

@@ -51,7 +51,8 @@ def train(
     """Train a model on the tables of a root and keep what it learnt there, under a version of its own.
 
     Its tables have to be up to date for the study, and the root is held meanwhile, as by a run. The last line printed
-    is what to put into the study file, so that runs fill the model's tables.
+    is what to put into the study file, so that runs fill the model's tables. Several processes or GPUs train together
+    under torchrun.
     """
     from pipeline.fitting import read_truth, train_model
     from pipeline.models import FitRun
@@ -68,7 +69,8 @@ def train(
         trained = train_model(
             study, settings, model, parse_fields(params, "--param"), run, read_truth(model, truth, study)
         )
-    _show_trained(root, trained, as_json)
+    if trained:
+        _show_trained(root, trained, as_json)
 
 
 def models(root: Root = Path("tables"), as_json: AsJson = False) -> None:

@@ -1,21 +1,33 @@
-"""The processes that train together: one, or those that `accelerate launch` starts on several CPUs or GPUs."""
+"""The processes that train together: one, or those that `torchrun` or `accelerate launch` starts on CPUs or GPUs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from itertools import islice, repeat
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast, send_to_device
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    InitProcessGroupKwargs,
+    broadcast,
+    send_to_device,
+)
 
 from pipeline.models.devices import pick_device
+from pipeline.models.launched import n_processes
+from pipeline.models.protocol import ModelError
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """Words of accelerate for ours."""
+PATIENCE = timedelta(days=1)
+"""How long processes wait for each other (ours; torch: 10 or 30 minutes): the first may be waiting for the root. Where
+one dies, the launcher ends the others."""
 
 Loss = Callable[[Any], torch.Tensor]
 """Makes the loss of a batch."""
@@ -25,17 +37,20 @@ class Processes:
     """What this process knows of those it trains with, and what they do together."""
 
     def __init__(self, device: str, precision: str) -> None:
-        """Find the device and the other processes; ValueError for float16 without CUDA, NoDeviceError without a GPU."""
+        """Find the device and the other processes; ModelError for float16 without CUDA, NoDeviceError without a GPU."""
         kind = pick_device(device).type
         if precision == "float16" and kind != "cuda":
-            raise ValueError("precision float16 needs CUDA; on the CPU use bfloat16 or float32")
+            raise ModelError("precision float16 needs CUDA; on the CPU use bfloat16 or float32")
         # accelerate keeps the settings of the first training in the process and refuses others: forget them.
         AcceleratorState._reset_state(reset_partial_state=True)
         self.accelerator = Accelerator(
             mixed_precision=PRECISIONS[precision],
             cpu=kind == "cpu",
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=True),
+                InitProcessGroupKwargs(timeout=PATIENCE),
+            ],
         )
         self.count: int = self.accelerator.num_processes
         self.index: int = self.accelerator.process_index
@@ -71,6 +86,12 @@ class Processes:
     def wait(self) -> None:
         """Wait until all processes are here."""
         self.accelerator.wait_for_everyone()
+
+
+def wait_for_all(device: str) -> None:
+    """Wait until all processes that train together are here; where there is one, do nothing."""
+    if n_processes() > 1:
+        Processes(device, "float32").wait()
 
 
 class _Wrapped(torch.nn.Module):

@@ -98,8 +98,8 @@ def train(learner: Learner, params: TrainingParams, run: FitRun, phase: str = "t
     all runs. The module is left on the device it was trained on, in eval mode.
 
     A checkpoint of the same training in `run.checkpoints` is gone on from. The last one stays, so that a fit which is
-    killed in a later phase finds this one done: who gave the folder removes it. Under `accelerate launch` each of P
-    processes takes every P-th batch and the gradients of P batches are averaged to one step.
+    killed in a later phase finds this one done: who gave the folder removes it. Where a launcher started P processes
+    (`models.launched`), each takes every P-th batch and the gradients of P batches are averaged to one step.
 
     TrainingError where there is nothing to train (no batch, no parameter), where a loss, a gradient or a validation
     score is not finite, or where the cosine is asked for and the number of batches is not known; CheckpointError where

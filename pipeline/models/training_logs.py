@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import TracebackType
 
@@ -12,9 +13,14 @@ class TrainingLog:
     """Event files of one phase of a training, in a folder of its name; without a folder nothing is written."""
 
     def __init__(self, folder: Path | None, phase: str, first_step: int) -> None:
-        """Open them; what an interrupted run wrote at or after `first_step` is left out of the curves."""
+        """Open them; what an interrupted run wrote at or after `first_step` is left out of the curves.
+
+        A training that starts anew replaces what an earlier one left in the folder.
+        """
         self.writer = None
         if folder is not None:
+            if not first_step:
+                shutil.rmtree(folder / file_name(phase), ignore_errors=True)
             # Slow to import, and needed here only.
             from torch.utils.tensorboard import SummaryWriter
 

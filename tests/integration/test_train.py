@@ -2,8 +2,10 @@
 
 import inspect
 import json
+import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -106,6 +108,9 @@ def test_a_trained_model_fills_its_tables_which_are_current_until_another_is_nam
     other = train(root, seed=2)
     assert other.name != one.name
     assert train(root).name == one.name
+    kept = root / "tables" / "_models"
+    assert len(list((kept / "_logs" / "two_tower_hgnn").iterdir())) == 2  # curves of a seed each
+    assert not (kept / "_checkpoints").exists()
     found = states(root, study_of(root, other.name))
     assert found["place_embeddings"] == [("stale", (f"trained model: {one.name} → {other.name}",))]
 
@@ -155,6 +160,31 @@ def test_the_command_line_trains_prints_what_to_name_and_lists_it(root):
     assert name in {card["name"] for card in as_json["trained"]}
     refused = sojourn("train", "nobody", "--study", root / "study.toml", "--root", root / "tables")
     assert isinstance(refused.exception, StudyError) and "no model 'nobody'" in str(refused.exception)
+
+
+def launched(root, model, *params):
+    """Train in two processes on the CPU, as `torchrun` starts them; return how they ended and what they printed."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    given = ["train", model, "--study", root / "study.toml", "--root", root / "tables", "--device", "cpu", *params]
+    command = [*launcher, "-m", "tests.train_unchecked", *map(str, given)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=240)
+
+
+def test_two_processes_learn_one_model_and_say_so_once(root):
+    before = {card["name"] for card in read_cards(root / "tables")}
+    params = [f"--param={name}={json.dumps(value)}" for name, value in SMALL["exploration_forecasts"].items()]
+    done = launched(root, "exploration_forecasts", *params, "--seed", 7)
+    assert done.returncode == 0, done.stderr
+    (card,) = [card for card in read_cards(root / "tables") if card["name"] not in before]
+    assert card["processes"] == 2 and card["seed"] == 7
+    assert done.stdout.count("For the study file") == 1 and card["name"] in done.stdout
+
+
+def test_two_processes_end_where_the_root_is_taken(root):
+    with root_lock(root / "tables"):
+        done = launched(root, "exploration_forecasts")
+    assert done.returncode == 1
+    assert done.stderr.count("another run is writing") == 1
 
 
 def test_the_flow_trains_the_same_version(root, monkeypatch, tmp_path):

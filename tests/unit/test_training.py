@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.devices import NoDeviceError  # noqa: E402
+from pipeline.models.protocol import ModelError  # noqa: E402
 from pipeline.models.training import TrainingError, TrainingParams, learning_rate, train  # noqa: E402
 from tests.naive_training import naive_training  # noqa: E402
 from tests.training_learners import PARAMS, PartlyFrozen, Regression, Scripted, bits, trained  # noqa: E402
@@ -163,7 +164,7 @@ def test_bfloat16_trains_near_float32_and_float16_needs_cuda():
     full = train(Regression(dropout=0.0), PARAMS, FitRun(device="cpu"))
     assert history.train_loss == pytest.approx(full.train_loss, rel=0.05)
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="float16 needs CUDA"):
+        with pytest.raises(ModelError, match="float16 needs CUDA"):
             train(Regression(), PARAMS.model_copy(update={"precision": "float16"}), FitRun())
         with pytest.raises(NoDeviceError, match="cuda was asked for"):
             train(Regression(), PARAMS, FitRun(device="cuda"))
@@ -184,6 +185,15 @@ def test_event_files_are_readable(tmp_path):
     assert scalars.keys() == {"loss/training", "loss/validation", "learning_rate", "gradient_norm"}
     assert scalars["loss/validation"] == [(5, 3.0), (10, 2.0), (15, 1.0), (20, 0.5)]
     assert [value for _, value in scalars["loss/training"]] == pytest.approx(history.train_loss)
+
+
+def test_a_training_that_starts_anew_replaces_the_curves_of_the_one_before(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for _ in range(2):
+        train(Regression(), PARAMS, FitRun(device="cpu", logs=tmp_path))
+    events = accumulator.EventAccumulator(str(tmp_path / "training")).Reload()
+    assert len(list((tmp_path / "training").iterdir())) == 1
+    assert [event.step for event in events.Scalars("loss/validation")] == [5, 10, 15, 20]
 
 
 def test_curves_of_a_resumed_training_have_every_point_once(tmp_path):
