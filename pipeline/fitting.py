@@ -33,7 +33,7 @@ from pipeline.evaluation.employment_truth import read_employment_truth
 from pipeline.models import MODELS, FitRun, Model
 from pipeline.models.launched import is_first, n_processes
 from pipeline.models.protocol import SOJOURN_TORCH, ModelError, missing_libraries
-from pipeline.params import Params, digest
+from pipeline.params import Params, digest, list_fields
 from pipeline.settings import Settings
 from pipeline.stages.predict import is_filled
 from pipeline.study import Study, StudyError
@@ -91,7 +91,7 @@ def make_params(model: Model, values: Mapping[str, Any]) -> Params:
         return model.params(**values)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        accepted = ", ".join(model.params.model_fields) or "none"
+        accepted = ", ".join(list_fields(model.params)) or "none"
         raise StudyError(f"--param {problems} (fields of {model.name}: {accepted})") from None
 
 
@@ -161,7 +161,10 @@ def _held(model: Model, study: Study, settings: Settings, device: str) -> Iterat
 def _meet(device: str) -> None:
     from pipeline.models.processes import wait_for_all  # not above: it imports torch
 
-    wait_for_all(device)
+    try:
+        wait_for_all(device)
+    except ModelError as error:  # no such device
+        raise RunError(str(error)) from error
 
 
 def check_current(model: Model, study: Study, settings: Settings) -> None:

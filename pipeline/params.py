@@ -20,6 +20,21 @@ class Params(BaseModel):
         return True
 
 
+def list_fields(params: type[Params], values: Params | None = None) -> dict[str, tuple[Any, str]]:
+    """Return name → (default, meaning) of all that can be set; of Params within Params the name is dotted.
+
+    Defaults are those of the type, or the values of an instance.
+    """
+    found: dict[str, tuple[Any, str]] = {}
+    for name, field in params.model_fields.items():
+        value = getattr(values, name) if values else field.get_default(call_default_factory=True)
+        if isinstance(value, Params):
+            found |= {f"{name}.{inner}": told for inner, told in list_fields(type(value), value).items()}
+        else:
+            found[name] = (value, field.description or "")
+    return found
+
+
 class NoParams(Params):
     """For a stage that has nothing to set."""
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipeline.options import AsJson, Root, Sets, Wait, make_settings, parse_fields, print_json, read_study
+from pipeline.params import list_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,8 +126,8 @@ def _describe(model: Model) -> dict[str, Any]:
         "fills": ", ".join(output.table.name for output in model.outputs),
         "source": model.source,
         "params": {
-            name: {"default": str(field.get_default(call_default_factory=True)), "meaning": field.description}
-            for name, field in model.params.model_fields.items()
+            name: {"default": str(default), "meaning": meaning}
+            for name, (default, meaning) in list_fields(model.params).items()
         },
     }
 

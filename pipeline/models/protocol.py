@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,10 @@ MODELS: dict[str, Model] = {}
 """Every model by name."""
 OUTPUTS: dict[str, Output] = {}
 """Every table that models fill, by name. Several models may fill one: the study names which does."""
+
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""Of the forward pass in training; float16 needs CUDA."""
 
 
 class ModelError(RuntimeError):

@@ -35,7 +35,7 @@ from pipeline.models.checkpoints import (
 from pipeline.models.devices import kept_torch_state, keyed_seed, set_default_generators
 from pipeline.models.processes import Processes, own_batches
 from pipeline.models.progress import History, Progress, TrainingError
-from pipeline.models.protocol import FitRun
+from pipeline.models.protocol import FitRun, Precision
 from pipeline.models.training_logs import TrainingLog
 from pipeline.params import Params, digest
 
@@ -62,7 +62,7 @@ class TrainingParams(Params):
     """Epochs without a better validation after which training stops; the best epoch is kept."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Precision = "float32"
     """Mixed precision of the forward pass; float16 needs CUDA."""
 
 
@@ -157,6 +157,8 @@ class _Training:
             self.log = log
             while not self.progress.is_done(self.params.max_epochs, self.params.patience):
                 self._run_epoch()
+        if self.progress.n_steps != self._n_steps_in_all():
+            self._tell(self.progress.n_steps)  # it ended early: there is no more to come
         restore(self.learner.module, self.best)
         self.learner.module.eval()
         self.processes.wait()
@@ -252,11 +254,18 @@ class _Training:
             progress.loss_sum += loss
         rate = self.optimizer.param_groups[0]["lr"]
         self.log.steps(progress.n_steps, sum(losses) / len(losses), rate, norms[-1])
-        if self.processes.is_main:
-            self.run.on_progress(self.phase, progress.n_steps, (self.steps_per_epoch or 0) * self.params.max_epochs)
+        self._tell(self._n_steps_in_all())
         self.next_look = time.monotonic() + LOOK_S
         if time.monotonic() >= self.next_write:
             self._write_checkpoint()
+
+    def _n_steps_in_all(self) -> int:
+        """Return how many steps there are if patience lasts; 0 where batches are not known."""
+        return (self.steps_per_epoch or 0) * self.params.max_epochs
+
+    def _tell(self, of: int) -> None:
+        if self.processes.is_main:
+            self.run.on_progress(self.phase, self.progress.n_steps, of)
 
     def _validate(self) -> None:
         """Score the epoch; keep a copy of the weights where it is the best so far."""

@@ -131,6 +131,8 @@ def test_what_cannot_be_trained_or_named_is_told(root):
         train(root, "employment_scores")
     with pytest.raises(StudyError, match="fields of two_tower_hgnn"):
         train_model(study_of(root), settings_of(root), "two_tower_hgnn", {"nothing": 1}, FitRun())
+    with pytest.raises(StudyError, match=r"fields of two_tower_hgnn: .*hgnn\.max_epochs"):
+        train_model(study_of(root), settings_of(root), "two_tower_hgnn", {"max_epochs": 5}, FitRun())
     with pytest.raises(StudyError, match="both fill place_embeddings"):
         left_out(study_of(root, "two_tower_hgnn@0123456789ab", "graph_foundation@0123456789ab"))
     with pytest.raises(StudyError, match="no model nobody"):
@@ -158,6 +160,8 @@ def test_the_command_line_trains_prints_what_to_name_and_lists_it(root):
     assert name in listed.stdout and "learns from: visits" in listed.stdout
     as_json = json.loads(sojourn("models", "--root", root / "tables", "--json").stdout)
     assert name in {card["name"] for card in as_json["trained"]}
+    (towers,) = [each for each in as_json["models"] if each["name"] == "two_tower_hgnn"]
+    assert towers["params"]["towers.loss"]["meaning"] and towers["params"]["hgnn.max_epochs"]["default"].isdigit()
     refused = sojourn("train", "nobody", "--study", root / "study.toml", "--root", root / "tables")
     assert isinstance(refused.exception, StudyError) and "no model 'nobody'" in str(refused.exception)
 

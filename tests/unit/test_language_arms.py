@@ -14,6 +14,7 @@ from pipeline.models.language.generation import generate  # noqa: E402
 from pipeline.models.language.learning import ArmLearner, read_state, standardise, write_state  # noqa: E402
 from pipeline.models.language.scoring import score, score_candidates  # noqa: E402
 from pipeline.models.language.sequences import IGNORED, Limits, Written, collate, encode_all, shuffled  # noqa: E402
+from pipeline.models.protocol import ModelError  # noqa: E402
 from tests import naive_language  # noqa: E402
 
 N_IN = 6
@@ -135,9 +136,9 @@ def test_batches_and_what_is_dropped_are_the_same_for_the_same_epoch(lm, embeddi
 
 
 def test_nothing_to_train_is_said(lm, embeddings, encoded):
-    with pytest.raises(ValueError, match="nothing of the arm none is trained"):
+    with pytest.raises(ModelError, match="nothing of the arm none is trained"):
         ArmLearner(arm_of("none", lm), encoded, encoded, embeddings, 4, 1)
-    with pytest.raises(ValueError, match="no answers to train on"):
+    with pytest.raises(ModelError, match="no answers to train on"):
         ArmLearner(arm_of("static", lm), [], encoded, embeddings, 4, 1)
     with pytest.raises(ValueError, match="no arm both"):
         build_arm("both", lm, N_IN, PARAMS)

@@ -16,6 +16,7 @@ from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.language import facts as f  # noqa: E402
 from pipeline.models.language import text_scores, week_summaries  # noqa: E402
 from pipeline.models.language.declaration import SUMMARIES, WeekSummaries, WeekSummaryParams  # noqa: E402
+from pipeline.models.protocol import ModelError  # noqa: E402
 from tests.model_rows import region_changes  # noqa: E402
 
 TINY = WeekSummaryParams(
@@ -93,10 +94,22 @@ def test_nothing_known_is_no_row_and_too_few_weeks_are_refused(state):
     nothing = predict(state, region_changes().head(0))
     assert conform(pa.Table.from_pandas(nothing, preserve_index=False), WEEK_SUMMARIES).num_rows == 0
     assert len(predict(state, region_changes(1, 1).head(7))) == 1
-    with pytest.raises(ValueError, match="changes are known of 1 weeks: too few"):
+    with pytest.raises(ModelError, match="changes are known of 1 weeks: too few"):
         week_summaries.fit(region_changes(1, 1), TINY, FitRun())
-    with pytest.raises(ValueError, match="nothing to tell"):
+    with pytest.raises(ModelError, match="nothing to tell"):
         week_summaries.describe(state, [()])
+
+
+def test_nothing_to_validate_with_is_a_models_error():
+    with pytest.raises(ModelError, match="no answers to train on"):
+        week_summaries.fit(region_changes(), TINY.model_copy(update={"drawn_weeks": 1}), FitRun(device="cpu"))
+
+
+def test_precision_reaches_the_loop_and_texts_are_scored_all_the_same(state):
+    half = WeekSummaries().fit(Kept(), TINY.model_copy(update={"precision": "bfloat16"}), FitRun(seed=1, device="cpu"))
+    assert any((half.tensors[name] != value).any() for name, value in state.tensors.items())
+    assert half.facts["metrics"].keys() == state.facts["metrics"].keys()
+    pd.testing.assert_frame_equal(predict(half, region_changes()), predict(half, region_changes()))
 
 
 def test_drawn_weeks_lie_between_those_of_the_table():

@@ -91,6 +91,14 @@ def test_another_seed_learns_another_state(visits, explorer_state):
     assert not np.array_equal(other.tensors["first.weight"], explorer_state.tensors["first.weight"])
 
 
+def test_precision_reaches_the_loop_and_costs_little(visits):
+    full, half = (learn_exploration(visits, max_epochs=2, precision=word) for word in ("float32", "bfloat16"))
+    assert not np.array_equal(half.tensors["first.weight"], full.tensors["first.weight"])
+    assert half.tensors["first.weight"].dtype == np.float32
+    losses = [state.facts["metrics"]["known_people.network.log_loss"] for state in (half, full)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_kinds_that_few_know_are_not_kept(visits):
     state = learn_exploration(visits, min_kind_devices=500, max_epochs=1)
     assert state.facts["kinds"] == []

@@ -176,6 +176,14 @@ def test_progress_is_told_of_steps_done():
     assert told == [("towers", done, 20) for done in (5, 10, 15, 20)]
 
 
+def test_what_ends_early_is_told_to_be_all():
+    told = []
+    patient = PARAMS.model_copy(update={"patience": 1})
+    run = FitRun(device="cpu", on_progress=lambda *news: told.append(news))
+    train(Scripted([2.0, 3.0]), patient, run, "towers")
+    assert told == [("towers", 5, 20), ("towers", 10, 20), ("towers", 10, 10)]
+
+
 def test_event_files_are_readable(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     learner = Scripted([3.0, 2.0, 1.0, 0.5])

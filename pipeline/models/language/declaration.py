@@ -10,7 +10,7 @@ from pydantic import Field
 
 from data_contracts import REGION_CHANGES, Table
 from data_contracts.models_text import WEEK_SUMMARIES
-from pipeline.models.protocol import FitRun, Output, State, Tables, register
+from pipeline.models.protocol import FitRun, Output, Precision, State, Tables, register
 from pipeline.params import Params
 
 ArmName = Literal[
@@ -62,6 +62,8 @@ class WeekSummaryParams(PrefixParams):
     """Most weeks that texts are tested on, by each arm (ours)."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Step size (ours)."""
+    precision: Precision = "float32"
+    """Mixed precision of training: float32, bfloat16, or float16 on CUDA. Texts are written in float32 always."""
     max_answer_tokens: int = Field(default=56, ge=1)
     """Tokens of a text that are learnt from and written at most (ours: four facts)."""
     max_text_tokens: int = Field(default=192, ge=1)

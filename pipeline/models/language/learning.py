@@ -16,6 +16,7 @@ from pipeline.models.language.arms import Arm
 from pipeline.models.language.projector import Projector
 from pipeline.models.language.scoring import batch_nll, score
 from pipeline.models.language.sequences import Batch, Encoded, collate, shuffled
+from pipeline.models.protocol import ModelError
 
 
 class ArmLearner:
@@ -34,11 +35,11 @@ class ArmLearner:
         steps_per_epoch: int,
         seed: int = 0,
     ) -> None:
-        """Keep what is trained on; ValueError where nothing of the arm is trained or there are no answers."""
+        """Keep what is trained on; ModelError where nothing of the arm is trained or there are no answers."""
         if arm.module is None:
-            raise ValueError(f"nothing of the arm {arm.name} is trained")
+            raise ModelError(f"nothing of the arm {arm.name} is trained")
         if not train or not validation:
-            raise ValueError("there are no answers to train on or none to validate with")
+            raise ModelError("there are no answers to train on or none to validate with")
         self.module = arm.module
         self.n_batches: int | None = steps_per_epoch
         self._arm, self._train, self._validation = arm, train, validation
@@ -86,5 +87,5 @@ def write_state(arm: Arm, path: Path) -> None:
 def read_state(arm: Arm, path: Path) -> None:
     """Load what an arm of the same kind had learnt."""
     if arm.module is None:
-        raise ValueError(f"nothing of the arm {arm.name} is trained")
+        raise ModelError(f"nothing of the arm {arm.name} is trained")
     arm.module.load_state_dict(load_file(str(path)))

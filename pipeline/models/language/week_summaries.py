@@ -21,7 +21,7 @@ from pipeline.models.language.generation import generate
 from pipeline.models.language.learning import ArmLearner, standardise
 from pipeline.models.language.sequences import Encoded, Limits, Written, encode_all
 from pipeline.models.language.text_scores import metrics_of, summary_of
-from pipeline.models.protocol import FitRun, State
+from pipeline.models.protocol import FitRun, ModelError, State
 from pipeline.models.training import TrainingParams, train
 
 PROMPT = "Mobility in the week:"
@@ -44,7 +44,7 @@ class Described(NamedTuple):
 
 
 def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
-    """Return the trained projector. ValueError where the table has fewer than two weeks of which something is known.
+    """Return the trained projector. ModelError where the table has fewer than two weeks of which something is known.
 
     It is trained on weeks that are drawn, and tested on weeks, drawn too, of regions whose numbers it was not drawn
     from. Metrics: share of texts whose facts all agree, and of facts that do, of the model steered by the week's
@@ -88,10 +88,10 @@ def describe(state: State, told: Sequence[Sequence[f.Fact]], device: str = "auto
     """Return a checked text for each list of facts: the model's where it agrees with them, else the template's.
 
     Facts may be of areas or of a cohort of people who consent to it, whose weeks the caller makes into facts: nothing
-    here looks at a person. Where a list is empty, ValueError.
+    here looks at a person. Where a list is empty, ModelError.
     """
     if not all(told):
-        raise ValueError("there is nothing to tell of a week without facts")
+        raise ModelError("there is nothing to tell of a week without facts")
     params = WeekSummaryParams(**state.facts["params"])
     arm = _restore(state, _load(params, device), params)
     prompt = arm.lm.tokens.encode(PROMPT)
@@ -118,7 +118,7 @@ def _restore(state: State, lm: CausalLM, params: WeekSummaryParams) -> Arm:
 
     arm = build_arm("e2p", lm, f.N_DIMS, params)
     if arm.module is None:
-        raise ValueError("nothing of this arm is trained")
+        raise ModelError("nothing of this arm is trained")
     arm.module.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in state.tensors.items()})
     return arm
 
@@ -129,7 +129,7 @@ def _split(weeks: list[f.Week], share: float, seed: int) -> tuple[list[f.Week], 
     keys = {week: week.region_geoid if has_regions else str(week.started.date()) for week in weeks}
     order = sorted(set(keys.values()), key=lambda key: keyed_seed(seed, "held out", key))
     if len(order) < 2:
-        raise ValueError(f"changes are known of {len(weeks)} weeks: too few to learn from some and test on others")
+        raise ModelError(f"changes are known of {len(weeks)} weeks: too few to learn from some and test on others")
     tested = set(order[: max(round(share * len(order)), 1)])
     return [w for w in weeks if keys[w] not in tested], [w for w in weeks if keys[w] in tested]
 
@@ -181,7 +181,7 @@ def _train(
     epochs = math.ceil(params.steps / per_epoch)
     how = TrainingParams(
         learning_rate=params.learning_rate, schedule="cosine", warmup_steps=min(20, params.steps // 5),
-        max_epochs=epochs, patience=epochs,
+        max_epochs=epochs, patience=epochs, precision=params.precision,
     )  # fmt: skip
     return train(ArmLearner(arm, encoded, held, vectors, params.batch_size, per_epoch, run.seed), how, run, "writing")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.models.protocol import Precision
 from pipeline.params import Params
 
 
@@ -26,6 +27,8 @@ class PeopleParams(Params):
     """Most epochs."""
     patience: int = Field(default=8, ge=1)
     """Epochs without a better validation after which training stops."""
+    precision: Precision = "float32"
+    """Mixed precision of training: float32, bfloat16, or float16 on CUDA. A table is filled in float32 always."""
     ridge: float = Field(default=1.0, ge=0)
     """Penalty of the logistic regression it is compared with, on standardised features; 1: hardly any."""
     n_replicates: int = Field(default=500, ge=1)
@@ -33,7 +36,7 @@ class PeopleParams(Params):
 
     def training(self) -> dict[str, Any]:
         """Return what the shared loop takes."""
-        return self.model_dump(include={"learning_rate", "weight_decay", "max_epochs", "patience"})
+        return self.model_dump(include={"learning_rate", "weight_decay", "max_epochs", "patience", "precision"})
 
 
 class ExplorationTraining(PeopleParams):
