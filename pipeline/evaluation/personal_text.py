@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.evaluation.personal_text_arms import ArmScores, Bench, Extras, Trained, extras_of, latencies_ms, run_arm
+from pipeline.evaluation.personal_text_arms import (
+    ArmScores,
+    Bench,
+    Extras,
+    Trained,
+    extras_of,
+    latencies_ms,
+    run_arm,
+    write_whole,
+)
 from pipeline.evaluation.personal_text_data import Encoder, PersonalTextParams, Prepared, data_digest, prepare
 from pipeline.evaluation.personal_text_scores import (
     Difference,
@@ -125,7 +134,7 @@ def _claim(
     path = keep / SETTINGS
     if path.exists() and json.loads(path.read_text()) != json.loads(json.dumps(settings)):
         raise StudyError(f"--keep: {keep} holds outcomes of other settings, data or code: name another folder")
-    path.write_text(json.dumps(settings))
+    write_whole(path, settings)
 
 
 def _arm_result(scores: ArmScores, extras: Extras, prepared: Prepared, latency_ms: float) -> ArmResult:

@@ -116,8 +116,15 @@ def _kept(bench: Bench, name: str, make: Callable[[], dict[str, Any]]) -> dict[s
         return json.loads(path.read_text())
     found = make()
     if path is not None:
-        path.write_text(json.dumps(found))
+        write_whole(path, found)
     return found
+
+
+def write_whole(path: Path, value: Any) -> None:
+    """Write a value as JSON; whoever is killed leaves the old file or the new one."""
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_text(json.dumps(value))
+    beside.replace(path)
 
 
 def latencies_ms(bench: Bench, arms: Sequence[Arm]) -> dict[str, float]:
@@ -163,7 +170,7 @@ def _train_or_read(bench: Bench, name: ArmName) -> Trained:
     history["train_s"] = time.perf_counter() - started
     if state is not None and told is not None:
         write_state(arm, state)
-        told.write_text(json.dumps(history))
+        write_whole(told, history)
     return Trained(arm, history)
 
 
