@@ -67,7 +67,8 @@ def _table(caption: str, metrics: Mapping[str, float]) -> MetricTable:
         if metric:
             cells.setdefault(forecaster, {})[metric] = _cell(value, [metrics.get(name + bound) for bound in BOUNDS])
         else:
-            others.append((OTHERS.get(name, name.replace("_", " ")), f"{value:,.4g}"))
+            told = f"{value:,.0f}" if value.is_integer() else _number(value)
+            others.append((OTHERS.get(name, name.replace("_", " ")), told))
     columns = [metric for metric in METRICS if any(metric in row for row in cells.values())]
     rows = [
         (forecaster.replace("_", " ") or "the model", [cells[forecaster].get(metric, "") for metric in columns])

@@ -77,8 +77,8 @@ def test_the_model_stands_first_and_differences_last():
     assert first.columns == ["AUC", "log loss", "kind first"] and known.columns == ["AUC"]
     assert first.others == [("n devices", "101"), ("share of weeks in which it was so", "0.9236")]
     assert known.others == [("n devices", "352")]
-    (few,) = metric_tables({"n_persons": 4.0})
-    assert (few.rows, few.columns, few.others) == ([], [], [("n persons", "4")])
+    (few,) = metric_tables({"n_persons": 12_345.0})
+    assert (few.rows, few.columns, few.others) == ([], [], [("n persons", "12,345")])
     assert metric_tables({}) == []
 
 
