@@ -186,7 +186,11 @@ def _written_grid(result: PersonalTextResult) -> Grid:
 
 def _differences_grid(result: PersonalTextResult) -> Grid:
     grid = _grid(
-        "nats per token", "difference", "95 % interval", "people", title="Below 0: the first is better; pairs of people"
+        "nats per token",
+        "difference",
+        "95 % interval",
+        "people",
+        title="Below 0: the first is better; intervals over people, one training seed",
     )
     for name, difference in result.differences.items():
         grid.add_row(f"e2p − {name}", *_cells(difference))

@@ -75,6 +75,8 @@ class Prepared(NamedTuple):
     test_people: NDArray[np.int64]
     """Person of each answer of the test."""
     personas: list[tuple[str, ...]]
+    row_of: dict[tuple[str, ...], int]
+    """Place of each in it."""
     embeddings: NDArray[np.float32]
     """One row for each persona: the mean of the embeddings of its lines, of length 1."""
     said: list[Answer]
@@ -86,7 +88,7 @@ class Prepared(NamedTuple):
 
     def row(self, answer: Answer) -> int:
         """Return the row of an answer's persona."""
-        return self.personas.index(answer.persona)
+        return self.row_of[answer.persona]
 
 
 Encoder = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -129,7 +131,8 @@ def prepare(file: Path, more: Path | None, params: PersonalTextParams, encode: E
     rejected = {k: own.rejected.get(k, 0) + other.rejected.get(k, 0) for k in {**own.rejected, **other.rejected}}
     test_people = np.array([people.of(each.persona) for each in test], np.int64)
     return Prepared(
-        people, split, train, validation, test, test_people, personas, embeddings, said,
+        people, split, train, validation, test, test_people, personas,
+        {persona: row for row, persona in enumerate(personas)}, embeddings, said,
         _said_embeddings(said, encode, params.seed), counts, rejected,
     )  # fmt: skip
 

@@ -146,11 +146,12 @@ def test_of_few_people_their_number_alone_is_told(n_devices):
         device_id, kind, hits_of(kind, {"network": np.eye(3)[kind], "p": np.ones((len(kind), 3))}), 0, 40
     )
     intervals = [name for name in found if name.endswith(".low")]
-    told = summary(found, list(said))
+    told = summary(found, [*said, "p"])
     if n_devices < LEAST_PEOPLE:
         assert found == {"n_devices": float(n_devices)} and told[-1] == "not judged: fewer than 10 held-out people"
     else:
-        assert len(intervals) == 5 and told[-1] == "network beats the logistic regression (log loss)"
+        assert len(intervals) == 5 and told[-2] == "network beats the logistic regression (log loss)"
+        assert told[-1] == "network beats p (kind of the first new place, first named)"
 
 
 def test_a_summary_tells_of_people_not_learnt_from_each_beside_its_baselines_and_ends_with_the_verdict():

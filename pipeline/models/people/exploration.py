@@ -34,7 +34,7 @@ from pipeline.models.people.kind_regression import KindRegression, fit_kinds
 from pipeline.models.people.kinds import compare_kinds, hits_of
 from pipeline.models.people.network import from_tensors, results, standardised, to_tensors
 from pipeline.models.people.params import ExplorationOutput, ExplorationTraining
-from pipeline.models.people.scores import compare, summary, verdict
+from pipeline.models.people.scores import compare, summary, verdicts
 from pipeline.models.people.weeks import NONE_KNOWN, VISIT_COLUMNS, by_week
 from pipeline.models.protocol import FitRun, ModelError, State, Tables
 from pipeline.models.streaming import StreamedRows
@@ -80,7 +80,7 @@ def fit(tables: Tables, params: ExplorationTraining, run: FitRun) -> State:
     facts["metrics"] = metrics | prefixed("known_people", known)
     facts["summary"] = [
         *summary(metrics, SHOWN),
-        f"people known from before, later weeks: {verdict(known, FORECASTERS)}",
+        *(f"people known from before, later weeks: {line}" for line in verdicts(known, SHOWN)),
     ]
     return State(to_tensors(fitted.network), facts)
 

@@ -76,7 +76,8 @@ def add_rows(into: StreamedRows, columns: Columns, chosen: NDArray[np.bool_]) ->
 def fit_both(sides: Sides, n_kinds: int, kind_weight: float, params: PeopleParams, run: FitRun, phase: str) -> Fitted:
     """Return the network and the logistic regression learnt from the training side.
 
-    ModelError where the training or the validation side has no rows, or all of one outcome.
+    ModelError where the training or the validation side has no rows. Rows all of one outcome are learnt from as any
+    others are.
     """
     for name in ("train", "validate"):
         if not getattr(sides, name).n_rows:

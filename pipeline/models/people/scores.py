@@ -123,16 +123,27 @@ def with_interval(name: str, values: Floats) -> dict[str, float]:
     return {name: float(values[0]), f"{name}.low": float(low), f"{name}.high": float(high)}
 
 
-def verdict(metrics: Mapping[str, float], names: list[str]) -> str:
-    """Return in one line which of the others the first beats by log loss, its interval beyond 0, and which beat it."""
-    first, *others = names
+BY_LOSS, BY_KIND = "log_loss", "kind_top_1"
+JUDGED = {BY_LOSS: (-1, "log loss"), BY_KIND: (1, "kind of the first new place, first named")}
+"""What verdicts go by: whether more is better (1) or worse (-1), and what it is called."""
+
+
+def verdict(metrics: Mapping[str, float], names: list[str], metric: str = BY_LOSS) -> str:
+    """Return in one line which of the others the first beats by a metric, its interval beyond 0, and which beat it."""
+    (sign, called), (first, *others) = JUDGED[metric], names
     told: dict[str, list[str]] = {}
     for other in others:
-        name = f"{first}_less_{other}.log_loss"
-        low, high = metrics[f"{name}.low"], metrics[f"{name}.high"]
-        word = "beats" if high < 0 else "loses to" if low > 0 else "does not beat"
+        name = f"{first}_less_{other}.{metric}"
+        low, high = sorted((sign * metrics[f"{name}.low"], sign * metrics[f"{name}.high"]))
+        word = "beats" if low > 0 else "loses to" if high < 0 else "does not beat"
         told.setdefault(word, []).append(WORDS.get(other, other))
-    return f"{first} " + "; ".join(f"{word} {', '.join(each)}" for word, each in told.items()) + " (log loss)"
+    return f"{first} " + "; ".join(f"{word} {', '.join(each)}" for word, each in told.items()) + f" ({called})"
+
+
+def verdicts(metrics: Mapping[str, float], names: list[str]) -> list[str]:
+    """Return a verdict by log loss, and one by the kind named first where kinds were forecast: of those that said."""
+    said = {metric: [name for name in names if f"{name}.{metric}" in metrics] for metric in JUDGED}
+    return [verdict(metrics, each, metric) for metric, each in said.items() if len(each) > 1]
 
 
 SHOWN = {CURVE: "AUC", "brier": "Brier", "log_loss": "log loss", "kind_top_1": "kind first", "kind_top_3": "in 3"}
@@ -142,7 +153,7 @@ WORDS = {"logistic": "the logistic regression", "multinomial": "the multinomial 
 
 
 def summary(metrics: Mapping[str, float], names: list[str]) -> list[str]:
-    """Return the metrics of held-out people in a few lines: each forecaster's, the first above, then the verdict."""
+    """Return the metrics of held-out people in a few lines: each forecaster's, the first above, then the verdicts."""
     if "true_share" not in metrics:
         return [f"not judged: fewer than {LEAST_PEOPLE} held-out people"]
     n = f"{metrics['n_rows']:,.0f} weeks of {metrics['n_devices']:,.0f} people that nothing was learnt from"
@@ -151,4 +162,4 @@ def summary(metrics: Mapping[str, float], names: list[str]) -> list[str]:
         told = [f"{word} {metrics[f'{name}.{m}']:.4f}" for m, word in SHOWN.items() if f"{name}.{m}" in metrics]
         if told:
             lines.append(f"{name}: {', '.join(told)}")
-    return [*lines, verdict(metrics, [name for name in names if f"{name}.log_loss" in metrics])]
+    return [*lines, *verdicts(metrics, names)]
