@@ -203,9 +203,7 @@ def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> tuple[list[float], int]
     prepared, params = bench.prepared, bench.params
     rows = said_rows(prepared, params.seed, is_shuffled)
     texts = [each.text for each in prepared.said]
-    single = bench.encode([texts[row] for row in rows])
-    standardise(arm, single)
-    start_at_content(arm, single, texts)
+    start_at_content(arm, bench.encode, [texts[row] for row in rows], texts)
     standardise(arm, prepared.said_embeddings)
     encoded = _encode(
         bench, [Written("", "B:", f" {each.text}", row) for each, row in zip(prepared.said, rows, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -33,10 +33,15 @@ def content_vectors(lm: CausalLM, texts: Sequence[str]) -> torch.Tensor:
     return torch.stack(found)
 
 
-def start_at_content(arm: Arm, embeddings: NDArray[np.float32], texts: Sequence[str]) -> None:
-    """Let the arm's projector, if it has one, start at what texts with these embeddings are about; rows in one order.
+def start_at_content(
+    arm: Arm, encode: Callable[[Sequence[str]], NDArray[np.float32]], embedded: Sequence[str], texts: Sequence[str]
+) -> None:
+    """Let the arm's projector, if it has one, start at what texts are about, each foretold by an embedded one.
 
-    No text passes through the network: it is a regression between two tables of vectors.
+    It is standardised as they are. No text passes through the network: it is a regression between two tables of
+    vectors.
     """
     if isinstance(arm.module, Projector):
-        arm.module.start_at(torch.from_numpy(embeddings).to(arm.lm.device), content_vectors(arm.lm, texts))
+        embeddings = torch.from_numpy(encode(embedded)).to(arm.lm.device)
+        arm.module.standardise(embeddings)
+        arm.module.start_at(embeddings, content_vectors(arm.lm, texts))
