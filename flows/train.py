@@ -71,7 +71,8 @@ def train(
 
 
 def _show(settings: Settings, name: str) -> None:
-    card = read_card(settings.root, name) or {"metrics": {}}
+    card = read_card(settings.root, name)
+    assert card is not None, "it was just written"
     rows = [{"metric": metric, "value": value} for metric, value in flat_values(card["metrics"])]
     told = "\n".join([f"{name}: metrics on what it did not learn from", *card.get("summary", [])])
     create_table_artifact(rows, METRICS_KEY, told)
