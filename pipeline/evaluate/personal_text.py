@@ -27,8 +27,8 @@ NOTE = (
     "each. ms: one prompt processed. ROUGE-L: written to true answers."
 )
 RANKS_NOTE = (
-    "Persona found among {n}: by likelihood, the person's true answers under each candidate's embedding; by text, what "
-    "the arm wrote to each candidate's persona. By chance 1 in {n}, mean rank {chance:g}."
+    "Persona found among {n}: by likelihood, the person's true answers with each candidate's persona told; by text, "
+    "what the arm wrote to each candidate's persona. By chance 1 in {n}, mean rank {chance:g}."
 )
 
 

@@ -56,8 +56,8 @@ class ArmResult(NamedTuple):
     distinct_2: float
     rouge_l: float
     hit_rate_likelihood: float
-    """Share of people whose true answers are likeliest under their own embedding; NaN of arms without one of their
-    own."""
+    """Share of people whose true answers are likeliest with their own persona told; NaN of arms that are told none, or
+    that of another."""
     mean_rank_likelihood: float
     hit_rate_written: float
     """Share of people whose persona is nearest to what the arm wrote for them."""

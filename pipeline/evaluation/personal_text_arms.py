@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.models.language.declaration import ArmName, PrefixParams
     from pipeline.models.language.sequences import Encoded, Written
 
+RANKED = ("text", "e2p", "e2p_text", "e2p_trained_shuffled")
+"""Arms that hold an answer as likely as the persona they are told makes it: to others all candidates are alike."""
 N_LATENCY_RUNS = 15
 """Times that a prompt is processed to time it; the median is told."""
 
@@ -53,8 +55,8 @@ class Extras(NamedTuple):
     candidate_distance: list[list[float]]
     """Of each person: one minus the cosine of what the arm wrote to the true persona and to those of the candidates."""
     candidate_nll: list[list[float]]
-    """Of each person: summed over ranked answers, under the true embedding and under those of the candidates; of arms
-    with a projector."""
+    """Of each person: summed over ranked answers, with the true persona and with those of the candidates; of arms that
+    are told it, as RANKED."""
     drift_nll: dict[str, list[float]]
     """The same as nll with embeddings turned, by degrees; of e2p."""
 
@@ -289,7 +291,7 @@ def _extras(bench: Bench, arm: Arm) -> Extras:
         distinct_1=distinct_n(own, 1), distinct_2=distinct_n(own, 2),
         rouge_l=float(np.mean([rouge_l(*pair) for pair in pairs])) if pairs else math.nan,
         candidate_distance=distance,
-        candidate_nll=_rank(bench, arm, encoded) if arm.name in ("e2p", "e2p_trained_shuffled") else [],
+        candidate_nll=_rank(bench, arm),
         drift_nll=drift,
     )  # fmt: skip
 
@@ -330,21 +332,24 @@ def candidates(prepared: Prepared, n: int, seed: int) -> NDArray[np.int64]:
     return np.array([[row, *rows[part]] for row, part in zip(rows, others, strict=True)], np.int64)
 
 
-def _rank(bench: Bench, arm: Arm, encoded: Sequence[Encoded]) -> list[list[float]]:
-    """Return the summed negative log-likelihood of each person's answers under each candidate, the own first.
+def _rank(bench: Bench, arm: Arm) -> list[list[float]]:
+    """Return the summed negative log-likelihood of each person's answers with each candidate's persona, the own first.
 
-    The own is the persona of each answer; the others are those of other people.
+    The own is the persona of each answer; the others are those of other people, as embedding, as text or as both.
     """
-    from pipeline.models.language.scoring import score_candidates
-
     prepared, params = bench.prepared, bench.params
-    if not params.ranked_per_person:
+    if not params.ranked_per_person or arm.name not in RANKED:
         return []
     of_person = _first_of_each(prepared.test_people, params.ranked_per_person)
-    asked = [k for part in of_person for k in part]
+    asked = [prepared.test[k] for part in of_person for k in part]
     rows = np.repeat(candidates(prepared, params.n_candidates, params.seed), [len(p) for p in of_person], axis=0)
-    rows[:, 0] = [prepared.row(prepared.test[k]) for k in asked]
-    found = score_candidates(arm, [encoded[k] for k in asked], prepared.embeddings, rows)
+    rows[:, 0] = [prepared.row(answer) for answer in asked]
+    told = [
+        written(answer._replace(persona=prepared.personas[row]), row, arm.has_text)
+        for answer, of_answer in zip(asked, rows.tolist(), strict=True)
+        for row in of_answer
+    ]
+    found = _nll(bench, arm, _encode(bench, told), prepared.embeddings)[0].reshape(rows.shape)
     ends = np.cumsum([len(part) for part in of_person])[:-1]
     return [part.sum(axis=0).tolist() for part in np.split(found, ends)]
 

@@ -75,6 +75,17 @@ def test_trained_arms_take_the_same_steps_and_exchanged_embeddings_are_ranked(so
     assert shuffled["perplexity"] != found["e2p"]["perplexity"]
 
 
+@pytest.mark.parametrize("arm", ["text", "e2p", "e2p_text"])
+def test_answers_are_ranked_under_the_own_persona_and_those_of_others(sojourn, dialogues, keep, arm):
+    assert sojourn("evaluate", "personal-text", dialogues, *TRY, "--keep", keep)[0] == 0
+    scores, extras = (json.loads((keep / f"{arm}{end}").read_text()) for end in (".json", ".extras.json"))
+    ranked = np.array(extras["candidate_nll"])
+    # Each person has one answer ranked, its first: what it costs with its own persona is what the arm was scored by.
+    first = np.array(scores["nll"])[:: len(scores["nll"]) // len(ranked)]
+    np.testing.assert_allclose(ranked[:, 0], first, atol=1e-3)
+    assert (np.abs(ranked[:, 1:] - ranked[:, :1]) > 1e-3).any()
+
+
 def test_outcomes_of_other_answers_or_code_are_refused(sojourn, dialogues, keep, tmp_path, monkeypatch):
     arguments = (*TRY, "--keep", keep, "--arms", "none")
     other = tmp_path / "d.txt"

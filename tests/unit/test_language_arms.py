@@ -12,7 +12,7 @@ from pipeline.models.language.content import content_vectors  # noqa: E402
 from pipeline.models.language.declaration import PrefixParams  # noqa: E402
 from pipeline.models.language.generation import generate  # noqa: E402
 from pipeline.models.language.learning import ArmLearner, read_state, standardise, write_state  # noqa: E402
-from pipeline.models.language.scoring import score, score_candidates  # noqa: E402
+from pipeline.models.language.scoring import score  # noqa: E402
 from pipeline.models.language.sequences import IGNORED, Limits, Written, collate, encode_all, shuffled  # noqa: E402
 from pipeline.models.protocol import ModelError  # noqa: E402
 from tests import naive_language  # noqa: E402
@@ -143,14 +143,6 @@ def test_nothing_to_train_is_said(lm, embeddings, encoded):
         ArmLearner(arm_of("static", lm), [], encoded, embeddings, 4, 1)
     with pytest.raises(ValueError, match="no arm both"):
         build_arm("both", lm, N_IN, PARAMS)
-
-
-def test_candidates_are_scored_with_their_own_prefix(lm, embeddings, encoded):
-    arm = arm_of("e2p", lm)
-    found = score_candidates(arm, encoded[:1], embeddings, np.array([[2, 0]]))
-    own = score(arm, encoded[:1], embeddings).nll
-    np.testing.assert_allclose(found[0, 1], own, atol=1e-4)
-    assert abs(found[0, 0] - found[0, 1]) > 1e-4
 
 
 def test_each_part_of_a_prompt_is_cut_by_itself(lm):

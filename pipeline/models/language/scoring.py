@@ -1,4 +1,4 @@
-"""How likely a language model holds an answer, token by token, and under which prefix it is likeliest."""
+"""How likely a language model holds an answer, token by token."""
 
 from __future__ import annotations
 
@@ -55,17 +55,6 @@ def score(arm: Arm, encoded: Sequence[Encoded], embeddings: NDArray[np.float32])
             found, n = batch_nll(arm, batch, arm.prefix(known[batch.rows]))
             nll[rows], n_tokens[rows] = found.cpu().numpy(), n.cpu().numpy()
     return AnswerNll(nll, n_tokens)
-
-
-def score_candidates(
-    arm: Arm, encoded: Sequence[Encoded], embeddings: NDArray[np.float32], candidates: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the negative log-likelihood of each answer under the prefix of each of its candidates.
-
-    `candidates`: rows of embeddings, shape (n answers, n candidates), that of the result.
-    """
-    asked = [each._replace(row=int(row)) for each, rows in zip(encoded, candidates, strict=True) for row in rows]
-    return score(arm, asked, embeddings).nll.reshape(candidates.shape)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
