@@ -22,11 +22,10 @@ from pipeline.models.places.interactions import Interactions  # noqa: E402
 from pipeline.models.places.place_frames import events_of, read_events  # noqa: E402
 from pipeline.models.places.place_models import (  # noqa: E402
     MIN_SCORED_PERSONS,
-    NOTHING,
     held_out_metrics,
     scores_of_lists,
-    top_places,
 )
+from pipeline.models.places.ranked_lists import NOTHING, top_places  # noqa: E402
 from pipeline.models.protocol import FitRun, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
 from pipeline.params import NoParams  # noqa: E402
@@ -152,7 +151,7 @@ def test_what_is_learnt_does_not_hang_on_who_comes_back_after_the_cut(tables):
 def test_metrics_by_hand():
     """Three lists of two: found first, found second, not found; places visited are in no list."""
     scores = np.array([[3.0, 2.0, -np.inf], [1.0, 2.0, -np.inf], [-np.inf, -np.inf, 1.0]])
-    listed = top_places(scores, 2)
+    listed = top_places(scores, np.arange(3), 2)
     assert listed.tolist() == [[0, 1], [1, 0], [2, NOTHING]]
     found = scores_of_lists(listed, np.array([0, 0, 1]), 4)
     assert found == pytest.approx({"hr_at_10": 2 / 3, "mrr": 0.5, "coverage": 3 / 4})

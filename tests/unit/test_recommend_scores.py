@@ -15,19 +15,12 @@ from pipeline.evaluation.recommendation.comparing import (
     compare_seeds,
     mean_with_interval,
 )
-from pipeline.evaluation.recommendation.lists import (
-    NOTHING,
-    coverage,
-    find_ranks,
-    hits,
-    rank_targets,
-    reciprocal_ranks,
-    top_places,
-)
+from pipeline.evaluation.recommendation.lists import rank_targets
 from pipeline.evaluation.recommendation.orderings import find_orderings
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.scoring import Ranks, score_ranks, strata_of
 from pipeline.evaluation.recommendation.splitting import ANY, EVERY_NEW, NEW, TARGETS
+from pipeline.models.places.ranked_lists import NOTHING, coverage, find_ranks, hits, reciprocal_ranks, top_places
 from tests import naive_recommend as naive
 from tests.check_in_rows import make_check_ins, split_data
 

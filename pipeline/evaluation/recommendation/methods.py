@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.evaluation.recommendation.factor_rules import ImplicitAls, ItemKnn
-from pipeline.evaluation.recommendation.lists import Method, rank_targets, reciprocal_ranks
+from pipeline.evaluation.recommendation.lists import Method, rank_targets
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data, Nearby, OwnHistory, Popularity, TextKnn
 from pipeline.evaluation.recommendation.splitting import ANY, EVERY_NEW, TARGETS, validation_split
+from pipeline.models.places.ranked_lists import reciprocal_ranks
 
 NEEDS_TEXTS, NEEDS_POSITIONS, NEEDS_LIBRARY = "texts", "positions", "library"
 

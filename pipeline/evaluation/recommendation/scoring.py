@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.recommendation.comparing import Figure, Kind, mean_with_interval
-from pipeline.evaluation.recommendation.lists import Listed, coverage, hits, reciprocal_ranks
+from pipeline.evaluation.recommendation.lists import Listed
 from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data, count_popularity
 from pipeline.evaluation.recommendation.splitting import Targets
+from pipeline.models.places.ranked_lists import coverage, hits, reciprocal_ranks
 
 KINDS: tuple[Kind, Kind] = ("cold", "warm")
 """Kinds of people: without and with a check-in in training."""

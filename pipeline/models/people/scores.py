@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels.bootstrap import poisson_counts
+from pipeline.models.metrics import METRICS
 from pipeline.models.people.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
@@ -146,8 +147,8 @@ def verdicts(metrics: Mapping[str, float], names: list[str]) -> list[str]:
     return [verdict(metrics, each, metric) for metric, each in said.items() if len(each) > 1]
 
 
-SHOWN = {CURVE: "AUC", "brier": "Brier", "log_loss": "log loss", "kind_top_1": "kind first", "kind_top_3": "in 3"}
-"""Metrics of a summary, and what they are called there."""
+SHOWN = (CURVE, *LOSSES, "kind_top_1", "kind_top_3")
+"""Metrics of a summary."""
 WORDS = {"logistic": "the logistic regression", "multinomial": "the multinomial regression"}
 """Forecasters that are called otherwise in sentences."""
 
@@ -159,7 +160,7 @@ def summary(metrics: Mapping[str, float], names: list[str]) -> list[str]:
     n = f"{metrics['n_rows']:,.0f} weeks of {metrics['n_devices']:,.0f} people that nothing was learnt from"
     lines = [f"{n}, in {metrics['true_share']:.1%} it was so"]
     for name in names:
-        told = [f"{word} {metrics[f'{name}.{m}']:.4f}" for m, word in SHOWN.items() if f"{name}.{m}" in metrics]
+        told = [f"{METRICS[m][0]} {metrics[f'{name}.{m}']:.4f}" for m in SHOWN if f"{name}.{m}" in metrics]
         if told:
             lines.append(f"{name}: {', '.join(told)}")
     return [*lines, *verdicts(metrics, names)]

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from data_contracts import POIS
 from pipeline.models.devices import numpy_generator
+from pipeline.models.metrics import METRICS
 from pipeline.models.places.interactions import DAY_S, Interactions, PlaceFeatures
 from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
 from pipeline.models.places.place_vectors import served_vectors
+from pipeline.models.places.ranked_lists import coverage, find_ranks, hits, reciprocal_ranks, top_places
 from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
     DESIGNS,
@@ -32,11 +34,9 @@ MAX_SCORED_PERSONS = 5_000
 """Persons that the metrics are of, drawn by chance where there are more (ours: their standard error is below 0.01)."""
 MIN_SCORED_PERSONS = 10
 """Persons below whom metrics are left out: they would tell of single ones (ours; as the least group of exports)."""
-NOTHING = -1
-"""Place of a list that is shorter than asked for."""
 PERSONS_AT_ONCE = 512
-WORDS = {"hr_at_10": "HR@10", "mrr": "MRR", "coverage": "coverage"}
-"""Metric → what it is called."""
+SHOWN = ("hr_at_10", "mrr", "coverage")
+"""Metrics of a summary."""
 N_HIT, N_RANKED = 10, 100
 """Places within which a hit counts, and that ranks and coverage look at (2403.05185 [READ])."""
 
@@ -93,6 +93,7 @@ def held_out_metrics(
     strong = before.strong()
     pairs = np.unique(strong.person * n_places + strong.place)
     popularity = np.bincount(pairs % n_places, minlength=n_places).astype(np.float32)
+    in_order = np.arange(n_places)
     lists: dict[str, list[NDArray[np.int64]]] = {"": [], "popularity_": []}
     for first in range(0, persons.size, PERSONS_AT_ONCE):
         chunk = persons[first : first + PERSONS_AT_ONCE]
@@ -100,7 +101,7 @@ def held_out_metrics(
         scores = score_with_towers(model, _used(own, model.params), None, cut_s)
         for name, values in (("", scores), ("popularity_", np.tile(popularity, (chunk.size, 1)))):
             values[own.person, own.place] = -np.inf
-            lists[name].append(top_places(values, N_RANKED))
+            lists[name].append(top_places(values, in_order, N_RANKED))
     return n_persons | {
         f"{name}{what}": value
         for name, listed in lists.items()
@@ -114,7 +115,7 @@ def summary_of(metrics: Mapping[str, float]) -> list[str]:
     if "hr_at_10" not in metrics:
         return [f"{people}: not scored, too few"]
     told = ", ".join(
-        f"{word} {metrics[name]:.4f} (popularity {metrics[f'popularity_{name}']:.4f})" for name, word in WORDS.items()
+        f"{METRICS[name][0]} {metrics[name]:.4f} (popularity {metrics[f'popularity_{name}']:.4f})" for name in SHOWN
     )
     does = "beats" if metrics["hr_at_10"] > metrics["popularity_hr_at_10"] else "does not beat"
     elsewhere = "intervals: sojourn evaluate recommend, whose model takes links of single persons"
@@ -130,20 +131,13 @@ def _told_links(sizes: Mapping[str, int], params: PlaceTraining) -> str:
     )
 
 
-def top_places(scores: NDArray[np.float32], n_ranked: int) -> NDArray[np.int64]:
-    """Return the places of highest score of each row, ties by number; `NOTHING` for those of -infinity."""
-    ranked = np.argsort(-scores, axis=1, kind="stable")[:, :n_ranked]
-    return np.where(np.isneginf(np.take_along_axis(scores, ranked, axis=1)), NOTHING, ranked)
-
-
 def scores_of_lists(listed: NDArray[np.int64], wanted: NDArray[np.int64], n_places: int) -> dict[str, float]:
     """Return HR@10, MRR and coverage of lists (n, n_ranked), one place being wanted of each."""
-    is_hit = listed == wanted[:, None]
-    rank = np.where(is_hit.any(axis=1), is_hit.argmax(axis=1) + 1, 0)
+    rank, is_listed = find_ranks(listed, wanted), np.isin(np.arange(n_places), listed)
     return {
-        "hr_at_10": float(((rank > 0) & (rank <= N_HIT)).mean()),
-        "mrr": float(np.where(rank > 0, 1.0 / np.maximum(rank, 1), 0.0).mean()),
-        "coverage": np.unique(listed[listed != NOTHING]).size / n_places,
+        "hr_at_10": float(hits(rank, N_HIT).mean()),
+        "mrr": float(reciprocal_ranks(rank).mean()),
+        "coverage": coverage(is_listed, np.ones(n_places, np.bool_)),
     }
 
 
