@@ -13,6 +13,7 @@ from pipeline.reference import is_installed
 from pipeline.settings import KEY_VARIABLE, Settings
 from pipeline.simulation import CityParams, raw_dates, write_city, write_tracts
 from pipeline.study import Study
+from tests.shared import DATA
 
 pytest_plugins = ["tests.s3_server"]
 
@@ -40,10 +41,9 @@ def reference():
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data; tests that need it are skipped where it is absent."""
-    root = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-    if not root.is_dir():
-        pytest.skip(f"real data is not here ({root}); set SOJOURN_SHARED to the folder that holds data/")
-    return root
+    if not DATA.is_dir():
+        pytest.skip(f"real data is not here ({DATA}); set SOJOURN_SHARED to the folder that holds data/")
+    return DATA
 
 
 COLUMNS = {

@@ -42,6 +42,7 @@ from pipeline.settings import Settings, read_key
 from pipeline.simulation.scenario import LOCKDOWN
 from pipeline.study import Study
 from tests.dc_census import DC_JOBS
+from tests.shared import DATA
 
 BENCH = Path(".bench")
 KEY = "a key for benchmarks of good length"
@@ -69,9 +70,8 @@ LAST_STAGES = ("sector_absence", "employment")
 
 def census_text(is_own_city: bool) -> str | None:
     """Return the sections of a study on Washington's tracts; None where its files are not at hand."""
-    data = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared")).resolve() / "data"
-    is_there = all((data / name).is_dir() for name in ("dc_tracts_acs", "lodes_wac_bg", "dingel_neiman"))
-    return DC_JOBS.format(data=data) if is_there and not is_own_city else None
+    is_there = all((DATA / name).is_dir() for name in ("dc_tracts_acs", "lodes_wac_bg", "dingel_neiman"))
+    return DC_JOBS.format(data=DATA) if is_there and not is_own_city else None
 
 
 def make_city(n_devices: int, n_days: int, census: str | None, seed: int) -> Path:

@@ -24,7 +24,7 @@ from pipeline.kernels.howde import HowdeDays, howde_days
 from pipeline.stages.home_work import HomeWorkParams, home_work
 from pipeline.study import Study
 from tests.benchmarks.howde_environment import Answer, run_howde, why_not
-from tests.benchmarks.stay_truths import SHARED
+from tests.shared import DATA
 
 STUDY = Study.from_dict({"name": "x", "start": "1970-01-01", "end": "1973-12-31", "zone": "UTC", "sources": []})
 COLUMNS = {"useruuid": "device_id", "loc": "location_id", "start": "started_s", "end": "finished_s"}
@@ -78,7 +78,7 @@ def time_ours(stops, n_rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "howde_worldbank" / "stops.parquet")
+    parser.add_argument("--data", type=Path, default=DATA / "howde_worldbank" / "stops.parquet")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer-rounds", type=int, default=3)
     args = parser.parse_args()

@@ -12,7 +12,6 @@ Weights are made of areas. What differs between persons of one area they cannot 
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.stages.panel_weights import _finish as finish_weights
 from pipeline.stages.unemployment import WEIGHTINGS, UnemploymentParams, unemployment
 from pipeline.stages.unemployment import _finish as finish_rates
 from pipeline.study import Study
+from tests.shared import DATA
 from tests.stay_rows import empty
 
 FILE = "dc_tracts_acs/ACS_5-Year_Demographic_Characteristics_of_DC_Census_Tracts.geojson.gz"
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--devices", type=int, default=2000)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SOJOURN_SHARED", "../shared")) / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     asked = parser.parse_args()
     tracts, demographics = read_washington(asked.data)
     share = shares_of_group(tracts, demographics)

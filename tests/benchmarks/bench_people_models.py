@@ -15,9 +15,7 @@ then those of one regime of work at a time: what the job was before it was lost.
 """
 
 import argparse
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,17 +25,12 @@ from data_contracts import VISITS
 from pipeline.models.protocol import MODELS, FitRun
 from pipeline.models.streaming import FrameTables
 from tests.benchmarks import bench_people_employment
+from tests.shared import DATA
 
 DAY_US, MINUTE_US = 86_400_000_000, 60_000_000
 MONDAY_US = 1_704_067_200_000_000
 """Monday 1 January 2024: where day numbers without a date begin."""
 SHOWN = ("auc", "brier", "log_loss", "calibration_slope", "kind_top_1", "kind_top_3")
-
-
-def shared(*parts: str) -> Path:
-    """Return the path of real data."""
-    root = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared")).resolve()
-    return root.joinpath("data", *parts)
 
 
 def as_visits(device: pd.Series, start_us: np.ndarray, minutes: np.ndarray, place: pd.Series, kind: pd.Series | None):
@@ -55,7 +48,7 @@ def as_visits(device: pd.Series, start_us: np.ndarray, minutes: np.ndarray, plac
 
 def geolife() -> pd.DataFrame:
     """Return staypoints of GeoLife as LLM-Mob prepared them: days are numbers, day 0 taken for a Monday."""
-    folder = shared("geolife_staypoints_llmmob")
+    folder = DATA / "geolife_staypoints_llmmob"
     rows = pd.concat([pd.read_csv(folder / f"geolife_{part}.csv.gz") for part in ("train", "valid", "test")])
     rows = rows.drop_duplicates("id")
     start_us = MONDAY_US + _day_shift(rows) + rows["start_day"] * DAY_US + rows["start_min"] * MINUTE_US
@@ -72,13 +65,13 @@ def _day_shift(rows: pd.DataFrame) -> int:
 
 def foursquare() -> pd.DataFrame:
     """Return check-ins as LLM-Mob prepared them: no duration, no category."""
-    rows = pd.concat([pd.read_csv(shared("foursquare_llmmob", f"{part}.csv")) for part in ("train", "valid")])
+    rows = pd.concat([pd.read_csv(DATA / "foursquare_llmmob" / f"{part}.csv") for part in ("train", "valid")])
     shift = _day_shift(rows)
     start_us = MONDAY_US + shift + rows["start_day"] * DAY_US + rows["start_min"] * MINUTE_US
     return as_visits(rows["user_id"], start_us.to_numpy(np.int64), np.zeros(len(rows)), rows["location_id"], None)
 
 
-DATA: dict[str, Callable[[], pd.DataFrame]] = {
+READERS: dict[str, Callable[[], pd.DataFrame]] = {
     "geolife": geolife,
     "foursquare": foursquare,
 }
@@ -100,7 +93,7 @@ def print_metrics(metrics: dict[str, float], prefix: str = "") -> None:
 
 def explore(name: str, seeds: int) -> None:
     """Train on real visits and print what held-out people and weeks say."""
-    visits = DATA[name]()
+    visits = READERS[name]()
     print(f"{name}: {len(visits):,} visits, {visits['device_id'].nunique():,} people")
     model = MODELS["exploration_forecasts"]
     for seed in range(seeds):
@@ -120,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     exploring = commands.add_parser("explore")
-    exploring.add_argument("data", choices=DATA)
+    exploring.add_argument("data", choices=READERS)
     exploring.add_argument("--seeds", type=int, default=1)
     employing = commands.add_parser("employment")
     bench_people_employment.add_options(employing)

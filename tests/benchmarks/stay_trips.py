@@ -27,7 +27,8 @@ from pipeline.sources.geolife_plt import read_blocks
 from pipeline.sources.pieces import Piece
 from pipeline.study import Source
 from tests.benchmarks.stay_peers import PEERS, Found, Peer, Setting, sojourn_stays
-from tests.benchmarks.stay_truths import DEGREE_E7, SHARED, US_PER_S, Pings, sorted_pings
+from tests.benchmarks.stay_truths import DEGREE_E7, US_PER_S, Pings, sorted_pings
+from tests.shared import DATA
 
 MODES = {"walk": "walk", "bike": "bike", "bus": "bus", "car": "car or taxi", "taxi": "car or taxi"}
 SHORTEST_S = 600
@@ -69,9 +70,9 @@ def read_person(path: Path, device: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def read_all() -> tuple[Pings, Spans]:
     """Return the pings of everybody with labels, and the trips chosen."""
-    files = sorted((SHARED / "data" / "geolife_users").glob("*.tar.gz"))
+    files = sorted((DATA / "geolife_users").glob("*.tar.gz"))
     if not files:
-        raise FileNotFoundError(f"no files below {SHARED}: set SOJOURN_SHARED")
+        raise FileNotFoundError(f"no files below {DATA}: set SOJOURN_SHARED")
     people = [read_person(path, int(path.name[:3])) for path in files]
     rows = pd.concat([rows for rows, labels in people if len(labels)], ignore_index=True)
     at_us = rows["tracked_at"].astype("datetime64[us, UTC]").astype("int64").to_numpy()

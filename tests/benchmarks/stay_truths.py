@@ -4,9 +4,7 @@ Every loader returns pings as the table `pings` has them: sorted by device, time
 rows alike in these. How far each truth is to be trusted is said at its loader.
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +14,8 @@ from numpy.typing import NDArray
 from pipeline.evaluation.scores import labels_of, thin
 from pipeline.simulation import CityParams, simulate_bucket
 from tests.benchmarks.nomad_people import SAMPLERS, sampled_people
+from tests.shared import DATA
 
-SHARED = Path(os.environ.get("SOJOURN_SHARED", Path(__file__).parents[3] / "shared"))
 US_PER_S = 1_000_000
 DEGREE_E7 = 10_000_000
 
@@ -95,9 +93,9 @@ def ssi() -> list[Truth]:
     diary is good to some minutes: stops end late or begin early by that, and short waits are move. Rows are
     grouped by the column user_id, because four file names lie. Exact duplicates are dropped.
     """
-    files = sorted((SHARED / "data" / "ssi_open_geodata").glob("*.csv.gz"))
+    files = sorted((DATA / "ssi_open_geodata").glob("*.csv.gz"))
     if not files:
-        raise FileNotFoundError(f"no files below {SHARED}: set SOJOURN_SHARED")
+        raise FileNotFoundError(f"no files below {DATA}: set SOJOURN_SHARED")
     rows = pd.concat([pd.read_csv(path) for path in files], ignore_index=True).drop_duplicates()
     device_id, names = pd.factorize(rows["user_id"], sort=True)
     at_us = pd.to_datetime(rows["timestamp"], utc=True).astype("datetime64[us, UTC]").astype("int64")
@@ -139,7 +137,7 @@ def city_as_seen_by(phone: str, params: CityParams) -> Truth:
 
 def nomad() -> list[Truth]:
     """Return people simulated after NOMAD in its garden city, by each kind of sampling; see `nomad_people`."""
-    folder = SHARED / "data" / "nomad_gardencity"
+    folder = DATA / "nomad_gardencity"
     found = []
     for sampler in SAMPLERS:
         rows = sampled_people(folder, sampler)
