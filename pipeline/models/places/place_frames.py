@@ -87,10 +87,14 @@ def read_events(tables: Tables, poi_ids: NDArray[Any], max_persons: int, seed: i
     Kept are four numbers a visit. Who is drawn, where there are more, hangs on ids and seed alone, and the order of
     devices is that of their ids, whatever bucket they come from.
     """
-    rows = np.empty((0, 4), np.int64)
+    parts, n_devices = [np.empty((0, 4), np.int64)], 0
     for frame in tables.shards(VISITS, VISIT_COLUMNS):
-        rows = _of_drawn(np.concatenate([rows, _numbers(frame, poi_ids)]), max_persons, seed)
-    return _events(rows, poi_ids)
+        parts.append(_numbers(frame, poi_ids))
+        n_devices += np.unique(parts[-1][:, 0]).size
+        # Joining is put off: each join copies all rows there are.
+        if n_devices > 2 * max_persons:
+            parts, n_devices = [_of_drawn(np.concatenate(parts), max_persons, seed)], max_persons
+    return _events(_of_drawn(np.concatenate(parts), max_persons, seed), poi_ids)
 
 
 def _of_drawn(rows: NDArray[np.int64], max_persons: int, seed: int) -> NDArray[np.int64]:
