@@ -105,7 +105,8 @@ def train_model(
 ) -> Artifact | None:
     """Train a model on the tables of a root, keep what it learnt there and return it.
 
-    The same tables, Params and seed give the same version. An interrupted training goes on where its last checkpoint
+    The same tables, Params and seed give the same version on as many processes and threads of one kind of machine: sums
+    are made in the order that these leave. An interrupted training goes on where its last checkpoint
     was made. Of several processes that train together the first keeps what was learnt, and the others return None.
     StudyError where a table it learns from is not there or not current, or truth it needs is not given; LockedError
     where a run holds the root.
@@ -179,8 +180,8 @@ def check_current(model: Model, study: Study, settings: Settings) -> None:
 
 
 def _placed(model: Model, settings: Settings, learnt_from: list[Any], run: FitRun) -> FitRun:
-    """Return the run with its folders: both are of the same data, code, Params, seed and processes alone."""
-    key = [*learnt_from, code_digest(_family(model)), run.seed, n_processes()]
+    """Return the run with its folders: both are of the same data, code, Params, seed, processes and threads alone."""
+    key = [*learnt_from, code_digest(_family(model)), run.seed, n_processes(), _n_threads()]
     folder, which = training_folder(settings), digest(key)
     return replace(run, checkpoints=folder / CHECKPOINTS / model.name / which, logs=folder / LOGS / model.name / which)
 
@@ -197,11 +198,18 @@ def _card(
         "params": json.loads(params.model_dump_json()),
         "seed": run.seed,
         "processes": n_processes(),
+        "threads": _n_threads(),
         "rows": tables.n_rows | ({model.truth.name: len(truth)} if model.truth and truth is not None else {}),
         "data": tables.contents,
         "code": code_digest(_family(model)),
         "torch": version("torch"),
     }
+
+
+def _n_threads() -> int:
+    from torch import get_num_threads  # not above: what is asked for without torch is told so in a line
+
+    return int(get_num_threads())
 
 
 def _family(model: Model) -> str:

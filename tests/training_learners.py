@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from pipeline.models import FitRun, checkpoints
-from pipeline.models.devices import kept_torch_state, torch_generator, torch_seed
+from pipeline.models.devices import kept_torch_state, keyed_seed, set_default_generators, torch_generator
 from pipeline.models.training import TrainingParams, train
 
 WIDTH = 6
@@ -26,7 +26,7 @@ class Regression:
 
     def __init__(self, n_rows=40, batch_size=8, dropout=0.5, seed=0):
         with kept_torch_state():
-            torch_seed(seed, "weights")
+            set_default_generators(keyed_seed(seed, "weights"))
             self.module = torch.nn.Sequential(
                 torch.nn.Linear(WIDTH, 12, bias=False),
                 torch.nn.BatchNorm1d(12),

@@ -99,13 +99,15 @@ def withdraw(held: HeldRoot, study: Study, raw_ids: Iterable[bytes]) -> Withdraw
     root, key = held.settings.root, read_key()
     before = read_withdrawals(root, key)
     asked = _marks_of(before, raw_ids)
+    # A kill between the list and the marks leaves nobody new to the next call.
+    has_new = bool(asked - before.marks) or bool(unfinished(root))
     is_named = any(is_device_in_name(source) for source in study.sources)
     if is_named and not unfinished(root):
         _check_recorded(Store(root))
     begin(root, COMMAND)
     listed = write_withdrawals(root, key, asked)
     hits = find(held)
-    models = _mark_models(held, hits)
+    models = _mark_models(held, hits, has_new)
     counted = _remove_counts(Store(root)) if hits else []
     files = _files_of(held, study, listed)
     _take_out(held, hits, files)
@@ -178,31 +180,34 @@ def _look(root: Path, places: list[Place]) -> list[Hit]:
     return hits
 
 
-def _mark_models(held: HeldRoot, hits: Sequence[Hit]) -> list[str]:
-    """Note which trained models learnt from tables with rows that have to go; return the names of all so noted.
+def _mark_models(held: HeldRoot, hits: Sequence[Hit], has_new: bool) -> list[str]:
+    """Note which trained models may have learnt from rows of withdrawn devices; return the names of all so noted.
 
     Before a row is taken out, so that a kill forgets none. Interrupted trainings go: they hold what they learnt so far.
+    `has_new`: devices are on the list that were not before. They may have had rows when a model learnt, and none since.
     """
     root, tables = held.settings.root, {hit.table for hit in hits}
-    if hits:
+    if hits or has_new:
         remove_folder(training_folder(held.settings) / CHECKPOINTS)
-    for card in read_cards(root):
-        if hits and any(_may_have_held(Store(root), name, of, tables) for name, of in card["data"].items()):
-            mark_withdrawn(root, card)
+        for card in read_cards(root):
+            if any(_may_have_held(Store(root), name, of, tables) for name, of in card["data"].items()):
+                mark_withdrawn(root, card)
     return [card["name"] for card in read_cards(root) if card.get(HAS_WITHDRAWN)]
 
 
 def _may_have_held(store: Store, name: str, content: str, tables: set[str]) -> bool:
-    """Return whether a table, when it had that content, may have held rows of devices found in some tables now.
+    """Return whether a table, when it had that content, may have been made of devices that are withdrawn now.
 
-    Known of a table of devices that is as it was. Of one written since then, or made of all devices, it is not.
+    `tables`: those in which rows of them were found. A table of devices that is as it was is not, if none are in it,
+    nor is one of all devices, if none are anywhere. Of a table written since then it is not known.
     """
     table = TABLES.get(name)
     if table is None or name in tables:
         return True
     if table.shard is Shard.STATIC:
         return False
-    return "device_id" not in table.names or content_of(store.footers(table)) != content
+    is_of_found = bool(tables) and "device_id" not in table.names
+    return is_of_found or content_of(store.footers(table)) != content
 
 
 def _remove_counts(store: Store) -> list[str]:

@@ -366,7 +366,7 @@ def _generate(bench: Bench, arm: Arm, encoded: Sequence[Encoded]) -> tuple[list[
     asked = [k for part in of_person for k in part]
     texts = generate(
         arm, [encoded[k].prompt for k in asked], [encoded[k].row for k in asked], _embeddings(prepared, arm),
-        params.max_new_tokens, seed=params.seed,
+        params.max_new_tokens,
     )  # fmt: skip
     ends = np.cumsum([len(part) for part in of_person])[:-1]
     means = [mean_embedding(part) for part in np.split(bench.encode(texts), ends)]

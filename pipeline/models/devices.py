@@ -50,11 +50,6 @@ def torch_generator(seed: int, *purpose: str | int, device: torch.device | str =
     return torch.Generator(device).manual_seed(keyed_seed(seed, *purpose))
 
 
-def torch_seed(seed: int, *purpose: str | int) -> None:
-    """Seed what torch draws of itself (first weights, dropout), on all devices; wrap it in `kept_torch_state`."""
-    set_default_generators(keyed_seed(seed, *purpose))
-
-
 def set_default_generators(word: int) -> None:
     """Seed torch's default generators directly: torch.manual_seed takes ten times as long, too long for every step."""
     torch.default_generator.manual_seed(word)

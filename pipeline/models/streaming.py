@@ -10,7 +10,7 @@ row within its device), so batches depend on the seed and the epoch alone: not o
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from data_contracts import Table
-from pipeline.kernels.keyed_random import keyed_bits, keyed_uniform
+from pipeline.kernels.keyed_random import keyed_bits
 from pipeline.models.devices import numpy_generator
-from pipeline.models.protocol import Tables
 
 CHUNK_ROWS = 1 << 16
 """Rows held in memory at a time, about (ours)."""
-HELD_OUT_SHARE = 0.1
-"""Share of people whose rows validate, as a fraction (ours; 2403.05185 [READ] holds 10% of its training split out)."""
 KEY_SPACE = 1 << 64
 Arrays = Mapping[str, NDArray[Any]]
-ToArrays = Callable[[pd.DataFrame], Arrays]
-"""Makes the rows to learn from of those of one shard: arrays of one length, of fixed width, one of them device_id."""
-
-
-def is_held_out(device_id: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Return for each id whether its person is on the side that validates: wholly, wherever the rows lie.
-
-    `share` of all people are, in 0…1, chosen by a hash of (seed, device_id). ValueError for another share.
-    """
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"share of people held out is {share}, not in 0…1")
-    return keyed_uniform(np.asarray(device_id, np.int64), "held out", seed) < share
+"""Rows to learn from: arrays of one length, of fixed width, one of them device_id."""
 
 
 class StreamedRows:
@@ -145,30 +131,6 @@ class StreamedRows:
                 first += n_run
             self._bounds = bounds
         return self._bounds
-
-
-def stream_rows(
-    tables: Tables,
-    table: Table,
-    to_arrays: ToArrays,
-    batch_size: int,
-    *,
-    columns: Sequence[str] | None = None,
-    held_out: float = HELD_OUT_SHARE,
-    seed: int = 0,
-    chunk_rows: int = CHUNK_ROWS,
-    scratch: Path | None = None,
-) -> tuple[StreamedRows, StreamedRows]:
-    """Return the rows to train on and those of the people held out, read from a table one shard after the other.
-
-    `to_arrays` is called with each shard's rows of each side. A table without rows gives rows without batches.
-    """
-    sides = tuple(StreamedRows(batch_size, seed, chunk_rows, scratch) for _ in range(2))
-    for frame in tables.shards(table, columns):
-        is_out = is_held_out(frame["device_id"].to_numpy(), held_out, seed)
-        for side, mask in zip(sides, (~is_out, is_out), strict=True):
-            side.add(to_arrays(frame[mask]))
-    return sides[0], sides[1]
 
 
 class FrameTables:

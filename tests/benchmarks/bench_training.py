@@ -25,9 +25,10 @@ import pandas as pd
 import torch
 
 from data_contracts import TABLES, Table
+from pipeline.kernels.keyed_random import keyed_uniform
 from pipeline.models import FitRun
 from pipeline.models.checkpoints import checkpoint_path
-from pipeline.models.streaming import stream_rows
+from pipeline.models.streaming import StreamedRows
 from pipeline.models.training import TrainingParams, train
 
 MODULES = {"128-256-128, batch 256": ((128, 256, 128), 256), "16-16-1, batch 32": ((16, 16, 1), 32)}
@@ -38,6 +39,7 @@ BAR = 0.95
 SHARD_ROWS = 50_000
 TABLE = TABLES["gyration"]
 N_FEATURES = 8
+HELD_OUT_SHARE = 0.1
 
 
 class Fitted:
@@ -161,10 +163,12 @@ class Streamed(Fitted):
         super().__init__((N_FEATURES, 16, 1), 1, 0)
         names = [f"x{k}" for k in range(N_FEATURES)]
 
-        def to_arrays(frame: pd.DataFrame) -> dict:
-            return {"device_id": frame["device_id"].to_numpy(), "x": frame[names].to_numpy(np.float32)}
-
-        self.training, self.held_out = stream_rows(ParquetShards(folder), TABLE, to_arrays, 1024, scratch=folder)
+        self.training, self.held_out = (StreamedRows(1024, scratch=folder) for _ in range(2))
+        for frame in ParquetShards(folder).shards(TABLE):
+            device_id, x = frame["device_id"].to_numpy(), frame[names].to_numpy(np.float32)
+            is_out = keyed_uniform(device_id, "held out") < HELD_OUT_SHARE
+            for side, chosen in ((self.training, ~is_out), (self.held_out, is_out)):
+                side.add({"device_id": device_id[chosen], "x": x[chosen]})
         self.n_batches = self.training.n_batches
 
     def batches(self, epoch: int) -> Iterator:

@@ -1,5 +1,7 @@
 """What may be learnt from: tables that are current, of a root that is held; and models of people who withdrew."""
 
+import sys
+
 import pytest
 
 pytest.importorskip("torch")
@@ -93,7 +95,9 @@ def test_models_that_learnt_from_withdrawn_devices_are_told_and_refused(study, r
     before = train(study, root).name
     (root / MODELS_FOLDER / CHECKPOINTS / MODEL / "abc").mkdir(parents=True)
     done = take_out(study, root, "nobody")
-    assert done.models == [] and (root / MODELS_FOLDER / CHECKPOINTS).exists()
+    assert done.models == [] and not (root / MODELS_FOLDER / CHECKPOINTS).exists()
+    (root / MODELS_FOLDER / CHECKPOINTS / MODEL / "abc").mkdir(parents=True)
+    assert take_out(study, root).models == [] and (root / MODELS_FOLDER / CHECKPOINTS).exists()
     done = take_out(study, root, WHO)
     assert done.models == [before] and rows_of(root, WHO) == 0
     assert not (root / MODELS_FOLDER / CHECKPOINTS).exists()
@@ -112,6 +116,20 @@ def test_models_that_learnt_from_withdrawn_devices_are_told_and_refused(study, r
     assert after != before and "has_withdrawn" not in read_card(root, after)
     run_stages(with_models(study, after), root, stages=("place_embeddings", "person_embeddings"))
     assert take_out(study, root).models == [before]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_device_whose_rows_went_before_it_was_withdrawn_may_be_in_what_was_learnt(
+    study, root, monkeypatch, is_killed
+):
+    name = train(study, root).name
+    store = Store(root)
+    store.remove(VISITS, store.keys(VISITS)[0])
+    if is_killed:
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(withdraw, "find", lambda *given: sys.exit("killed"))
+            take_out(study, root, "long gone")
+    assert take_out(study, root, "long gone").models == [name]
 
 
 def test_a_model_of_tables_without_the_withdrawn_device_is_not_among_them(study, root, tmp_path):

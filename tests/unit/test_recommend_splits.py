@@ -70,9 +70,14 @@ def test_a_second_file_holds_out_person_by_person():
 
 
 def test_validation_lies_inside_training():
-    inner = validation_split(split_check_ins(make_check_ins(ROWS), TWO_WEEKS), TWO_WEEKS)
-    assert inner.now_us == 2 * DAY_US
-    assert inner.training["at_us"].max() < 2 * DAY_US
+    outer = split_check_ins(make_check_ins(ROWS), TWO_WEEKS)
+    first_us = outer.training["at_us"].min()
+    inner = validation_split(outer, TWO_WEEKS)
+    # A fourth of a training span of less than eight weeks, or the days of the hold-out.
+    assert inner.now_us == int(outer.now_us - (outer.now_us - first_us) / 4)
+    assert first_us <= inner.training["at_us"].max() < inner.now_us
+    day = RecommendParams(holdout_days=1.0)
+    assert validation_split(outer, day).now_us == outer.now_us - DAY_US
     rows = [(0, 0, 1), (0, 1, 2), (0, 0, 3), (0, 2, 9, True), (1, 2, 5)]
     inner = validation_split(split_check_ins(make_check_ins(rows), TWO_WEEKS), TWO_WEEKS)
     # Of person 0 the last new place of training is 1, of person 1 it is 2, which nobody else visits.

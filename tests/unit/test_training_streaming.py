@@ -10,7 +10,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from data_contracts import TABLES  # noqa: E402
-from pipeline.models.streaming import FrameTables, StreamedRows, is_held_out, stream_rows  # noqa: E402
+from pipeline.models.streaming import FrameTables, StreamedRows  # noqa: E402
 from tests.naive_training import naive_batches  # noqa: E402
 
 VISITS = TABLES["gyration"]
@@ -37,8 +37,11 @@ def arrays_of(frame):
     }
 
 
-def streams(frames, batch_size=8, **options):
-    return stream_rows(FrameTables({VISITS.name: frames}), VISITS, arrays_of, batch_size, **options)
+def stream(frames, batch_size=8, **options):
+    rows = StreamedRows(batch_size, **options)
+    for frame in frames:
+        rows.add(arrays_of(frame))
+    return rows
 
 
 def values(batches):
@@ -56,17 +59,15 @@ def values(batches):
 )
 def test_batches_are_those_of_the_slow_twin(n_devices, n_buckets, batch_size, chunk_rows, epoch, start):
     frame = frame_of(n_devices)
-    options = {"held_out": 0.0, "seed": 5, "chunk_rows": chunk_rows}
-    training, held_out = streams(buckets_of(frame, n_buckets), batch_size, **options)
+    training = stream(buckets_of(frame, n_buckets), batch_size, seed=5, chunk_rows=chunk_rows)
     expected = naive_batches(frame, 5, epoch, batch_size, chunk_rows)
     assert values(training.batches(epoch)) == expected
     assert training.n_batches == len(expected)
     assert values(training.batches_from(epoch, start)) == expected[start:]
-    assert held_out.n_batches == 0 and not list(held_out.batches(epoch))
 
 
 def test_an_epoch_has_every_row_once_and_another_order():
-    training, _ = streams(frame_of(), held_out=0.0, chunk_rows=20)
+    training = stream([frame_of()], chunk_rows=20)
     first, second = ([v for batch in values(training.batches(epoch)) for v in batch] for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(len(first)))
     assert first != second
@@ -75,33 +76,9 @@ def test_an_epoch_has_every_row_once_and_another_order():
     assert batch["pair"].dtype == torch.float32
 
 
-def test_a_person_is_wholly_on_one_side_whatever_the_shards():
-    frame = frame_of(300)
-    sides = [{d for b in s.batches(0) for d in b["device_id"].tolist()} for s in streams(frame, held_out=0.3)]
-    assert not sides[0] & sides[1]
-    assert sides[0] | sides[1] == set(frame["device_id"])
-    assert len(sides[1]) / 300 == pytest.approx(0.3, abs=0.08)
-    other = streams(buckets_of(frame, 7), held_out=0.3)
-    assert sides[1] == {d for b in other[1].batches(0) for d in b["device_id"].tolist()}
-    assert is_held_out(frame["device_id"], 0.0, 0).sum() == 0
-    assert is_held_out(frame["device_id"], 1.0, 0).all()
-    with pytest.raises(ValueError, match="not in 0…1"):
-        is_held_out(frame["device_id"], 1.1, 0)
-
-
-def test_the_order_of_rows_in_a_frame_changes_nothing_where_the_key_tells_them_apart():
-    table = TABLES["visits"]
-    frame = pd.DataFrame({"device_id": [3, 3, 1, 2], table.key[1]: [5, 4, 9, 7], "value": [0, 1, 2, 3]})
-    found = [
-        values(stream_rows(FrameTables({"visits": f}), table, arrays_of, 2)[0].batches(0))
-        for f in (frame, frame.iloc[::-1])
-    ]
-    assert found[0] == found[1]
-
-
 def test_no_rows_no_batches():
-    training, held_out = stream_rows(FrameTables({}), VISITS, arrays_of, 8)
-    assert training.n_batches == held_out.n_batches == 0
+    training = stream([])
+    assert training.n_batches == 0
     assert list(training.batches(0)) == []
 
 

@@ -19,6 +19,8 @@ TARGETS = (RARE, EVERY_RARE, NEW, EVERY_NEW, ANY)
 """What lists are searched for: a person's first place of the hold-out that is new to them (a repeat is trivial), every
 one of those, the same of the rare node type in lists of that type only (2403.05185 [READ]: its tables are of lists of
 audiobooks), and the first of any kind."""
+VALIDATION_SHARE = 0.25
+"""Most of the training span that is held out to choose settings on (ours)."""
 PEOPLE, PLACES = 0, 1
 """Keys of the random streams that say who and what is made cold."""
 COLUMNS = ["person", "place", "at_us"]
@@ -100,7 +102,9 @@ def split_check_ins(check_ins: CheckIns, params: RecommendParams, seed: int = 0)
 
 
 def validation_split(split: Split, params: RecommendParams) -> Split:
-    """Return a split inside the training span, for choosing settings: the same days cut off once more.
+    """Return a split inside the training span, for choosing settings: its last `holdout_days`, or VALIDATION_SHARE.
+
+    The lesser of both, so that something is left to learn from.
 
     Where a second file holds check-ins out there is no common cut: each person's last new place of the training span
     is looked for, and their training ends before it.
@@ -112,7 +116,8 @@ def validation_split(split: Split, params: RecommendParams) -> Split:
         cut_us = first.groupby("person")["at_us"].max().reindex(range(world.n_people)).to_numpy()
         now_us = split.now_us
     else:
-        now_us = int(split.now_us - params.holdout_days * DAY_US)
+        span_us = split.now_us - int(training["at_us"].min())
+        now_us = int(split.now_us - min(params.holdout_days * DAY_US, VALIDATION_SHARE * span_us))
         cut_us = np.full(world.n_people, now_us)
     is_late, was_late = (of["at_us"].to_numpy() >= cut_us[of["person"]] for of in (training, record))
     learnt = training[~is_late].reset_index(drop=True)

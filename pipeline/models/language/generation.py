@@ -1,4 +1,4 @@
-"""Texts that an arm writes itself, word after word, the likeliest each time or drawn."""
+"""Texts that an arm writes itself, word after word, the likeliest each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.models.devices import torch_generator
 from pipeline.models.language.arms import Arm
 
 GENERATION_BATCH = 8
@@ -21,14 +20,11 @@ def generate(
     rows: Sequence[int],
     embeddings: NDArray[np.float32],
     max_new_tokens: int,
-    temperature: float = 0.0,
-    seed: int = 0,
     n_at_a_time: int = GENERATION_BATCH,
 ) -> list[str]:
     """Return one text for each prompt (tokens without the start token), up to the first line break, not with it.
 
-    `rows`: row of `embeddings` that steers each. Temperature 0 takes the likeliest token each time; above it, tokens
-    are drawn, from a stream keyed by seed, row and place. Prompts are written to in batches of like length, padded in
+    `rows`: row of `embeddings` that steers each. Prompts are written to in batches of like length, padded in
     front and hidden there, so that what else is in a batch changes a text only where rounding decides.
     """
     texts = [""] * len(prompts)
@@ -37,9 +33,8 @@ def generate(
     for start in range(0, len(order), n_at_a_time):
         block = order[start : start + n_at_a_time]
         filled = (block * n_at_a_time)[:n_at_a_time]
-        generators = [torch_generator(seed, "writing", rows[k], k) for k in filled] if temperature else []
         inputs, is_seen = _inputs(arm, [prompts[k] for k in filled], known[[rows[k] for k in filled]])
-        found = _write(arm, inputs, is_seen, max_new_tokens, temperature, generators)
+        found = _write(arm, inputs, is_seen, max_new_tokens)
         for k, tokens in zip(block, found, strict=False):
             texts[k] = arm.lm.tokens.decode(tokens).strip()
     return texts
@@ -50,8 +45,6 @@ def _write(
     inputs: torch.Tensor,
     is_seen: torch.Tensor,
     max_new_tokens: int,
-    temperature: float,
-    generators: list[torch.Generator],
 ) -> list[list[int]]:
     """Return the tokens that follow each row of inputs, up to its first line break; `is_seen`: what is no padding."""
     lm, cache = arm.lm, None
@@ -64,7 +57,7 @@ def _write(
                 inputs_embeds=inputs, attention_mask=is_seen, position_ids=places, cache=cache, use_cache=True
             )
             cache = found.cache
-            chosen = _choose(arm.network.lm_head(found.last_hidden_state[:, -1]).float(), temperature, generators)
+            chosen = arm.network.lm_head(found.last_hidden_state[:, -1]).float().argmax(-1)
             for k, token in enumerate(chosen.tolist()):
                 is_open[k] &= token != lm.end_id
                 if is_open[k]:
@@ -96,11 +89,3 @@ def _inputs(arm: Arm, prompts: list[list[int]], embeddings: torch.Tensor) -> tup
             )
             is_seen[k, len(padding) :] = 1
     return torch.stack(rows), is_seen
-
-
-def _choose(logits: torch.Tensor, temperature: float, generators: list[torch.Generator]) -> torch.Tensor:
-    if not temperature:
-        return logits.argmax(-1)
-    probability = torch.softmax(logits / temperature, -1).cpu()
-    drawn = [torch.multinomial(p, 1, generator=g) for p, g in zip(probability, generators, strict=True)]
-    return torch.cat(drawn).to(logits.device)
