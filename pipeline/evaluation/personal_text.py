@@ -128,7 +128,7 @@ def _claim(
     """Write what a folder's outcomes are of; StudyError where they are of something else."""
     keep.mkdir(parents=True, exist_ok=True)
     settings = {
-        "model": lm.name, "data": data_digest(prepared), "code": code,
+        "model": lm.name, "weights": lm.weights, "data": data_digest(prepared), "code": code,
         "params": params.model_dump(mode="json"), "prefix": prefix.model_dump(mode="json"),
     }  # fmt: skip
     path = keep / SETTINGS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from pipeline.models.protocol import ModelError
@@ -30,3 +32,10 @@ def package_file(package: str, name: str, install: str) -> Path:
     if not path.exists():
         raise PackageMissingError(f"the package {package} is installed but holds no {name}: {install}")
     return path
+
+
+@cache
+def weights_digest(path: Path) -> str:
+    """Return the hash of a file of weights: what is learnt in front of some is noise in front of others."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.packages import package_file
+from pipeline.models.packages import package_file, weights_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,11 @@ def encode(texts: Sequence[str]) -> NDArray[np.float32]:
     if not distinct.size:
         return np.zeros((0, N_DIMS), np.float32)
     return _encode_distinct(distinct.tolist())[position.ravel()]
+
+
+def encoder_weights() -> str:
+    """Return the hash of the encoder's weights; PackageMissingError where they are not installed."""
+    return weights_digest(package_file(PACKAGE, "model", INSTALL) / "model.safetensors")
 
 
 def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

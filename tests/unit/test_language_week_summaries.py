@@ -15,6 +15,7 @@ from data_contracts.models_text import WEEK_SUMMARIES  # noqa: E402
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.language import facts as f  # noqa: E402
 from pipeline.models.language import text_scores, week_summaries  # noqa: E402
+from pipeline.models.language.causal_lm import tiny_lm  # noqa: E402
 from pipeline.models.language.declaration import SUMMARIES, WeekSummaries, WeekSummaryParams  # noqa: E402
 from pipeline.models.protocol import ModelError  # noqa: E402
 from tests.model_rows import region_changes  # noqa: E402
@@ -98,6 +99,12 @@ def test_nothing_known_is_no_row_and_too_few_weeks_are_refused(state):
         week_summaries.fit(region_changes(1, 1), TINY, FitRun())
     with pytest.raises(ModelError, match="nothing to tell"):
         week_summaries.describe(state, [()])
+
+
+def test_other_weights_than_it_learnt_in_front_of_are_refused(state, monkeypatch):
+    monkeypatch.setattr(week_summaries, "tiny_lm", lambda: tiny_lm(seed=1))
+    with pytest.raises(ModelError, match="other weights of tiny random Llama than are installed"):
+        predict(state, region_changes())
 
 
 def test_nothing_to_validate_with_is_a_models_error():

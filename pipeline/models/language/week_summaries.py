@@ -66,7 +66,8 @@ def fit(changes: pd.DataFrame, params: WeekSummaryParams, run: FitRun) -> State:
     n_areas = len({week.region_geoid for week in tested})
     tensors = {name: tensor.numpy() for name, tensor in arm.state().items()}
     learnt = {
-        "language_model": lm.name, "params": params.model_dump(mode="json"), "n_steps": history.n_steps,
+        "language_model": lm.name, "weights": lm.weights,
+        "params": params.model_dump(mode="json"), "n_steps": history.n_steps,
         "n_tested_weeks": len(tested), "metrics": metrics,
         "summary": summary_of(metrics, len(tested), n_areas),
     }  # fmt: skip
@@ -119,6 +120,8 @@ def _restore(state: State, lm: CausalLM, params: WeekSummaryParams) -> Arm:
     arm = build_arm("e2p", lm, f.N_DIMS, params)
     if arm.module is None:
         raise ModelError("nothing of this arm is trained")
+    if lm.weights != state.facts["weights"]:
+        raise ModelError(f"it learnt in front of other weights of {lm.name} than are installed: train it again")
     arm.module.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in state.tensors.items()})
     return arm
 

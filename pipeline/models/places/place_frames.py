@@ -15,9 +15,9 @@ from pipeline.models.hashed_text import hash_texts
 from pipeline.models.places.group_types import NodeTypes, node_types
 from pipeline.models.places.interactions import UNKNOWN, Interactions, PlaceFeatures, mark_single_visits
 from pipeline.models.places.params import PlaceTraining
-from pipeline.models.places.text import WIDTH, embed_texts, place_texts
+from pipeline.models.places.text import WIDTH, embed_texts, place_texts, weights_of
 from pipeline.models.places.text_components import TextComponents, fit_text_components
-from pipeline.models.protocol import Tables
+from pipeline.models.protocol import ModelError, Tables
 
 AREA_WIDTH = 64
 """Numbers that the words of an area add to the vector of its category."""
@@ -35,6 +35,8 @@ class Vocabulary(NamedTuple):
     """Rising; the code is the position plus 1."""
     vectors: NDArray[np.float32]
     """Of the categories by their encoder, (n, 384): kept, so that a place's text does not hang on the others'."""
+    encoder: str
+    """Hash of the weights of their encoder, "" of one without any: other places' categories take the same."""
     areas: NDArray[np.int64]
     components: TextComponents
 
@@ -65,12 +67,21 @@ def read_vocabulary(pois: pd.DataFrame, params: PlaceTraining) -> Vocabulary:
     categories = np.unique(np.array([path for path in paths if path], dtype=str))
     vectors = embed_texts(place_texts(None, categories.tolist(), None), params.text_encoder)
     words = _words(paths, cells, categories, vectors, params)
-    return Vocabulary(types, categories, vectors, np.unique(cells), fit_text_components(words, params.text_width))
+    encoder = weights_of(params.text_encoder)
+    return Vocabulary(
+        types, categories, vectors, encoder, np.unique(cells), fit_text_components(words, params.text_width)
+    )
 
 
 def place_features(pois: pd.DataFrame, vocabulary: Vocabulary, params: PlaceTraining) -> PlaceFeatures:
-    """Return what is known of places by their category and position, in the terms of a vocabulary."""
+    """Return what is known of places by their category and position, in the terms of a vocabulary.
+
+    ModelError where a category is new and would be encoded by other weights than those of the vocabulary.
+    """
     paths, cells = _paths(pois), _cells(pois, params.area_resolution)
+    is_known = set(vocabulary.categories.tolist())
+    if any(path not in is_known for path in paths if path) and weights_of(params.text_encoder) != vocabulary.encoder:
+        raise ModelError("categories are new, and the encoder of texts installed has other weights than when it learnt")
     types = [vocabulary.types.type_of(path, params.category_separator) for path in paths]
     named = np.array([path or "" for path in paths], dtype=str)
     return PlaceFeatures(

@@ -62,6 +62,7 @@ def to_state(learnt: Learnt, metrics: Mapping[str, float], sizes: Mapping[str, i
         "sizes": dict(sizes),
         "params": learnt.params.model_dump(mode="json"),
         "shape": learnt.shape._asdict(),
+        "encoder_weights": vocabulary.encoder,
         "categories": vocabulary.categories.tolist(),
         "place_types": list(vocabulary.types.names),
     }
@@ -77,6 +78,7 @@ def from_state(state: State) -> Learnt:
         NodeTypes(np.empty(0, np.int8), names),
         np.array(facts["categories"], dtype=str),
         tensors["category_vectors"],
+        facts["encoder_weights"],
         tensors["areas"],
         TextComponents(*(tensors[f"components.{name}"] for name in TextComponents._fields)),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.hashed_text import hash_texts
-from pipeline.models.sentences import encode
+from pipeline.models.sentences import encode, encoder_weights
 
 TextEncoder = Literal["sentences", "hashed"]
 WIDTH = 384
@@ -37,6 +37,11 @@ def embed_texts(texts: Sequence[str], encoder: TextEncoder = "sentences") -> NDA
     vectors = np.zeros((len(texts), WIDTH), np.float32)
     vectors[is_told] = encode([text for text in texts if text.strip()])
     return vectors
+
+
+def weights_of(encoder: TextEncoder) -> str:
+    """Return the hash of an encoder's weights, "" of one without any."""
+    return "" if encoder == "hashed" else encoder_weights()
 
 
 def _words(part: str) -> str:
