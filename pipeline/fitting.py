@@ -38,6 +38,7 @@ from pipeline.settings import Settings
 from pipeline.stages.predict import is_filled
 from pipeline.study import Study, StudyError
 
+Progress = Callable[[str, int, int], None]
 METRICS, SUMMARY = "metrics", "summary"
 """Names among what a model gives back of how good it is on what it did not learn from, and of that in a few lines."""
 
@@ -117,6 +118,7 @@ def train_model(
     with _held(model, study, settings, run.device) as lock:
         tables, started = StoredTables(Store(settings.root), model.inputs, lock), time.perf_counter()
         run = _placed(model, settings, [tables.contents, _content_of(truth), params.model_dump(mode="json")], run)
+        run = replace(run, on_progress=_watched(run.on_progress, lock))
         try:
             state = model.fit(tables, params, run, truth)
         except ModelError as error:
@@ -133,17 +135,29 @@ def train_model(
         facts = {name: fact for name, fact in state.facts.items() if name not in (METRICS, SUMMARY)}
         lock.check()
         trained = write_artifact(settings.root, name, state.tensors, facts, card)
-        assert run.checkpoints is not None
-        _remove_checkpoints(run.checkpoints)
+        _remove_checkpoints(training_folder(settings) / CHECKPOINTS, name)
     return trained
 
 
-def _remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of a training, and the folders of its model and of all where there are no others."""
-    remove_folder(folder)
-    for above in (folder.parent, folder.parent.parent):
-        with suppress(OSError):
-            above.rmdir()
+def _watched(on_progress: Progress, lock: Lock | None) -> Progress:
+    """Return what is told of progress, and first looks whether the root is still held.
+
+    Told before each checkpoint: what a withdrawal of the new holder removed is not written again.
+    """
+
+    def told(what: str, done: int, of: int) -> None:
+        if lock:
+            lock.check()
+        on_progress(what, done, of)
+
+    return told
+
+
+def _remove_checkpoints(folder: Path, name: str) -> None:
+    """Remove the checkpoints of a model, also those of tables or Params that are no more, and the folder with none."""
+    remove_folder(folder / name)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager

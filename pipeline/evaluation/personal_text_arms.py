@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.models.language.causal_lm import CausalLM
     from pipeline.models.language.declaration import ArmName, PrefixParams
     from pipeline.models.language.sequences import Encoded, Written
+    from pipeline.models.training import History
 
 RANKED = ("text", "e2p", "e2p_text", "e2p_trained_shuffled")
 """Arms that hold an answer as likely as the persona they are told makes it: to others all candidates are alike."""
@@ -167,9 +168,7 @@ def _train_or_read(bench: Bench, name: ArmName) -> Trained:
     if state is not None and told is not None and told.exists():
         read_state(arm, state)
         return Trained(arm, json.loads(told.read_text()))
-    started = time.perf_counter()
     history = _train(bench, arm)
-    history["train_s"] = time.perf_counter() - started
     if state is not None and told is not None:
         write_state(arm, state)
         write_whole(told, history)
@@ -183,21 +182,22 @@ def _train(bench: Bench, arm: Arm) -> dict[str, Any]:
 
     prepared, params = bench.prepared, bench.params
     is_shuffled = arm.name == "e2p_trained_shuffled"
-    losses, steps = _align(bench, arm, is_shuffled) if params.alignment_steps else ([], 0)
+    aligned = _align(bench, arm, is_shuffled) if params.alignment_steps else None
     standardise(arm, prepared.embeddings[sorted({prepared.row(each) for each in prepared.train})])
     rows = _rows(prepared, prepared.train, params.seed, is_shuffled)
     train = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.train, rows, strict=True)])
     held_rows = _rows(prepared, prepared.validation, params.seed, is_shuffled)
     held = _encode(bench, [written(a, r, arm.has_text) for a, r in zip(prepared.validation, held_rows, strict=True)])
     history = _fit(bench, arm, train, held, prepared.embeddings, params.steps, "answers")
+    phases = [each for each in (aligned, history) if each is not None]
     return {
-        "n_steps": steps + history.n_steps, "train_loss": [*losses, *history.train_loss],
-        "validation": history.validation,
+        "n_steps": sum(each.n_steps for each in phases), "train_s": sum(each.seconds for each in phases),
+        "train_loss": [loss for each in phases for loss in each.train_loss], "validation": history.validation,
     }  # fmt: skip
 
 
-def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> tuple[list[float], int]:
-    """Train an arm on what people say by itself, a projector from what its words are on; return losses and steps."""
+def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> History:
+    """Train an arm on what people say by itself, a projector from what its words are on."""
     from pipeline.models.language.content import start_at_content
     from pipeline.models.language.learning import standardise
     from pipeline.models.language.sequences import Written
@@ -212,8 +212,7 @@ def _align(bench: Bench, arm: Arm, is_shuffled: bool) -> tuple[list[float], int]
     )
     n_held = min(max(round(params.validation_share * len(encoded)), 1), params.validation_answers)
     train, held = encoded[n_held:], encoded[:n_held]
-    history = _fit(bench, arm, train, held, prepared.said_embeddings, params.alignment_steps, "alignment")
-    return history.train_loss, history.n_steps
+    return _fit(bench, arm, train, held, prepared.said_embeddings, params.alignment_steps, "alignment")
 
 
 def said_rows(prepared: Prepared, seed: int, is_shuffled: bool) -> list[int]:
@@ -225,15 +224,14 @@ def said_rows(prepared: Prepared, seed: int, is_shuffled: bool) -> list[int]:
 
 def _fit(
     bench: Bench, arm: Arm, train: list[Encoded], held: list[Encoded], embeddings: Any, steps: int, phase: str
-) -> Any:
+) -> History:
     from pipeline.models.devices import keyed_seed
-    from pipeline.models.language.learning import ArmLearner
+    from pipeline.models.language.learning import ArmLearner, epochs_of
     from pipeline.models.protocol import FitRun
     from pipeline.models.training import TrainingParams
     from pipeline.models.training import train as run_training
 
-    per_epoch = min(bench.params.steps_per_epoch, steps)
-    epochs = math.ceil(steps / per_epoch)
+    epochs, per_epoch = epochs_of(steps, bench.params.steps_per_epoch)
     how = TrainingParams(
         learning_rate=bench.params.learning_rate, weight_decay=0.01, warmup_steps=min(10, steps // 5),
         schedule="cosine", max_epochs=epochs, patience=epochs,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.evaluation.personal_text_people import normalise
 from pipeline.study import StudyError
 
 SPEAKER = re.compile(r"user ([12]):\s*(.*)", re.IGNORECASE)
@@ -78,7 +79,10 @@ def _read_numbered(lines: Iterable[str]) -> Dialogues:
             dialogue, own, other = dialogue + 1, [], []
         persona = _persona_line(text)
         if persona is not None:
-            (own if text.startswith(OWN_PERSONA) else other).append(persona)
+            if normalise(persona):
+                (own if text.startswith(OWN_PERSONA) else other).append(persona)
+            else:
+                rejected["empty persona line"] += 1
             continue
         said, _, rest = text.partition("\t")
         answer = rest.partition("\t")[0].strip()
@@ -106,7 +110,7 @@ def _read_csv(rows: Iterator[list[str]]) -> Dialogues:
             rejected["too few columns"] += 1
             n_rows += 1
             continue
-        personas = [tuple(line.strip() for line in row[k].splitlines() if line.strip()) for k in columns[:2]]
+        personas = [tuple(line.strip() for line in row[k].splitlines() if normalise(line)) for k in columns[:2]]
         utterances = [line for line in row[columns[2]].splitlines() if line.strip()]
         n_rows += len(utterances)
         answers += _answers(utterances, personas, n_dialogues, rejected)

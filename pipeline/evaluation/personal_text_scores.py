@@ -56,7 +56,7 @@ def paired_difference(ours: Floats, theirs: Floats, n_draws: int, seed: int) -> 
 
 
 def distinct_n(texts: Sequence[str], n: int) -> float:
-    """Return the share of distinct ones among all runs of n words of texts (distinct-n, 1510.03055); NaN of none.
+    """Return the share of distinct ones among all runs of n words of texts (distinct-n); NaN of none.
 
     Words are what stands between blanks, in lower case. The share falls with the number of words: compare arms on the
     same prompts only.

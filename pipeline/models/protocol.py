@@ -52,7 +52,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class FitRun:
-    """How a model is fitted: nothing of it changes what is learnt but the seed."""
+    """How a model is fitted: of it the seed changes what is learnt, and the device its last bits."""
 
     seed: int = 0
     device: str = "auto"

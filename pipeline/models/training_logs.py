@@ -13,7 +13,7 @@ class TrainingLog:
     """Event files of one phase of a training, in a folder of its name; without a folder nothing is written."""
 
     def __init__(self, folder: Path | None, phase: str, first_step: int) -> None:
-        """Open them; what an interrupted run wrote at or after `first_step` is left out of the curves.
+        """Open them; what an interrupted run wrote after `first_step` is left out of the curves.
 
         A training that starts anew replaces what an earlier one left in the folder.
         """

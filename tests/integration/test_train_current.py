@@ -13,14 +13,16 @@ from pipeline.engine.lock import LockedError, root_lock
 from pipeline.engine.run import status
 from pipeline.engine.store import Store
 from pipeline.engine.trouble import RunError
-from pipeline.fitting import train_model
+from pipeline.fitting import _watched, train_model
 from pipeline.models import MODELS, FitRun
+from pipeline.models.training import train as fit
 from pipeline.study import Study, StudyError
 from pipeline.withdraw_commands import in_words
 from tests.integration.test_withdraw import FEW, WHO, put_raw, rows_of, settings, take_out
 from tests.integration.test_withdraw import run as run_stages
 from tests.integration.test_withdraw import study as study_of
 from tests.model_rows import SMALL
+from tests.training_learners import PARAMS, Regression
 
 MODEL = "two_tower_hgnn"
 TABLES = ("pois", *FEW)
@@ -116,6 +118,29 @@ def test_models_that_learnt_from_withdrawn_devices_are_told_and_refused(study, r
     assert after != before and "has_withdrawn" not in read_card(root, after)
     run_stages(with_models(study, after), root, stages=("place_embeddings", "person_embeddings"))
     assert take_out(study, root).models == [before]
+
+
+def test_what_an_earlier_training_left_goes_when_one_ends(study, root):
+    folder = root / MODELS_FOLDER / CHECKPOINTS
+    (folder / MODEL / "of tables that are no more").mkdir(parents=True)
+    (folder / "another").mkdir()
+    train(study, root)
+    assert [path.name for path in folder.iterdir()] == ["another"]
+
+
+def test_a_training_ends_where_its_root_is_held_no_longer(tmp_path):
+    """It is told of progress before each checkpoint, so that none is written behind whoever holds the root now."""
+    told = []
+
+    class Lost:
+        def check(self):
+            raise LockedError("lost")
+
+    watched = _watched(lambda *steps: told.append(steps), Lost())
+    run = FitRun(device="cpu", checkpoints=tmp_path, checkpoint_minutes=0.0, on_progress=watched)
+    with pytest.raises(LockedError, match="lost"):
+        fit(Regression(), PARAMS, run, "phase")
+    assert not told and not list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("is_killed", [False, True])

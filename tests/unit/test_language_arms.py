@@ -11,7 +11,7 @@ from pipeline.models.language.causal_lm import tiny_lm  # noqa: E402
 from pipeline.models.language.content import content_vectors  # noqa: E402
 from pipeline.models.language.declaration import PrefixParams  # noqa: E402
 from pipeline.models.language.generation import generate  # noqa: E402
-from pipeline.models.language.learning import ArmLearner, read_state, standardise, write_state  # noqa: E402
+from pipeline.models.language.learning import ArmLearner, epochs_of, read_state, standardise, write_state  # noqa: E402
 from pipeline.models.language.scoring import score  # noqa: E402
 from pipeline.models.language.sequences import IGNORED, Limits, Written, collate, encode_all, shuffled  # noqa: E402
 from pipeline.models.protocol import ModelError  # noqa: E402
@@ -137,6 +137,14 @@ def test_nothing_to_train_is_said(lm, embeddings, encoded):
         ArmLearner(arm_of("static", lm), [], encoded, embeddings, 4, 1)
     with pytest.raises(ValueError, match="no arm both"):
         build_arm("both", lm, N_IN, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("steps", "most", "found"),
+    [(30, 25, (2, 15)), (25, 25, (1, 25)), (26, 25, (2, 13)), (55, 25, (3, 19)), (3, 25, (1, 3))],
+)
+def test_steps_are_spread_over_epochs(steps, most, found):
+    assert epochs_of(steps, most) == found
 
 
 def test_each_part_of_a_prompt_is_cut_by_itself(lm):

@@ -65,7 +65,7 @@ def test_an_arm_of_exchanged_embeddings_never_learns_from_anybodys_own(prepared,
 
     def fit(bench, arm, train, held, embeddings, steps, phase):
         fitted[phase] = ([each.row for each in held], [each.row for each in train], embeddings)
-        return SimpleNamespace(train_loss=[], n_steps=0, validation=[])
+        return SimpleNamespace(train_loss=[], n_steps=0, validation=[], seconds=0.0)
 
     def encode(texts):
         encoded.append(list(texts))

@@ -135,6 +135,14 @@ def test_a_digest_of_data_hangs_on_answers_and_embeddings(prepare):
     assert len({data.data_digest(each) for each in [prepared, *others]}) == 5
 
 
+def test_lines_without_a_word_make_nobody_one_person(tmp_path):
+    file = tmp_path / "d.txt"
+    file.write_text("".join(f"1 your persona: i am {k}.\n2 your persona: ...\n3 hi\tmy {k}\n" for k in range(3)))
+    found = read_dialogues(file)
+    assert found.rejected == {"empty persona line": 3}
+    assert len(people_of.find_people([each.persona for each in found.answers]).names) == 3
+
+
 def test_candidates_are_drawn_by_the_seed_the_own_first(prepare):
     prepared = prepare(test_share=0.6)
     drawn = candidates(prepared, 4, seed=0)

@@ -63,7 +63,7 @@ def build_arm(name: ArmName, lm: CausalLM, n_in: int, params: PrefixParams, seed
     """Return an untrained arm for embeddings of n_in numbers; ValueError for a name that is none.
 
     none: nothing is added. text: the description is in the prompt. static: a soft prompt, the same for everybody. lora:
-    the network's attention is fine-tuned with low-rank matrices (2106.09685, by peft), the same for everybody. e2p:
+    the network's attention is fine-tuned with low-rank matrices (LoRA, by peft), the same for everybody. e2p:
     embedding to prefix. e2p_text: both. e2p_mean: with the mean embedding of all, so that the prefix is the same for
     everybody and trained as long as that of e2p. e2p_shuffled and e2p_trained_shuffled: with other people's embeddings.
     """

@@ -33,7 +33,7 @@ class PrefixParams(Params):
     lora_alpha: int = Field(default=16, ge=1)
     """Factor of their product, by rank (ours)."""
     lora_layers: tuple[str, ...] = ("q_proj", "v_proj")
-    """Layers that have them (2106.09685's choice)."""
+    """Layers that have them (ours: queries and values)."""
     max_prompt_tokens: int = Field(default=32, ge=1)
     """Tokens of a prompt without a description that are read, the last (ours: one or two utterances)."""
     max_text_tokens: int = Field(default=72, ge=1)

@@ -73,6 +73,13 @@ class ArmLearner:
         return list(shuffled([each.n_tokens for each in self._train], self._batch_size, generator))
 
 
+def epochs_of(steps: int, most_per_epoch: int) -> tuple[int, int]:
+    """Return epochs and steps of each: as few epochs as may be, `steps` in all or, where they do not divide, less than
+    an epoch's number of epochs more: (30, 25) → 2 of 15, (55, 25) → 3 of 19."""
+    epochs = -(-steps // most_per_epoch)
+    return epochs, -(-steps // epochs)
+
+
 def standardise(arm: Arm, embeddings: NDArray[np.float32]) -> None:
     """Let the arm's projector, if it has one, centre and scale embeddings as these are."""
     if isinstance(arm.module, Projector):

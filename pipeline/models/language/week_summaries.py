@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from pipeline.models.language.arms import Arm, build_arm
 from pipeline.models.language.causal_lm import CausalLM, load_smollm2, tiny_lm
 from pipeline.models.language.declaration import WeekSummaryParams
 from pipeline.models.language.generation import generate
-from pipeline.models.language.learning import ArmLearner, standardise
+from pipeline.models.language.learning import ArmLearner, epochs_of, standardise
 from pipeline.models.language.sequences import Encoded, Limits, Written, encode_all
 from pipeline.models.language.text_scores import metrics_of, summary_of
 from pipeline.models.protocol import FitRun, ModelError, State
@@ -180,8 +179,7 @@ def _train(
     params: WeekSummaryParams,
     run: FitRun,
 ) -> Any:
-    per_epoch = min(params.steps_per_epoch, params.steps)
-    epochs = math.ceil(params.steps / per_epoch)
+    epochs, per_epoch = epochs_of(params.steps, params.steps_per_epoch)
     how = TrainingParams(
         learning_rate=params.learning_rate, schedule="cosine", warmup_steps=min(20, params.steps // 5),
         max_epochs=epochs, patience=epochs, precision=params.precision,

@@ -37,8 +37,8 @@ DESIGNS = {
     "two_tower_hgnn": Design(has_graph=True, has_type_means=True, is_per_type=True, has_history=True),
     # 2T-HGNN for one list of places of all types, as the table of recommendations is: one pair of towers (ours).
     "two_tower_hgnn_one_list": Design(has_graph=True, has_type_means=True, is_per_type=False, has_history=False),
-    # The towers of 2403.07478 take text and graph vectors alone [READ]. Codes of categories and areas, the code of the
-    # home's area and the mark of an empty history are ours, as in 2T-HGNN.
+    # The item tower of 2403.07478 takes text and graph vector, its user tower the mean of these [READ]. Codes of
+    # categories and areas, the code of the home's area and the mark of an empty history are ours, as in 2T-HGNN.
     "graph_foundation": Design(has_graph=True, has_type_means=False, is_per_type=False, has_history=False),
 }
 
