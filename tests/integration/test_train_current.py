@@ -1,7 +1,9 @@
 """What may be learnt from: tables that are current, of a root that is held; and models of people who withdrew."""
 
 import sys
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("torch")
@@ -132,15 +134,46 @@ def test_a_training_ends_where_its_root_is_held_no_longer(tmp_path):
     """It is told of progress before each checkpoint, so that none is written behind whoever holds the root now."""
     told = []
 
-    class Lost:
-        def check(self):
-            raise LockedError("lost")
-
-    watched = _watched(lambda *steps: told.append(steps), Lost())
+    watched = _watched(lambda *steps: told.append(steps), SimpleNamespace(check=_lost))
     run = FitRun(device="cpu", checkpoints=tmp_path, checkpoint_minutes=0.0, on_progress=watched)
     with pytest.raises(LockedError, match="lost"):
         fit(Regression(), PARAMS, run, "phase")
     assert not told and not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_trainings_of_other_truth_or_code_go_on_from_nothing_of_each_other(study, root, monkeypatch):
+    places = []
+    monkeypatch.setattr(MODELS[MODEL], "fit", lambda tables, params, run, truth: places.append(run), raising=False)
+
+    def folders(**more):
+        with pytest.raises(AttributeError):  # nothing was learnt
+            train(study, root, **more)
+        return places[-1].checkpoints, places[-1].logs
+
+    truths = [pd.DataFrame({"device_id": [1], "is_employed": [is_so]}) for is_so in (True, False)]
+    found = [folders(), folders(), *(folders(truth=truth) for truth in truths), folders(seed=1)]
+    monkeypatch.setattr("pipeline.fitting.code_digest", lambda family: "other code")
+    found.append(folders())
+    assert found[0] == found[1]
+    assert len(set(found)) == len({logs for _, logs in found}) == 5
+
+
+def test_what_was_learnt_while_the_root_was_lost_is_not_kept(study, root, monkeypatch):
+    fit_model = MODELS[MODEL].fit
+
+    def lose(*given):
+        learnt = fit_model(*given)
+        monkeypatch.setattr("pipeline.engine.lock._FileLock.check", lambda lock: _lost())
+        return learnt
+
+    monkeypatch.setattr(MODELS[MODEL], "fit", lose, raising=False)
+    with pytest.raises(LockedError, match="lost"):
+        train(study, root)
+    assert not list((root / MODELS_FOLDER).rglob("card.json"))
+
+
+def _lost():
+    raise LockedError("lost")
 
 
 @pytest.mark.parametrize("is_killed", [False, True])

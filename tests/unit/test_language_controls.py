@@ -1,13 +1,16 @@
 """Controls of personalised text: what is exchanged is another person's, and nobody of the test is in training."""
 
 import itertools
+import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+from pipeline.evaluation import personal_text as text
 from pipeline.evaluation import personal_text_arms as arms
 from pipeline.evaluation import personal_text_data as data
 from pipeline.evaluation.personal_text_people import normalise
@@ -103,3 +106,49 @@ def test_what_is_said_to_people_of_the_test_teaches_nothing(file, prepared):
     assert others(all_said) & is_test
     for answers in (prepared.train, prepared.validation, prepared.said):
         assert answers and not others(answers) & is_test
+
+
+def test_arms_are_told_apart_by_their_own_lower_surprise(prepared):
+    """Ten tokens an answer: e2p loses 20 nats, less than none (30) and more than static (10); turned it loses 25."""
+    n = len(prepared.test)
+
+    def scores(name, nll):
+        return arms.ArmScores(name, 0, 0.0, [nll] * n, [10] * n, 0, 0.0, [], [])
+
+    extras = arms.Extras(math.nan, math.nan, math.nan, [], [], {"30": [25.0] * n})
+    by_name = {name: scores(name, nll) for name, nll in (("none", 30.0), ("e2p", 20.0), ("static", 10.0))}
+    found = text._compare(by_name, {"e2p": extras}, prepared, data.PersonalTextParams())
+    assert {name: each.mean for name, each in found["differences"].items()} == pytest.approx({"none": -1, "static": 1})
+    assert found["bars"] == {"none": True, "static": False}
+    # Stale embeddings cost: e2p with them less e2p.
+    assert found["drift"]["30"].mean == pytest.approx(0.5)
+
+
+def test_each_answer_ranked_has_its_own_persona_first(prepared, monkeypatch):
+    """Two answers of each person: what is summed first is of the persona of each, then of other people's."""
+    asked = []
+
+    def nll(bench, arm, encoded, embeddings):
+        asked.extend(each.row for each in encoded)
+        return np.ones(len(encoded)), np.ones(len(encoded), int)
+
+    monkeypatch.setattr(arms, "_nll", nll)
+    bench = bench_of(prepared, ranked_per_person=2, n_candidates=3)
+    ranked = arms._rank(bench, arm_of(bench, "e2p"))
+    rows = np.array(asked).reshape(len(ranked), 2, 3)
+    first = [np.flatnonzero(prepared.test_people == person)[:2] for person in np.unique(prepared.test_people)]
+    own = [[prepared.row(prepared.test[k]) for k in part] for part in first]
+    assert rows[:, :, 0].tolist() == own
+    assert not (rows[:, :, 1:] == rows[:, :, :1]).any()
+    assert ranked == [[2.0] * 3] * len(ranked)
+
+
+def test_answers_are_learnt_from_embeddings_of_their_own_centre(prepared, monkeypatch):
+    """After the alignment, which is centred on utterances, a projector is centred on the personas of training."""
+    empty = SimpleNamespace(train_loss=[], n_steps=0, validation=[], seconds=0.0)
+    monkeypatch.setattr(arms, "_fit", lambda *given: empty)
+    bench = bench_of(prepared)
+    arm = arm_of(bench, "e2p")
+    arms._train(bench, arm)
+    rows = sorted({prepared.row(each) for each in prepared.train})
+    np.testing.assert_allclose(arm.module.centre.numpy(), prepared.embeddings[rows].mean(axis=0), atol=1e-6)

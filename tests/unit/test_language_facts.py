@@ -113,3 +113,11 @@ def test_vectors_mark_the_change_and_what_is_known():
     assert vector[1, 10] == 1
     assert vector[:, -1].tolist() == [1, 1, 0, 1]
     assert not vector[2].any()
+
+
+def test_no_more_is_told_than_an_export_tells():
+    """Days are rounded to 0.025 as in an export, 2.5 %, which is told as 5; 0.0228 alone would be told as 0."""
+    percents = {}
+    for log_change in (0.0228, 0.0249, 0.0272, 0.0274):
+        percents[log_change] = f.weeks_of(changes(log_change=log_change))[0].facts[0].percent
+    assert set(percents.values()) == {f.to_percent(0.025)} != {f.to_percent(0.0228)}

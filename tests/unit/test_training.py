@@ -8,8 +8,10 @@ torch = pytest.importorskip("torch")
 
 from pipeline.models import FitRun  # noqa: E402
 from pipeline.models.devices import NoDeviceError  # noqa: E402
+from pipeline.models.processes import _dealt  # noqa: E402
 from pipeline.models.protocol import ModelError  # noqa: E402
 from pipeline.models.training import TrainingError, TrainingParams, learning_rate, train  # noqa: E402
+from pipeline.models.training_logs import TrainingLog  # noqa: E402
 from tests.naive_training import naive_training  # noqa: E402
 from tests.training_learners import PARAMS, PartlyFrozen, Regression, Scripted, bits, trained  # noqa: E402
 
@@ -222,3 +224,20 @@ def test_curves_of_a_resumed_training_have_every_point_once(tmp_path):
     assert [event.step for event in events.Scalars("loss/validation")] == [5, 10, 15, 20]
     steps = [event.step for event in events.Scalars("loss/training")]
     assert steps == sorted(set(steps)) and steps[-1] == 20
+
+
+def test_of_an_uneven_last_round_the_mean_is_that_of_its_batches():
+    """Three batches, two processes: the mean over both of weight times gradient is that of the round."""
+    assert list(_dealt(iter("abc"), 2, 0)) == [("a", 1.0), ("c", 2.0)]
+    assert list(_dealt(iter("abc"), 2, 1)) == [("b", 1.0), ("c", 0.0)]
+
+
+def test_curves_of_a_resumed_training_show_each_step_once(tmp_path):
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
+    for first_step, steps in ((0, (1, 2, 3, 4)), (2, (3, 4, 5))):
+        with TrainingLog(tmp_path, "phase", first_step) as log:
+            for step in steps:
+                log.steps(step, float(first_step), 0.1, 1.0)
+    events = accumulator.EventAccumulator(str(tmp_path / "phase")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss/training")] == [(1, 0), (2, 0), (3, 2), (4, 2), (5, 2)]
