@@ -26,11 +26,12 @@ SHORT = PrefixParams(max_prompt_tokens=16, max_answer_tokens=16, max_text_tokens
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """Everybody talks with everybody, and both speakers are known."""
+    """Everybody talks with everybody, and both speakers are known; of each something is told in one dialogue alone."""
     rows = ["user 1 personas,user 2 personas,Best Generated Conversation"]
     for one, other in itertools.combinations(range(N_PEOPLE), 2):
         said = "\n".join(f"User {1 + k % 2}: {one} {other} says {k}" for k in range(4))
-        rows.append(f'"i am number {one}.","i am number {other}.","{said}"')
+        mine, theirs = (f"i am number {k}.\ni am in {one} and {other} as {k}." for k in (one, other))
+        rows.append(f'"{mine}","{theirs}","{said}"')
     path = tmp_path_factory.mktemp("dialogues") / "d.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
