@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
@@ -94,6 +93,10 @@ def fit_free(flows: Flows, is_power: bool, origins: NDArray[np.int64]) -> Fit:
     O and D are the trips that leave and reach an area. f is d^-c, or exp(-c d). NotIdentifiedError where there is no
     maximum.
     """
+    # Not above: slow to import, and every command and worker would.
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
     design = _design(flows, is_power)
     rows = np.zeros(flows.n_trips.shape, bool)
     rows[origins] = True
@@ -101,7 +104,7 @@ def fit_free(flows: Flows, is_power: bool, origins: NDArray[np.int64]) -> Fit:
     cluster = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)[rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said by an error below
-        found = sm.GLM(flows.n_trips[rows], design[rows], family=sm.families.Poisson()).fit(
+        found = GLM(flows.n_trips[rows], design[rows], family=Poisson()).fit(
             cov_type="cluster", cov_kwds={"groups": cluster}
         )
 

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import dask
-import dask.dataframe as dd
 import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, as_completed, futures_of
@@ -140,6 +139,8 @@ class Cluster:
 
         `read` gives the rows of one block, shaped like `meta`. Rows wait on the disk between steps, not in memory.
         """
+        import dask.dataframe as dd  # not above: slow, and of all commands this alone needs it
+
         rows = dd.from_map(Checked(self._terms, read), blocks, meta=meta, enforce_metadata=False)
         for step in steps:
             together = rows.shuffle(step.by, npartitions=step.n_parts, shuffle_method="p2p", ignore_index=True)
