@@ -29,6 +29,7 @@ def root(city, study_file):
 
 
 def sojourn(*arguments, key=KEY, cwd=None):
+    """The command as a process of its own: each is started so at least once, since it must import all that it needs."""
     env = {**os.environ, "SOJOURN_KEY": key, "COLUMNS": "200"}
     if not key:
         del env["SOJOURN_KEY"]
@@ -36,13 +37,31 @@ def sojourn(*arguments, key=KEY, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
 
 
+@pytest.fixture(name="called")
+def fixture_called(sojourn, monkeypatch):
+    """The same command in this process, where another start would tell nothing new and take seconds."""
+
+    def call(*arguments, key=KEY):
+        if not key:
+            monkeypatch.delenv("SOJOURN_KEY")
+        return subprocess.CompletedProcess(arguments, *sojourn(*arguments))
+
+    return call
+
+
 @pytest.mark.parametrize(
     "command",
     ["run", "backfill", "status", "runs", "check", "lineage", "catalog", "demo", "reference", "verify", "export"],
 )
-def test_every_command_has_help(command):
-    done = sojourn(command, "--help")
+def test_every_command_has_help(called, command):
+    done = called(command, "--help")
     assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_help_needs_no_key_and_no_root_in_a_process_of_its_own():
+    done = sojourn("export", "--help", key="")
+    assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
 
 
@@ -57,18 +76,18 @@ def test_run_prints_the_balance_and_json_is_only_json(study_file, root):
     assert set(stages["visits"]["shards"]) == {"current"}
 
 
-def test_status_is_0_when_current_and_3_when_not(study_file, root):
+def test_status_is_0_when_current_and_3_when_not(called, study_file, root):
     done = sojourn("status", study_file, "--root", root, "--json")
     assert done.returncode == 0, done.stderr
     assert {shard["state"] for shard in json.loads(done.stdout)["shards"]} == {"current"}
-    done = sojourn("status", study_file, "--root", root, "--set", "params.locations.eps_m=80")
+    done = called("status", study_file, "--root", root, "--set", "params.locations.eps_m=80")
     assert done.returncode == 3
     assert "waiting" in done.stdout
 
 
-def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root):
+def test_a_dry_backfill_names_what_is_due_and_computes_nothing(called, study_file, root):
     before = {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")}
-    done = sojourn(
+    done = called(
         "backfill",
         study_file,
         "--root",
@@ -85,21 +104,21 @@ def test_a_dry_backfill_names_what_is_due_and_computes_nothing(study_file, root)
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*.parquet")} == before
 
 
-def test_runs_are_listed_and_the_last_is_told_by_stage(study_file, root):
+def test_runs_are_listed_and_the_last_is_told_by_stage(called, study_file, root):
     first = json.loads(sojourn("runs", "--root", root, "--json").stdout)[0]
     assert (first["state"], first["error"]) == ("finished", None)
-    told = json.loads(sojourn("runs", "--root", root, "--run", first["run_id"], "--json").stdout)
+    told = json.loads(called("runs", "--root", root, "--run", first["run_id"], "--json").stdout)
     stays = next(s for s in told["stages"] if s["stage"] == "stays")
     assert stays["n_rows_out"] == len(load("stays", root=root, columns=["n_pings"]))
     assert stays["n_rows_in"] >= len(load("pings", root=root, columns=["is_jump"]))
     assert stays["rows_per_s"] == pytest.approx(stays["n_rows_in"] / stays["seconds"])
     assert len(told["slowest"]) == 5
-    assert sojourn("runs", "--root", root, "--run", "nobody").returncode == 2
-    shown = sojourn("runs", "--root", root, "--run", "last")
+    assert called("runs", "--root", root, "--run", "nobody").returncode == 2
+    shown = called("runs", "--root", root, "--run", "last")
     assert shown.returncode == 0 and "stays" in shown.stdout
 
 
-def test_check_is_0_on_a_sound_root_and_1_with_a_line_for_each_damaged_file(root, tmp_path):
+def test_check_is_0_on_a_sound_root_and_1_with_a_line_for_each_damaged_file(called, root, tmp_path):
     done = sojourn("check", "--root", root, "--json", key="")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
@@ -107,7 +126,7 @@ def test_check_is_0_on_a_sound_root_and_1_with_a_line_for_each_damaged_file(root
     copy = shutil.copytree(root, tmp_path / "copy")
     shard = copy / "visits" / "bucket=0003.parquet"
     shard.write_bytes(shard.read_bytes()[:-20])
-    done = sojourn("check", "--root", copy, key="")
+    done = called("check", "--root", copy, key="")
     assert done.returncode == 1
     line, total = done.stdout.splitlines()
     assert line == f"damaged: {shard} is damaged (ArrowInvalid); remove it and run again, and it is made again"
@@ -121,17 +140,17 @@ def test_a_log_of_json_lines_is_all_that_standard_error_holds(study_file, root):
     assert len({event["run_id"] for event in events}) == 1
 
 
-def test_backfill_tells_what_it_left_as_it_was_and_downstream_leaves_nothing_below(study_file, root, tmp_path):
+def test_backfill_tells_what_it_left_as_it_was_and_downstream_leaves_nothing_below(called, study_file, root, tmp_path):
     copy = tmp_path / "tables"
     shutil.copytree(root, copy)
     given = ["backfill", study_file, "--root", copy, "--set", "params.gyration.windows=['day']", "--stage", "gyration"]
-    done = sojourn(*given)
+    done = called(*given)
     assert done.returncode == 0, done.stderr
     left = done.stdout.splitlines()[-1]
     assert left == "left as it was, since it was not asked for: employment_effects 1 stale"
-    done = sojourn(*given, "--downstream")
+    done = called(*given, "--downstream")
     assert done.stdout.splitlines()[-1] == "everything is current", done.stderr
-    done = sojourn(*given, "--downstream", "--force", "--dry-run", "--json")
+    done = called(*given, "--downstream", "--force", "--dry-run", "--json")
     due = {shard["table"]: shard["why"] for shard in json.loads(done.stdout)}
     assert due == {"gyration": ["asked for"], "employment_effects": ["asked for"]}
 
@@ -148,8 +167,8 @@ def test_lineage_goes_back_to_the_source_files(study_file, root, city):
     assert '"stays (' in done.stdout
 
 
-def test_catalog_prints_and_exports(tmp_path):
-    assert "radius of gyration" in sojourn("catalog").stdout.lower()
+def test_catalog_prints_and_exports(called):
+    assert "radius of gyration" in called("catalog").stdout.lower()
     done = sojourn("catalog", "stays", "--odcs")
     assert done.returncode == 0
     assert "apiVersion" in done.stdout
@@ -171,9 +190,9 @@ def test_catalog_prints_and_exports(tmp_path):
         (["run"], 2, "name a study file"),
     ],
 )
-def test_errors_are_one_line_with_what_is_accepted(study_file, root, arguments, code, words):
+def test_errors_are_one_line_with_what_is_accepted(called, study_file, root, arguments, code, words):
     arguments = [str(study_file) if a == "STUDY" else a for a in arguments]
-    done = sojourn(*arguments, "--root", root)
+    done = called(*arguments, "--root", root)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -213,8 +232,8 @@ def test_verify_finds_no_difference_it_cannot_explain_and_tells_no_device(root, 
     assert not any(text in done.stdout for text in ids)
 
 
-def test_verify_without_tables_says_so(tmp_path):
-    done = sojourn("verify", "--root", tmp_path)
+def test_verify_without_tables_says_so(called, tmp_path):
+    done = called("verify", "--root", tmp_path)
     assert done.returncode == 2
     assert "visits is not computed" in done.stderr
 
