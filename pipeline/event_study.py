@@ -43,6 +43,7 @@ from pipeline.kernels.matched_sets import (
     nearest,
     shared_squares,
 )
+from pipeline.multiple_tests import holm
 from pipeline.params import Params
 
 WEEKS = 4
@@ -332,12 +333,10 @@ def _fit(difference: Grid, shared: float) -> tuple[float, ...]:
 
 def _adjusted(found: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of all measures and groups together, p-values corrected by Holm's rule."""
-    from statsmodels.stats.multitest import multipletests
-
     effects = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
     is_tested = (effects["months_since_loss"] != REFERENCE).to_numpy()
     adjusted = np.ones(len(effects))
     if is_tested.any():
-        adjusted[is_tested] = multipletests(effects["p_value"].to_numpy()[is_tested], method="holm")[1]
+        adjusted[is_tested] = holm(effects["p_value"].to_numpy()[is_tested])
     effects.insert(effects.columns.get_loc("p_value") + 1, "p_adjusted", adjusted)
     return effects.sort_values(["measure", "axis", "group", "months_since_loss"], ignore_index=True)

@@ -14,6 +14,7 @@ import pandas as pd
 from data_contracts import NPI_FITS, NPI_RESPONSE, Table
 from pipeline.kernels.cluster_errors import cluster_errors
 from pipeline.kernels.keyed_random import keyed_uniform
+from pipeline.multiple_tests import holm
 from pipeline.npi_drivers import ADAPTATIONS, NpiParams
 from pipeline.npi_panel import (
     EVERYBODY,
@@ -309,9 +310,7 @@ TINY = 1e-300
 
 def _holm(p_value: np.ndarray) -> np.ndarray:
     """Return p-values corrected by Holm's rule for all that are known."""
-    from statsmodels.stats.multitest import multipletests
-
     adjusted, is_known = np.full(p_value.size, np.nan), np.isfinite(p_value)
     if is_known.any():
-        adjusted[is_known] = multipletests(p_value[is_known], method="holm")[1]
+        adjusted[is_known] = holm(p_value[is_known])
     return adjusted
