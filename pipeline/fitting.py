@@ -221,9 +221,9 @@ def _card(
 
 
 def _n_threads() -> int:
-    from torch import get_num_threads  # not above: what is asked for without torch is told so in a line
+    from pipeline.models.processes import n_threads  # not above: it imports torch
 
-    return int(get_num_threads())
+    return n_threads()
 
 
 def _family(model: Model) -> str:

@@ -88,6 +88,11 @@ class Processes:
         self.accelerator.wait_for_everyone()
 
 
+def n_threads() -> int:
+    """Return by how many threads sums are made: another number makes them in another order."""
+    return int(torch.get_num_threads())
+
+
 def wait_for_all(device: str) -> None:
     """Wait until all processes that train together are here; where there is one, do nothing."""
     if n_processes() > 1:

@@ -121,11 +121,41 @@ def test_models_and_ablations_are_run(sojourn, files):
     assert not any(text in out + err for text in ("who-", "shop-", "-74."))
 
 
+def test_models_that_could_learn_nothing_are_left_out(sojourn, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    days = [
+        (f"{who}", f"{where}", f"2024-01-{day:02}")
+        for who, where, day in [(1, 1, 1), (2, 2, 2), (1, 2, 30), (2, 1, 30)]
+    ]
+    told = pd.DataFrame(days, columns=["person", "place", "time"]).assign(category="Food > Bar")
+    told.to_csv(tmp_path / "few.csv", index=False)
+    wanted = "popularity,two_towers,two_tower_hgnn,hgnn"
+    code, out, err = sojourn(
+        tmp_path / "few.csv", "--models", wanted, "--text-encoder", "hashed", "--seeds", 1, "--json"
+    )
+    assert code == 0, err
+    result = json.loads(out)
+    assert set(result["results"]["new"]) == {"popularity"} == set(result["fits"])
+    assert set(result["left_out"].values()) == {"check-ins are too few for it to learn anything from"}
+
+
+def test_friends_and_a_second_file_of_check_ins_held_out_are_refused(sojourn, files):
+    named = ("--columns", "person=who,place=where,time=at", "--valid", files / "late.parquet")
+    code, _, err = sojourn(files / "early.csv.gz", *named, "--friends", files / "friends.csv")
+    assert code != 0
+    assert "leave out one of the two" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
         (("--models", "magic"), "--models magic: known are simple, models, ablations, all, popularity"),
         (("--valid", "x.csv", "--holdout-days", 3), "--valid holds check-ins out"),
+        (("--set", "models.text_width.x=1"), "--set models.text_width.x: text_width is a value"),
+        (("--set", "models.towers.widths=[]"), "towers.widths"),
+        (("--set", "models.towers.widths=[8, 0]"), "towers.widths.1: Input should be greater than 0"),
+        (("--set", "models.hgnn.only_type=9"), "there are 2 node types, from 0"),
+        (("--set", "n_listed=5"), "hits among 10 are not to be found in lists of 5"),
         (("--friend-columns", "person=a"), "--friend-columns explains"),
         (("--text-encoder", "magic"), "--text-encoder magic: one of sentences, hashed, none"),
         (("--set", "n_hit=3"), "--set: n_hit"),

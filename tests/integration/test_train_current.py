@@ -20,7 +20,7 @@ from pipeline.models import MODELS, FitRun
 from pipeline.models.training import train as fit
 from pipeline.study import Study, StudyError
 from pipeline.withdraw_commands import in_words
-from tests.integration.test_withdraw import FEW, WHO, put_raw, rows_of, settings, take_out
+from tests.integration.test_withdraw import FEW, WHO, day, put, put_raw, rows_of, settings, take_out
 from tests.integration.test_withdraw import run as run_stages
 from tests.integration.test_withdraw import study as study_of
 from tests.model_rows import SMALL
@@ -28,6 +28,7 @@ from tests.training_learners import PARAMS, Regression
 
 MODEL = "two_tower_hgnn"
 TABLES = ("pois", *FEW)
+N_PLACES = 6
 
 
 def with_models(study: Study, *names: str) -> Study:
@@ -36,9 +37,12 @@ def with_models(study: Study, *names: str) -> Study:
 
 @pytest.fixture
 def study(tmp_path) -> Study:
-    """A study of a few people over four days, with one place of interest."""
-    put_raw(tmp_path)
-    (tmp_path / "pois.csv").write_text("poi_id,category,lon,lat\nplace,Food > Bar,116.3,39.9\n")
+    """A study of some people over four days, who go to other places of interest each day."""
+    raw = put_raw(tmp_path)
+    walks = [day(f"M{k}", n, 10 + (k + n) % N_PLACES) for k in range(3 * N_PLACES) for n in range(4)]
+    put(raw / "more.csv", [row for rows in walks for row in rows])
+    places = "".join(f"place {k},Food > Bar,{10 + k},50\n" for k in range(N_PLACES))
+    (tmp_path / "pois.csv").write_text(f"poi_id,category,lon,lat\n{places}")
     pois = {"path": "pois.csv", "id_column": "poi_id", "category_column": "category"}
     pois |= {"lon_column": "lon", "lat_column": "lat"}
     plain = study_of(tmp_path)

@@ -1,5 +1,7 @@
 """The registered place models on small tables: what they learn, what changes nothing, states, empty and single rows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("faiss")
 
 from data_contracts import conform  # noqa: E402
+from pipeline.models.places import place_models  # noqa: E402
 from pipeline.models.places.declaration import (  # noqa: E402
     PERSONS,
     PLACES,
@@ -22,6 +25,7 @@ from pipeline.models.places.interactions import Interactions  # noqa: E402
 from pipeline.models.places.place_frames import events_of, read_events  # noqa: E402
 from pipeline.models.places.place_models import (  # noqa: E402
     MIN_SCORED_PERSONS,
+    _check_learnt,
     held_out_metrics,
     scores_of_lists,
 )
@@ -64,7 +68,7 @@ def test_they_learn_where_people_go(fitted, tables):
     # Twelve of 48 places are a device's own, and some were visited before: ten at random hit far less often.
     assert metrics["n_persons"] > 30
     assert metrics["hr_at_10"] > metrics["popularity_hr_at_10"] + 0.2
-    assert state.facts["summary"][-1].startswith("beats popularity")
+    assert state.facts["summary"][-1].startswith("more hits than popularity")
     assert state.facts["summary"][0].startswith(
         "48 of 48 places have links of their own (2 people or more were at both)"
     )
@@ -102,6 +106,36 @@ def test_a_row_of_a_table_hangs_on_no_other(fitted, tables):
     frame = places.to_pandas()
     expected = frame[frame["poi_id"].isin(half["poi_id"].to_pylist())].reset_index(drop=True)
     pd.testing.assert_frame_equal(half.to_pandas(), expected, check_exact=True)
+
+
+def test_where_there_is_nothing_to_learn_from_nothing_is_learnt(tables):
+    nowhere = tables["visits"].assign(poi_id=None)
+    with pytest.raises(ModelError, match="no two places of interest share enough visitors"):
+        TwoTowerHgnn().fit(FrameTables({"visits": nowhere, "pois": tables["pois"]}), PARAMS, FitRun(device="cpu"))
+    lonely = PARAMS.model_copy(update={"graph": PARAMS.graph.model_copy(update={"n_persons_per_link": 1_000})})
+    with pytest.raises(ModelError, match="no two places of interest share enough visitors"):
+        TwoTowerHgnn().fit(FrameTables(tables), lonely, FitRun(device="cpu"))
+
+
+def test_too_few_visits_for_towers_are_told():
+    graph = SimpleNamespace(fit=SimpleNamespace(n_links=5))
+    with pytest.raises(ModelError, match="too few to learn from"):
+        _check_learnt(SimpleNamespace(graph=graph, n_pairs=0))
+
+
+def test_popularity_is_of_the_days_that_the_model_learns_from(monkeypatch):
+    """Twenty persons were at place 0 long ago, ten at place 1 and ten others at 2 now; these go to 1."""
+    now_s, n = 200 * 86_400, 40
+    monkeypatch.setattr(place_models, "score_with_towers", lambda model, own, *_: np.zeros((own.n_persons, 3)))
+    monkeypatch.setattr(place_models, "N_HIT", 1)
+    place, times = np.repeat([0, 1, 2], [20, 10, 10]), np.repeat([0, now_s], 20)
+    before = Interactions(np.arange(n), place, times, np.zeros(n, bool), n, 3)
+    after = Interactions(np.arange(30, n), np.ones(10, int), np.full(10, now_s + 9), np.zeros(10, bool), n, 3)
+    found = held_out_metrics(SimpleNamespace(params=PARAMS), before, after, now_s + 9, 0)
+    assert found["popularity_hr_at_10"] == 1 and found["n_persons"] == 10
+    # Persons are scored a few at a time: as many as scores may be held.
+    monkeypatch.setattr(place_models, "SCORES_AT_ONCE", 7)
+    assert held_out_metrics(SimpleNamespace(params=PARAMS), before, after, now_s + 9, 0) == found
 
 
 def test_new_categories_are_refused_to_an_encoder_of_other_weights(fitted, tables, monkeypatch):
@@ -260,10 +294,10 @@ def test_empty_and_single_row_frames(fitted, tables):
 
 
 @pytest.mark.parametrize("model", [TwoTowerHgnn(), GraphFoundation()])
-def test_learning_from_nothing_or_one_row(model, tables):
+def test_from_nothing_or_one_row_nothing_is_learnt(model, tables):
     for visits, pois in ((tables["visits"][:0], tables["pois"][:0]), (tables["visits"][:1], tables["pois"][:1])):
-        state = model.fit(FrameTables({"visits": visits, "pois": pois}), PARAMS, FitRun(device="cpu"))
-        conformed(filled(model, state, tables["visits"], tables["pois"]))
+        with pytest.raises(ModelError, match="more are needed"):
+            model.fit(FrameTables({"visits": visits, "pois": pois}), PARAMS, FitRun(device="cpu"))
 
 
 def test_the_index_finds_what_products_say():

@@ -13,6 +13,7 @@ from pipeline.evaluation.recommendation.params import RecommendParams
 from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import DAY_US, Split
 from pipeline.evaluation.recommendation.world import World
+from pipeline.study import StudyError
 
 if TYPE_CHECKING:
     from pipeline.models.places.interactions import Interactions, PlaceFeatures
@@ -145,6 +146,8 @@ def with_changes(params: PlaceModelParams, changes: dict[str, Any]) -> PlaceMode
         inner = values
         for part in path:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise StudyError(f"--set models.{name}: {part} is a value, nothing in it can be set")
         inner[last] = value
     return type(params).model_validate(values)
 

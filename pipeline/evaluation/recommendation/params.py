@@ -1,8 +1,8 @@
 """What can be set of the evaluation of place recommendation."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.params import Params
 
@@ -45,3 +45,9 @@ class RecommendParams(Params):
     """Rounds of iALS (ours; the library's default)."""
     nearby_m: tuple[float, ...] = (250.0, 1_000.0, 4_000.0)
     """Metres over which nearness to a person's places falls by a factor e, to choose from (ours)."""
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if self.n_listed < self.n_hits:
+            raise ValueError(f"hits among {self.n_hits} are not to be found in lists of {self.n_listed} (n_listed)")
+        return self

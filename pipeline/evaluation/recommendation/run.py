@@ -33,6 +33,7 @@ from pipeline.evaluation.recommendation.simple_rules import Data
 from pipeline.evaluation.recommendation.splitting import TARGETS, split_check_ins
 from pipeline.models.packages import PackageMissingError
 from pipeline.models.protocol import SOJOURN_TORCH, missing_libraries
+from pipeline.study import StudyError
 
 if TYPE_CHECKING:
     from pipeline.models.places.params import PlaceModelParams
@@ -102,6 +103,10 @@ class Evaluation(NamedTuple):
     """Method → why it was not run."""
 
 
+class NothingLearntError(Exception):
+    """A model has its first weights: its lists would be noise."""
+
+
 def known_methods() -> dict[str, str]:
     """Return the title of every method by name."""
     models = {name: model.title for name, model in (learned.MODELS | learned.ABLATIONS).items()}
@@ -123,6 +128,8 @@ def evaluate_recommendation(
     """
     split = split_check_ins(check_ins, params)
     models = learned.with_whole_window(models, split)
+    if (models.hgnn.only_type or 0) >= split.world.n_types:
+        raise StudyError(f"--set models.hgnn.only_type: there are {split.world.n_types} node types, from 0")
     vectors, why = _embed(split.world.places, asked.encoder)
     data = Data(split, params, vectors)
     left_out = {name: reason for name in asked.names if (reason := _missing(name, data, models, why))}
@@ -133,7 +140,11 @@ def evaluate_recommendation(
         graphs = SharedGraphs(Path(folder))
         for k, name in enumerate(names):
             on_progress(known_methods()[name], k, len(names))
-            found, fits[name] = _run(name, data, models, asked.n_seeds, graphs)
+            try:
+                found, fits[name] = _run(name, data, models, asked.n_seeds, graphs)
+            except NothingLearntError:
+                left_out[name] = "check-ins are too few for it to learn anything from"
+                continue
             for target, of in found.items():
                 ranks[target][name] = of
     strata = {target: strata_of(data, split.targets[target]) for target in TARGETS}
@@ -214,6 +225,8 @@ def _fit(
     method = learned.Learned(data, model, models, run)
     graphs.end(run)
     fitted = method.fitted
+    if not fitted.has_learnt:
+        raise NothingLearntError(name)
     seconds = fitted.seconds + (fitted.graph_seconds if is_there else 0.0)
     counts = fitted.n_links, fitted.n_links_in_all, fitted.n_epochs, fitted.n_steps
     return method, (seconds, fitted.graph_seconds, *map(float, counts))

@@ -30,6 +30,12 @@ NOTHING_LEFT = (
 )
 
 
+NO_COMMON_CLOCK = (
+    "--friends: a friend's place is a hint where the friend was there before, and with --valid times are moved person "
+    "by person, so that before is not known; leave out one of the two"
+)
+
+
 class Targets(NamedTuple):
     """Places that the lists of people are searched for; by person, some have several."""
 
@@ -76,6 +82,8 @@ def split_check_ins(check_ins: CheckIns, params: RecommendParams, seed: int = 0)
     rows = check_ins.rows
     is_held_out = rows["is_held_out"].to_numpy()
     by_person = bool(is_held_out.any())
+    if by_person and len(check_ins.friends):
+        raise StudyError(NO_COMMON_CLOCK)
     if by_person:
         now_us = int(rows["at_us"][~is_held_out].max()) + 1
     else:

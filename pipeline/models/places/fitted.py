@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ class FittedVariant:
     n_epochs: int
     n_steps: int
     uses_weak_signals: bool
+    has_learnt: bool
+    """Whether there was anything to learn from: else scores are of first weights."""
     scores: Scores
 
     def score(
@@ -57,7 +60,7 @@ def fit(
     began = time.perf_counter()
     used = checked(interactions) if params.uses_weak_signals else checked(interactions).strong()
     places = _turned(_checked_features(used, places, persons), params)
-    graph, scores = _fit(variant, used, places, persons, params, run)
+    graph, has_learnt, scores = _fit(variant, used, places, persons, params, run)
     return FittedVariant(
         variant,
         time.perf_counter() - began,
@@ -67,6 +70,7 @@ def fit(
         0 if graph is None else graph.n_epochs,
         0 if graph is None else graph.n_steps,
         params.uses_weak_signals,
+        has_learnt,
         scores,
     )
 
@@ -78,16 +82,19 @@ def _fit(
     persons: PersonFeatures | None,
     params: PlaceModelParams,
     run: FitRun,
-) -> tuple[HgnnFit | None, Scores]:
+) -> tuple[HgnnFit | None, bool, Scores]:
     if variant == "hgnn":
         vectors = fit_place_vectors(in_window(used, params), places, params, run)
-        return vectors.fit, lambda histories, persons, now_s: score_by_mean(vectors, histories, params, now_s)
+        has_learnt = vectors.fit.n_links > 0
+        return vectors.fit, has_learnt, lambda histories, _, now_s: score_by_mean(vectors, histories, params, now_s)
     if variant == "hgnn_with_users":
         nodes = fit_person_graph(in_window(used, params), places, params, run)
-        return nodes.fit, lambda histories, persons, now_s: score_by_person_graph(nodes, histories, params, now_s)
+        has_learnt = nodes.fit.n_links > 0
+        return nodes.fit, has_learnt, lambda histories, _, now_s: score_by_person_graph(nodes, histories, params, now_s)
     towers = fit_tower_model(DESIGNS[variant], used, places, persons, params, run)
     graph = None if towers.graph is None else towers.graph.fit
-    return graph, lambda histories, persons, now_s: score_with_towers(towers, histories, persons, now_s)
+    has_learnt = towers.n_pairs > 0 and (graph is None or graph.n_links > 0)
+    return graph, has_learnt, partial(score_with_towers, towers)
 
 
 def _checked_features(

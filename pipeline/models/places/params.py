@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.params import Params
 
@@ -39,7 +39,7 @@ class HgnnParams(Params):
     """Most links of one epoch, drawn anew each time (ours: bounds the time of an unbalanced epoch); 0: no bound."""
     dropped_relations: tuple[tuple[int, int], ...] = ()
     """Pairs of node types whose links are left out, the lower type first: the paper's ablations C and D."""
-    only_type: int | None = None
+    only_type: int | None = Field(default=None, ge=0)
     """Node type whose links alone are kept, one network for all (ablations E and F: others from text); none: all."""
     batch_size: int = Field(default=256, ge=1)
     """Links of a batch (2403.05185 [READ]: 256)."""
@@ -56,7 +56,7 @@ class HgnnParams(Params):
 class TowerParams(Params):
     """The two towers (2403.05185, section 1.6 and 1.7 of its method page)."""
 
-    widths: tuple[int, ...] = (512, 256, 128)
+    widths: tuple[PositiveInt, ...] = Field(default=(512, 256, 128), min_length=1)
     """Outputs of the fully connected layers of each tower (2403.05185 [READ])."""
     code_width: int = Field(default=16, ge=1)
     """Numbers that stand for a category or area (ours)."""
@@ -129,6 +129,12 @@ class PlaceTraining(PlaceModelParams):
     """Most persons that are learnt from, drawn where there are more (ours: bounds memory, 32 bytes a visit)."""
     holdout_days: float = Field(default=14.0, gt=0)
     """Last days of the record that metrics are of, not learnt from (2403.05185 [READ]: 14)."""
+
+    @model_validator(mode="after")
+    def _check_only_type(self) -> Self:
+        if self.hgnn.only_type is not None and self.hgnn.only_type >= self.n_types:
+            raise ValueError(f"hgnn.only_type {self.hgnn.only_type} is none of {self.n_types} node types, from 0")
+        return self
 
     @property
     def served_graph(self) -> GraphParams:

@@ -24,7 +24,7 @@ from pipeline.models.places.tower_recommenders import (
     in_window,
     score_with_towers,
 )
-from pipeline.models.protocol import FitRun, State, Tables
+from pipeline.models.protocol import FitRun, ModelError, State, Tables
 
 VARIANT_OF: dict[str, Variant] = {"two_tower_hgnn": "two_tower_hgnn_one_list", "graph_foundation": "graph_foundation"}
 """Variant whose design each registered model has; its vectors are of other links (`PlaceTraining.served_graph`)."""
@@ -34,7 +34,8 @@ MAX_SCORED_PERSONS = 5_000
 """Persons that the metrics are of, drawn by chance where there are more (ours: their standard error is below 0.01)."""
 MIN_SCORED_PERSONS = 10
 """Persons below whom metrics are left out: they would tell of single ones (ours; as the least group of exports)."""
-PERSONS_AT_ONCE = 512
+SCORES_AT_ONCE = 8_000_000
+"""Scores of persons and places held at a time."""
 SHOWN = ("hr_at_10", "mrr", "coverage")
 """Metrics of a summary."""
 N_HIT, N_RANKED = 10, 100
@@ -47,7 +48,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     Visits of the last `holdout_days` are not learnt from: the metrics are of places that people went to then for the
     first time. Vectors kept are of the graph up to the end, by the networks trained before. Links of few persons
     (`n_persons_per_kept_link`) teach the graph network, and are in no vector: of those that towers learn from and that
-    metrics are of, as of those kept.
+    metrics are of, as of those kept. ModelError where there is nothing to learn from.
     """
     pois = tables.whole(POIS).sort_values("poi_id", ignore_index=True)
     poi_ids = pois["poi_id"].to_numpy(object)
@@ -58,6 +59,7 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     # Which visits before the cut are weak must not hang on who came back after it.
     before, marked = visits.marked(params.weak_dwell_s, cut_s), visits.marked(params.weak_dwell_s)
     model = fit_tower_model(DESIGNS[VARIANT_OF[name]], _used(before, params), features, None, params, run)
+    _check_learnt(model)
     after = marked.where(marked.time_s >= cut_s).strong()
     metrics = held_out_metrics(model, before, after, cut_s, run.seed)
     events = _used(marked, params)
@@ -72,6 +74,14 @@ def fit(name: str, tables: Tables, params: PlaceTraining, run: FitRun) -> State:
     return to_state(learnt, metrics, sizes, [_told_links(sizes, params), *summary_of(metrics)])
 
 
+def _check_learnt(model: TowerModel) -> None:
+    """ModelError where a part of a model has its first weights, as there was nothing to learn from."""
+    if model.graph and not model.graph.fit.n_links:
+        raise ModelError("no two places of interest share enough visitors before the held-out days: more are needed")
+    if not model.n_pairs:
+        raise ModelError("visits to places of interest before the held-out days are too few to learn from")
+
+
 def held_out_metrics(
     model: TowerModel, before: Interactions, after: Interactions, cut_s: int, seed: int
 ) -> dict[str, float]:
@@ -79,7 +89,8 @@ def held_out_metrics(
 
     Looked for is each person's first strong visit since the cut (of one moment the lower place) to a place not visited
     before, as `sojourn evaluate recommend` does first of all. `before` are all events until then, the weak ones too:
-    their places are in no list. Of fewer than `MIN_SCORED_PERSONS` the number of persons alone is told.
+    their places are in no list. Popularity is of the days that the model learns from, as there. Of fewer than
+    `MIN_SCORED_PERSONS` the number of persons alone is told.
     """
     n_places = before.n_places
     persons, wanted = _first_new(before, after)
@@ -90,13 +101,14 @@ def held_out_metrics(
         drawn = numpy_generator(seed, "persons scored").choice(persons.size, MAX_SCORED_PERSONS, replace=False)
         persons, wanted = persons[np.sort(drawn)], wanted[np.sort(drawn)]
         n_persons = {"n_persons": float(persons.size)}
-    strong = before.strong()
+    strong = in_window(before, model.params).strong()
     pairs = np.unique(strong.person * n_places + strong.place)
     popularity = np.bincount(pairs % n_places, minlength=n_places).astype(np.float32)
     in_order = np.arange(n_places)
     lists: dict[str, list[NDArray[np.int64]]] = {"": [], "popularity_": []}
-    for first in range(0, persons.size, PERSONS_AT_ONCE):
-        chunk = persons[first : first + PERSONS_AT_ONCE]
+    n_at_once = max(1, SCORES_AT_ONCE // n_places)
+    for first in range(0, persons.size, n_at_once):
+        chunk = persons[first : first + n_at_once]
         own = _of_persons(before, chunk)
         scores = score_with_towers(model, _used(own, model.params), None, cut_s)
         for name, values in (("", scores), ("popularity_", np.tile(popularity, (chunk.size, 1)))):
@@ -117,9 +129,9 @@ def summary_of(metrics: Mapping[str, float]) -> list[str]:
     told = ", ".join(
         f"{METRICS[name][0]} {metrics[name]:.4f} (popularity {metrics[f'popularity_{name}']:.4f})" for name in SHOWN
     )
-    does = "beats" if metrics["hr_at_10"] > metrics["popularity_hr_at_10"] else "does not beat"
+    has = "more" if metrics["hr_at_10"] > metrics["popularity_hr_at_10"] else "no more"
     elsewhere = "intervals: sojourn evaluate recommend, whose model takes links of single persons"
-    return [f"{people}: {told}", f"{does} popularity in hits (no interval here; {elsewhere})"]
+    return [f"{people}: {told}", f"{has} hits than popularity (no interval here; {elsewhere})"]
 
 
 def _told_links(sizes: Mapping[str, int], params: PlaceTraining) -> str:

@@ -48,6 +48,11 @@ class Fitted(Protocol):
     def n_steps(self) -> int:
         """Steps of the graph network in all epochs, a batch of links each."""
 
+    @property
+    def has_learnt(self) -> bool:
+        """Whether there was something to learn from, for the graph network and for the towers it has; else it has its
+        first weights, and scores are noise."""
+
     def score(
         self, histories: Interactions, persons: PersonFeatures | None = None, now_s: int | None = None
     ) -> NDArray[np.float32]:

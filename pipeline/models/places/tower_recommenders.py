@@ -51,6 +51,8 @@ class Silo(NamedTuple):
     served: NDArray[np.int64]
     places: NDArray[np.float32]
     """Tower vectors of the places served."""
+    n_pairs: int
+    """Visits that the towers learnt from; 0: they have their first weights."""
 
 
 class TowerModel(NamedTuple):
@@ -61,6 +63,11 @@ class TowerModel(NamedTuple):
     """Its histories are those of training; `serve` takes others."""
     graph: PlaceVectors | None
     params: PlaceModelParams
+
+    @property
+    def n_pairs(self) -> int:
+        """Visits that all towers learnt from."""
+        return sum(silo.n_pairs for silo in self.silos)
 
 
 def fit_tower_model(
@@ -91,10 +98,10 @@ def fit_tower_model(
     silos = []
     for t in range(n_types):
         own = Pairs(*(values[served_by[pairs.place] == t] for values in pairs))
-        network = fit_towers(data, shape, own, params.towers, run, f"towers_{t}")
+        network, n_pairs = fit_towers(data, shape, own, params.towers, run, f"towers_{t}")
         served = np.flatnonzero(served_by == t)
         vectors = np.zeros((places.category.size, 0), np.float32) if graph is None else graph.all_persons
-        silos.append(Silo(network, shape, served, place_vectors(network, places, vectors, shape, served)))
+        silos.append(Silo(network, shape, served, place_vectors(network, places, vectors, shape, served), n_pairs))
     return TowerModel(silos, data, graph, params)
 
 

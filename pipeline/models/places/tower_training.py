@@ -99,8 +99,8 @@ def place_inputs(features: PlaceFeatures, vectors: NDArray[np.float32], shape: T
 
 def fit_towers(
     data: TowerData, shape: TowerShape, pairs: Pairs, params: TowerParams, run: FitRun, purpose: str = "towers"
-) -> TwoTowers:
-    """Return the towers that learnt from pairs; with fewer than two to learn from they keep their first weights."""
+) -> tuple[TwoTowers, int]:
+    """Return the towers and of how many pairs they learnt; 0: there were too few, and they have their first weights."""
     network = TwoTowers(shape, params.widths, params.code_width)
     set_initial_weights(network, run.seed, purpose)
     learner = TowerLearner(network, data, shape, pairs, params, run.seed, purpose)
@@ -109,7 +109,8 @@ def fit_towers(
             learning_rate=params.learning_rate, max_epochs=params.max_epochs, patience=params.patience
         )
         training.train(learner, settings, run, purpose)
-    return network
+        return network, learner.learnt.size
+    return network, 0
 
 
 class TowerLearner:
