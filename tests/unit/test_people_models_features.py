@@ -105,6 +105,11 @@ def test_a_worked_example():
     assert value["is_in_record_3_back"] == 0
 
 
+def test_the_kind_of_a_week_is_that_of_its_first_new_place():
+    found = rows_of([(1, 0, 0, None), (1, 8, 1, "Shop"), (1, 9, 2, "Food"), (1, 11, 3, "Park"), (1, 15, 0, None)])
+    assert found.kind.tolist() == [KINDS.index("Shop"), UNKNOWN]
+
+
 def test_a_week_without_visits_is_no_target_and_a_lone_visit_has_no_row():
     found = rows_of([(1, 0, 0, None), (1, 20, 1, None)])
     assert found.has_new.tolist() == [UNKNOWN, 1, UNKNOWN]

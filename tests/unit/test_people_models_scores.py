@@ -113,6 +113,24 @@ def test_comparison_knows_the_better_and_counts_people_not_rows():
     )
 
 
+def test_intervals_are_those_of_rows_that_count_as_often_as_their_person():
+    """Slow twin: rows repeated, of people with from one to twelve weeks."""
+    rng = np.random.default_rng(4)
+    device_id = np.repeat(np.arange(12), np.arange(1, 13))
+    n, kind = device_id.size, rng.integers(0, 3, device_id.size)
+    is_true, said = rng.random(n) < 0.4, {"a": rng.random(n), "b": rng.random(n)}
+    hits = hits_of(kind, {name: rng.random((n, 4)) for name in said})
+    found = compare(device_id, is_true, said, 5, 60) | compare_kinds(device_id, kind, hits, 5, 60)
+    values = {metric: [losses(is_true, each)[metric] for each in said.values()] for metric in ("brier", "log_loss")}
+    values |= {f"kind_top_{top}": [each[:, k] for each in hits.values()] for k, top in enumerate((1, 3))}
+    counts = poisson_counts(np.arange(12), "models/compare", 5, 60)
+    assert np.unique(np.arange(1, 13) @ counts).size > 10
+    for metric, (a, b) in values.items():
+        less = [np.mean(np.repeat(a, k[device_id])) - np.mean(np.repeat(b, k[device_id])) for k in counts.T]
+        interval = [found[f"a_less_b.{metric}.{end}"] for end in ("low", "high")]
+        assert interval == pytest.approx(np.quantile(less, [0.025, 0.975]).tolist()), metric
+
+
 def test_comparison_of_nothing_and_of_one_outcome():
     nothing = compare(np.zeros(0, int), np.zeros(0, bool), {"a": np.zeros(0), "b": np.zeros(0)}, 0, 10)
     assert nothing == {"n_devices": 0.0}

@@ -16,7 +16,6 @@ from pipeline.models.places.interactions import (
     add_friends_places,
     checked,
     mark_single_visits,
-    no_interactions,
 )
 from pipeline.models.places.neighbourhoods import sampled_hops
 from pipeline.models.places.params import GraphParams, HgnnParams
@@ -240,8 +239,8 @@ def test_a_friends_place_stays_a_hint_whether_or_not_the_person_goes_there_later
 
 
 def test_events_that_do_not_fit_are_refused():
+    one = np.array([1])
     with pytest.raises(ValueError, match="differ in length"):
-        checked(no_interactions(2, 2)._replace(person=np.array([1])))
+        checked(Interactions(np.arange(2), one, one, np.array([False]), 2, 2))
     with pytest.raises(ValueError, match="place has numbers outside 0 to 1"):
-        one = np.array([1])
         checked(Interactions(one, np.array([2]), one, np.array([False]), 2, 2))

@@ -10,7 +10,6 @@ from pipeline.models.places.interactions import (  # noqa: E402
     Interactions,
     PersonFeatures,
     PlaceFeatures,
-    no_interactions,
 )
 from pipeline.models.places.params import HgnnParams, PlaceModelParams, TowerParams  # noqa: E402
 from pipeline.models.places.recommender import VARIANTS, fit_variant  # noqa: E402
@@ -66,7 +65,7 @@ def test_every_variant_learns_and_serves(variant):
     now_s = int(events.time_s.max()) + 1
     own = fitted.score(some, PersonFeatures(home.home_area[:4]), now_s)
     assert own == pytest.approx(fitted.score(events, home, now_s)[:4], abs=1e-5)
-    nobody = fitted.score(no_interactions(2, N_PLACES))
+    nobody = fitted.score(events.where(events.person < 0)._replace(n_persons=2))
     assert np.isfinite(nobody).all() and nobody[0] == pytest.approx(nobody[1], abs=1e-4)
     assert fitted.seconds > 0 and (fitted.n_links > 0) == (variant != "two_towers")
     assert fitted.n_links_in_all >= fitted.n_links

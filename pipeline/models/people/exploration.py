@@ -43,7 +43,6 @@ PHASE = "exploration_forecasts"
 FORECASTERS = ["network", "logistic", "recent_share", "own_share", "population"]
 SHOWN = [*FORECASTERS, "multinomial", "own_kinds"]
 """Of the summary: those of the event, then those of kinds alone."""
-PREDICTED_ROWS = 65_536
 
 
 class Survey(NamedTuple):

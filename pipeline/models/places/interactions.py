@@ -71,12 +71,6 @@ class PersonFeatures(NamedTuple):
     """Code of the home's area, `UNKNOWN` or from 1, for each person."""
 
 
-def no_interactions(n_persons: int, n_places: int) -> Interactions:
-    """Return no events of so many persons and places."""
-    none = np.empty(0, np.int64)
-    return Interactions(none, none, none, np.empty(0, bool), n_persons, n_places)
-
-
 def checked(interactions: Interactions) -> Interactions:
     """Return the same events as arrays of their types; ValueError where lengths or numbers do not fit."""
     person, place, time_s = (np.asarray(values, np.int64) for values in interactions[:3])
