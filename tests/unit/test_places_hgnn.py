@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from pipeline.models.places import hgnn_training  # noqa: E402
 from pipeline.models.places.covisit_graph import graph_of  # noqa: E402
 from pipeline.models.places.hgnn import HeteroSageLayer, Hgnn, embed_places, hinge_loss  # noqa: E402
 from pipeline.models.places.hgnn_training import HgnnLearner, fit_hgnn  # noqa: E402
@@ -14,6 +15,7 @@ from pipeline.models.places.initial_weights import set_initial_weights  # noqa: 
 from pipeline.models.places.neighbour_max import neighbour_max  # noqa: E402
 from pipeline.models.places.neighbourhoods import sampled_hops  # noqa: E402
 from pipeline.models.places.params import HgnnParams  # noqa: E402
+from pipeline.models.places.sampling import draw_negatives  # noqa: E402
 from pipeline.models.protocol import FitRun  # noqa: E402
 from tests.naive_graph import naive_hinge, naive_layer, naive_neighbours, naive_unit  # noqa: E402
 
@@ -176,6 +178,32 @@ def test_supervised_links_carry_no_messages_and_held_out_ones_neither():
     passed = {(t, s) for hop in hops for t, s in messages(hop)}
     assert not passed & {tuple(pair) for pair in both(chosen).tolist()}
     assert passed <= {tuple(pair) for pair in both(learner.links).tolist()}
+
+
+def test_training_masks_what_it_asks_for_and_takes_nothing_linked_for_a_negative(monkeypatch):
+    """Each batch leaves out its own links, both ways; places linked by a held-out link are no negatives either."""
+    links, node_type, features, _ = planted()
+    learner = HgnnLearner(seeded_network(2, 4), links, node_type, features, QUICK, seed=0)
+    asked, drawn = [], []
+
+    def hops(graph, nodes, n_layers, fan_out, keys, masked=None):
+        asked.append(masked)
+        return sampled_hops(graph, nodes, n_layers, fan_out, keys, masked)
+
+    def negatives(graph, anchors, *more):
+        found = draw_negatives(graph, anchors, *more)
+        drawn.extend((a, n) for a, row in zip(anchors.tolist(), found.tolist(), strict=True) for n in row)
+        return found
+
+    monkeypatch.setattr(hgnn_training, "sampled_hops", hops)
+    monkeypatch.setattr(hgnn_training, "draw_negatives", negatives)
+    chosen = learner.links[:8]
+    list(learner._batches(chosen, "hgnn epoch", 0))
+    assert [masked.tolist() for masked in asked] == [sorted((both(chosen) @ [60, 1]).tolist())]
+    for epoch in range(10):
+        list(learner.batches(epoch))
+    assert len(learner.held_out) and len(drawn) > 1_000
+    assert not set(drawn) & {tuple(pair) for pair in both(links).tolist()}
 
 
 def both(links):
