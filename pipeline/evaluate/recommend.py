@@ -36,7 +36,9 @@ Places = Annotated[
 PlaceColumns = Annotated[str | None, typer.Option(help="Its columns, where named otherwise: place=venue_id,lon=x.")]
 Friends = Annotated[
     str | None,
-    typer.Option("--friends", help=f"Pairs of friends: person, friend {TABLE}; their places are weak signals."),
+    typer.Option(
+        "--friends", help=f"Pairs of friends: person, friend {TABLE}; their places are weak signals. Not with --valid."
+    ),
 ]
 FriendColumns = Annotated[str | None, typer.Option(help="Its columns, where named otherwise: person=u1,friend=u2.")]
 Unit = Annotated[
