@@ -29,6 +29,7 @@ from pipeline.models.places.place_models import (  # noqa: E402
     held_out_metrics,
     scores_of_lists,
 )
+from pipeline.models.places.place_tables import recommendations  # noqa: E402
 from pipeline.models.places.ranked_lists import NOTHING, top_places  # noqa: E402
 from pipeline.models.protocol import FitRun, ModelError, State  # noqa: E402
 from pipeline.models.streaming import FrameTables  # noqa: E402
@@ -136,6 +137,30 @@ def test_popularity_is_of_the_days_that_the_model_learns_from(monkeypatch):
     # Persons are scored a few at a time: as many as scores may be held.
     monkeypatch.setattr(place_models, "SCORES_AT_ONCE", 7)
     assert held_out_metrics(SimpleNamespace(params=PARAMS), before, after, now_s + 9, 0) == found
+
+
+def test_lists_are_whole_however_many_places_somebody_was_at(fitted, tables):
+    """The places nearest to each person are those visited: with twenty of 48 left out, ten are still listed."""
+    model, state = fitted
+    places, persons, _ = filled(model, state, tables["visits"], tables["pois"])
+    best = PlaceIndex(np.stack(places["embedding"]), 1_000).search(np.stack(persons["embedding"]), 20)[0]
+    visits = pd.DataFrame(
+        {
+            "device_id": np.repeat(persons["device_id"], 20),
+            "poi_id": places.sort_values("poi_id")["poi_id"].to_numpy()[best.ravel()],
+        }
+    )
+    found = recommendations(persons, places, visits, RecommendationParams(n_recommended=10))
+    assert found["device_id"].value_counts().to_dict() == dict.fromkeys(persons["device_id"], 10)
+    assert not found["is_visited"].any()
+
+
+def test_the_last_place_visited_is_in_the_history(fitted, tables):
+    model, state = fitted
+    visits = tables["visits"]
+    visits = visits[visits["device_id"] == visits["device_id"].iloc[0]].drop_duplicates("poi_id").head(3)
+    _, persons, _ = filled(model, state, visits, tables["pois"])
+    assert persons["n_places"].tolist() == [3]
 
 
 def test_new_categories_are_refused_to_an_encoder_of_other_weights(fitted, tables, monkeypatch):
