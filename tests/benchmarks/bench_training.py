@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_contracts import TABLES, Table
 from pipeline.kernels.keyed_random import keyed_uniform
 from pipeline.models import FitRun
 from pipeline.models.checkpoints import checkpoint_path
@@ -37,7 +36,6 @@ BLOCK = 50
 """Steps between two changes from one loop to another: short, so that what else the machine does meets all alike."""
 BAR = 0.95
 SHARD_ROWS = 50_000
-TABLE = TABLES["gyration"]
 N_FEATURES = 8
 HELD_OUT_SHARE = 0.1
 
@@ -140,22 +138,6 @@ def measure_throughput(n_epochs: int) -> None:
             print(f", ours / {name}: {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f}; of sums {of_sums:.3f})")
 
 
-class ParquetShards:
-    """Shards of a table, one Parquet file each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def shards(self, table: Table, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield one file after the other."""
-        for path in sorted(self.folder.glob("*.parquet")):
-            yield pd.read_parquet(path, columns=columns)
-
-    def whole(self, table: Table) -> pd.DataFrame:
-        """Return all rows."""
-        return pd.concat(self.shards(table), ignore_index=True)
-
-
 class Streamed(Fitted):
     """A small network that learns from streamed rows."""
 
@@ -164,9 +146,10 @@ class Streamed(Fitted):
         names = [f"x{k}" for k in range(N_FEATURES)]
 
         self.training, self.held_out = (StreamedRows(1024, scratch=folder) for _ in range(2))
-        for frame in ParquetShards(folder).shards(TABLE):
+        for path in sorted(folder.glob("*.parquet")):
+            frame = pd.read_parquet(path)
             device_id, x = frame["device_id"].to_numpy(), frame[names].to_numpy(np.float32)
-            is_out = keyed_uniform(device_id, "held out") < HELD_OUT_SHARE
+            is_out = keyed_uniform(device_id, "held out", 0) < HELD_OUT_SHARE
             for side, chosen in ((self.training, ~is_out), (self.held_out, is_out)):
                 side.add({"device_id": device_id[chosen], "x": x[chosen]})
         self.n_batches = self.training.n_batches
