@@ -236,7 +236,7 @@ def measure_resume() -> None:
             size_mb = stopped_half_way(widths, folder)
             resumed_s = seconds_of(widths, N_BATCHES, FitRun(0, "cpu", folder))
             none_s = seconds_of(widths, half, FitRun(0, "cpu"))
-            often_s = seconds_of(widths, half, FitRun(0, "cpu", folder, 0.0))
+            often_s = seconds_of(widths, half, FitRun(0, "cpu", folder / "often", 0.0))
         print(f"{title}: {size_mb:.1f} MB, {(often_s - none_s) / half * 1e3:.1f} ms a checkpoint written;")
         print(f"    half an epoch after resuming {resumed_s:.2f} s, without checkpoints {none_s:.2f} s")
 
