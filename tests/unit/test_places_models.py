@@ -135,7 +135,7 @@ def test_popularity_is_of_the_days_that_the_model_learns_from(monkeypatch):
     found = held_out_metrics(SimpleNamespace(params=PARAMS), before, after, now_s + 9, 0)
     assert found["popularity_hr_at_10"] == 1 and found["n_persons"] == 10
     # Persons are scored a few at a time: as many as scores may be held.
-    monkeypatch.setattr(place_models, "SCORES_AT_ONCE", 7)
+    monkeypatch.setattr("pipeline.models.places.ranked_lists.SCORES_AT_ONCE", 7)
     assert held_out_metrics(SimpleNamespace(params=PARAMS), before, after, now_s + 9, 0) == found
 
 

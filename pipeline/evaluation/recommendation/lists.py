@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.recommendation.simple_rules import count_popularity
 from pipeline.evaluation.recommendation.splitting import Split, Targets
-from pipeline.models.places.ranked_lists import NOTHING, find_ranks, top_places
-
-BLOCK_SCORES = 8_000_000
-"""Scores held at a time."""
+from pipeline.models.places.ranked_lists import NOTHING, blocks_of_people, find_ranks, top_places
 
 
 class Method(Protocol):
@@ -48,7 +45,7 @@ def rank_targets(method: Method, split: Split, names: Iterable[str], n_listed: i
     targets = {name: split.targets[name] for name in names}
     found = {name: _nothing_listed(of) for name, of in targets.items()}
     everybody = np.unique(np.concatenate([of.person for of in targets.values()]))
-    for people in _blocks(everybody, len(popularity)):
+    for people in blocks_of_people(everybody, len(popularity)):
         scores = np.array(method.scores(people), np.float64)
         has_none = np.isnan(scores.sum(axis=1))
         scores[has_none] = popularity
@@ -92,9 +89,3 @@ def _note(
         found.n_without_answer[kind] += int(has_none[is_kind].sum())
     theirs = np.isin(targets.person, people)
     found.rank[theirs] = find_ranks(listed[np.searchsorted(people, targets.person[theirs])], targets.place[theirs])
-
-
-def _blocks(people: NDArray[np.int64], n_places: int) -> Iterator[NDArray[np.int64]]:
-    size = max(1, BLOCK_SCORES // n_places)
-    for start in range(0, len(people), size):
-        yield people[start : start + size]

@@ -74,8 +74,10 @@ class ArmLearner:
 
 
 def epochs_of(steps: int, most_per_epoch: int) -> tuple[int, int]:
-    """Return epochs and steps of each: as few epochs as may be, `steps` in all or, where they do not divide, less than
-    an epoch's number of epochs more: (30, 25) → 2 of 15, (55, 25) → 3 of 19."""
+    """Return as few epochs as may be and the steps of each: `steps` in all, rounded up to a multiple of the epochs.
+
+    (30, 25) → 2 of 15, (55, 25) → 3 of 19.
+    """
     epochs = -(-steps // most_per_epoch)
     return epochs, -(-steps // epochs)
 

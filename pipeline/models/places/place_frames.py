@@ -66,8 +66,8 @@ def read_vocabulary(pois: pd.DataFrame, params: PlaceTraining) -> Vocabulary:
     cells = _cells(pois, params.area_resolution)
     categories = np.unique(np.array([path for path in paths if path], dtype=str))
     vectors = embed_texts(place_texts(None, categories.tolist(), None), params.text_encoder)
-    words = _words(paths, cells, categories, vectors, params)
     encoder = weights_of(params.text_encoder)
+    words = _words(paths, cells, categories, vectors, encoder, params)
     return Vocabulary(
         types, categories, vectors, encoder, np.unique(cells), fit_text_components(words, params.text_width)
     )
@@ -79,14 +79,12 @@ def place_features(pois: pd.DataFrame, vocabulary: Vocabulary, params: PlaceTrai
     ModelError where a category is new and would be encoded by other weights than those of the vocabulary.
     """
     paths, cells = _paths(pois), _cells(pois, params.area_resolution)
-    is_known = set(vocabulary.categories.tolist())
-    if any(path not in is_known for path in paths if path) and weights_of(params.text_encoder) != vocabulary.encoder:
-        raise ModelError("categories are new, and the encoder of texts installed has other weights than when it learnt")
+    words = _words(paths, cells, vocabulary.categories, vocabulary.vectors, vocabulary.encoder, params)
     types = [vocabulary.types.type_of(path, params.category_separator) for path in paths]
     named = np.array([path or "" for path in paths], dtype=str)
     return PlaceFeatures(
         np.array(types, np.int8),
-        vocabulary.components.turn(_words(paths, cells, vocabulary.categories, vocabulary.vectors, params)),
+        vocabulary.components.turn(words),
         _codes(named, vocabulary.categories),
         _codes(cells, vocabulary.areas),
     )
@@ -165,9 +163,13 @@ def _words(
     cells: NDArray[np.int64],
     categories: NDArray[np.str_],
     vectors: NDArray[np.float32],
+    encoder: str,
     params: PlaceTraining,
 ) -> NDArray[np.float32]:
-    """Return vectors of categories beside hashed ones of areas; categories that are not known are encoded here."""
+    """Return vectors of categories beside hashed ones of areas; categories that are not known are encoded here.
+
+    ModelError where they would be by other weights than those of hash `encoder`.
+    """
     distinct, of = np.unique(cells, return_inverse=True)
     told = [" ".join(_area_words(int(cell), params.area_resolution)) for cell in distinct]
     code = _codes(np.array([path or "" for path in paths], dtype=str), categories)
@@ -175,6 +177,8 @@ def _words(
     words[code != UNKNOWN] = vectors[code[code != UNKNOWN] - 1]
     unknown = [i for i in np.flatnonzero(code == UNKNOWN) if paths[i]]
     if unknown:
+        if weights_of(params.text_encoder) != encoder:
+            raise ModelError("categories are new, and the encoder of texts has other weights than when it learnt")
         words[unknown] = embed_texts(place_texts(None, [paths[i] for i in unknown], None), params.text_encoder)
     return np.column_stack([words, hash_texts(told, AREA_WIDTH)[of]])
 

@@ -15,7 +15,14 @@ from pipeline.models.places.params import PlaceModelParams, PlaceTraining
 from pipeline.models.places.place_frames import place_features, read_events, read_vocabulary
 from pipeline.models.places.place_state import Learnt, to_state
 from pipeline.models.places.place_vectors import served_vectors
-from pipeline.models.places.ranked_lists import coverage, find_ranks, hits, reciprocal_ranks, top_places
+from pipeline.models.places.ranked_lists import (
+    blocks_of_people,
+    coverage,
+    find_ranks,
+    hits,
+    reciprocal_ranks,
+    top_places,
+)
 from pipeline.models.places.recommender import Variant
 from pipeline.models.places.tower_recommenders import (
     DESIGNS,
@@ -34,8 +41,6 @@ MAX_SCORED_PERSONS = 5_000
 """Persons that the metrics are of, drawn by chance where there are more (ours: their standard error is below 0.01)."""
 MIN_SCORED_PERSONS = 10
 """Persons below whom metrics are left out: they would tell of single ones (ours; as the least group of exports)."""
-SCORES_AT_ONCE = 8_000_000
-"""Scores of persons and places held at a time."""
 SHOWN = ("hr_at_10", "mrr", "coverage")
 """Metrics of a summary."""
 N_HIT, N_RANKED = 10, 100
@@ -106,9 +111,7 @@ def held_out_metrics(
     popularity = np.bincount(pairs % n_places, minlength=n_places).astype(np.float32)
     in_order = np.arange(n_places)
     lists: dict[str, list[NDArray[np.int64]]] = {"": [], "popularity_": []}
-    n_at_once = max(1, SCORES_AT_ONCE // n_places)
-    for first in range(0, persons.size, n_at_once):
-        chunk = persons[first : first + n_at_once]
+    for chunk in blocks_of_people(persons, n_places):
         own = _of_persons(before, chunk)
         scores = score_with_towers(model, _used(own, model.params), None, cut_s)
         for name, values in (("", scores), ("popularity_", np.tile(popularity, (chunk.size, 1)))):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 NOTHING = -1
 """Place of a list that is shorter than asked for."""
+SCORES_AT_ONCE = 8_000_000
+"""Scores of people and places held at a time."""
+
+
+def blocks_of_people(people: NDArray[np.int64], n_places: int) -> Iterator[NDArray[np.int64]]:
+    """Yield people, as many at a time as scores of all places may be held."""
+    size = max(1, SCORES_AT_ONCE // n_places)
+    for start in range(0, len(people), size):
+        yield people[start : start + size]
 
 
 def top_places(scores: NDArray[np.floating], order: NDArray[np.int64], n_listed: int) -> NDArray[np.int64]:
