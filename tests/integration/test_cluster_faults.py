@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -142,10 +142,10 @@ def pids(address: str) -> list[int]:
         return sorted(client.run(os.getpid).values())
 
 
-def wait_for_workers(address: str, is_enough: Callable[[int], bool], worker: subprocess.Popen | None = None) -> None:
-    """Wait until the number of workers is as it should be, with one client: its start fails where a machine stalls."""
+def wait_for_workers(address: str, n: int, starting: subprocess.Popen | None = None) -> None:
+    """Wait until there are `n` workers, with one client: its start fails where a machine stalls."""
     with Client(address) as client:
-        wait_for(lambda: is_enough(len(client.nthreads())), worker)
+        wait_for(lambda: len(client.nthreads()) == n, starting)
 
 
 def test_a_worker_killed_in_a_map_is_replaced(cluster, tmp_path):
@@ -189,7 +189,7 @@ def test_workers_whose_memory_is_full_end_a_run_in_one_line(terms, tmp_path, mon
         own.start_scheduler()
         # What libraries take at rest is more than this worker may use before it takes no more tasks.
         worker = own.start_workers(1, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.05")
-        wait_for_workers(own.address, lambda n: n == 1, worker)
+        wait_for_workers(own.address, 1, worker)
         full = pytest.raises(RunError, match=r"1 of 1 workers take no tasks.* may use 1\.5 GB and uses 0\.\d GB")
         with full as caught, connect(Settings(root=tmp_path, scheduler=own.address), terms) as connected:
             list(connected.map(abs, range(4)))
@@ -204,7 +204,7 @@ def test_workers_whose_memory_is_full_for_a_while_are_waited_for(cluster, monkey
 
 
 def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, processes, tmp_path):
-    wait_for_workers(processes.address, lambda n: n == 2)
+    wait_for_workers(processes.address, 2)
     stopped = pids(processes.address)[0]
     results = cluster.map(partial(slowly, tmp_path), range(8))
     first = next(results)
@@ -218,7 +218,7 @@ def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, pr
 
 
 def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes):
-    wait_for_workers(processes.address, lambda n: n == 2)
+    wait_for_workers(processes.address, 2)
     leaving = threading.Timer(0.7, retire, [processes.address])
     leaving.start()
     try:
@@ -244,7 +244,7 @@ def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, 
         with connect(Settings(root=tmp_path, scheduler=scaled.scheduler_address), terms) as connected:
             for _ in range(2):
                 assert sorted(connected.map(partial(slowly, tmp_path), range(4))) == list(range(4))
-                wait_for_workers(scaled.scheduler_address, lambda n: n == 0)
+                wait_for_workers(scaled.scheduler_address, 0)
 
 
 @pytest.mark.parametrize("module", ["pipeline.engine.ingest", "pipeline.engine.withdraw", "pipeline.stages.stays"])
@@ -321,16 +321,16 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
     with dask.config.set({"distributed.comm.require-encryption": True}):
         assert "encryption required" in refusal(scheduler=processes.address)
     there = {"scheduler": processes.address}
-    wait_for_workers(processes.address, lambda n: n == 2)
+    wait_for_workers(processes.address, 2)
     for environment, words in (
         ({KEY_VARIABLE: None}, f"has no usable {KEY_VARIABLE}"),
         ({KEY_VARIABLE: "another key that is long enough"}, f"has another {KEY_VARIABLE}"),
     ):
         odd = processes.start_workers(1, **environment)
-        wait_for_workers(processes.address, lambda n: n > 2, odd)
+        wait_for_workers(processes.address, 3, odd)
         assert words in refusal(**there)
         kill(odd)
-        wait_for_workers(processes.address, lambda n: n == 2)
+        wait_for_workers(processes.address, 2)
     assert "has other code than the process" in refusal(terms._replace(code="other"), **there)
     elsewhere = terms._replace(witness=tmp_path / "elsewhere" / "_runs" / "this.json")
     assert f"does not see the root {tmp_path / 'elsewhere'}" in refusal(elsewhere, **there)
