@@ -137,15 +137,19 @@ def quick(monkeypatch, **constants: float) -> None:
         monkeypatch.setattr(cluster_module, name, value)
 
 
-def pids(address: str) -> list[int]:
-    with Client(address) as client:
-        return sorted(client.run(os.getpid).values())
+@pytest.fixture(scope="module")
+def lookout(processes) -> Iterator[Client]:
+    """A client that only looks, one for all tests: starting one fails where the machine is too busy for ten seconds."""
+    with Client(processes.address) as client:
+        yield client
 
 
-def wait_for_workers(address: str, n: int, starting: subprocess.Popen | None = None) -> None:
-    """Wait until there are `n` workers, with one client: its start fails where a machine stalls."""
-    with Client(address) as client:
-        wait_for(lambda: len(client.nthreads()) == n, starting)
+def pids(lookout: Client) -> list[int]:
+    return sorted(lookout.run(os.getpid).values())
+
+
+def wait_for_workers(lookout: Client, n: int, starting: subprocess.Popen | None = None) -> None:
+    wait_for(lambda: len(lookout.nthreads()) == n, starting)
 
 
 def test_a_worker_killed_in_a_map_is_replaced(cluster, tmp_path):
@@ -189,7 +193,8 @@ def test_workers_whose_memory_is_full_end_a_run_in_one_line(terms, tmp_path, mon
         own.start_scheduler()
         # What libraries take at rest is more than this worker may use before it takes no more tasks.
         worker = own.start_workers(1, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.05")
-        wait_for_workers(own.address, 1, worker)
+        with Client(own.address) as looking:
+            wait_for_workers(looking, 1, worker)
         full = pytest.raises(RunError, match=r"1 of 1 workers take no tasks.* may use 1\.5 GB and uses 0\.\d GB")
         with full as caught, connect(Settings(root=tmp_path, scheduler=own.address), terms) as connected:
             list(connected.map(abs, range(4)))
@@ -203,9 +208,9 @@ def test_workers_whose_memory_is_full_for_a_while_are_waited_for(cluster, monkey
     assert sorted(cluster.map(borrow_memory, range(6))) == list(range(6))
 
 
-def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, processes, tmp_path):
-    wait_for_workers(processes.address, 2)
-    stopped = pids(processes.address)[0]
+def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, lookout, tmp_path):
+    wait_for_workers(lookout, 2)
+    stopped = pids(lookout)[0]
     results = cluster.map(partial(slowly, tmp_path), range(8))
     first = next(results)
     os.kill(stopped, signal.SIGSTOP)
@@ -217,9 +222,9 @@ def test_a_worker_that_stands_still_is_given_up_and_the_others_go_on(cluster, pr
             os.kill(stopped, signal.SIGKILL)
 
 
-def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes):
-    wait_for_workers(processes.address, 2)
-    leaving = threading.Timer(0.7, retire, [processes.address])
+def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes, lookout):
+    wait_for_workers(lookout, 2)
+    leaving = threading.Timer(0.7, retire, [lookout])
     leaving.start()
     try:
         nothing = make_rows(None, 0)
@@ -231,10 +236,9 @@ def test_a_worker_that_leaves_in_good_order_is_no_trouble(cluster, processes):
         processes.start_workers(1)
 
 
-def retire(address: str) -> None:
+def retire(lookout: Client) -> None:
     """Let one worker leave, as a cluster that shrinks does."""
-    with Client(address) as client:
-        client.retire_workers([min(client.nthreads())])
+    lookout.retire_workers([min(lookout.nthreads())])
 
 
 def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, tmp_path):
@@ -244,7 +248,7 @@ def test_a_cluster_that_scales_by_itself_has_workers_while_there_is_work(terms, 
         with connect(Settings(root=tmp_path, scheduler=scaled.scheduler_address), terms) as connected:
             for _ in range(2):
                 assert sorted(connected.map(partial(slowly, tmp_path), range(4))) == list(range(4))
-                wait_for_workers(scaled.scheduler_address, 0)
+                wait_for(lambda: not scaled.scheduler.workers)
 
 
 @pytest.mark.parametrize("module", ["pipeline.engine.ingest", "pipeline.engine.withdraw", "pipeline.stages.stays"])
@@ -270,13 +274,15 @@ def test_threads_of_this_process_are_not_given_up_for_being_silent(terms, tmp_pa
 
 
 @pytest.mark.slow
-def test_workers_killed_in_every_kind_of_stage_leave_the_bytes_of_an_undisturbed_run(city, processes, tmp_path):
+def test_workers_killed_in_every_kind_of_stage_leave_the_bytes_of_an_undisturbed_run(
+    city, processes, lookout, tmp_path
+):
     run_all(city.study(), tmp_path / "undisturbed")
     settings = Settings(root=tmp_path / "tables", n_buckets=3, scheduler=processes.address)
     with open_run(city.study(), settings, "test") as run:
         for stage in run.stages:
             disturb = stage in ("pings", "stays", "contacts", "od_flows")
-            timer = threading.Timer(0.1, lambda: os.kill(pids(processes.address)[0], signal.SIGKILL))
+            timer = threading.Timer(0.1, lambda: os.kill(pids(lookout)[0], signal.SIGKILL))
             if disturb:
                 timer.start()
             run.execute(stage)
@@ -308,7 +314,7 @@ def test_a_run_goes_on_when_the_scheduler_returns_and_ends_in_one_line_when_it_d
         own.stop()
 
 
-def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, terms, tmp_path):
+def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, lookout, terms, tmp_path):
     def refusal(terms=terms, **changed) -> str:
         with pytest.raises(RunError) as caught, connect(Settings(root=tmp_path, **changed), terms):
             pass
@@ -321,16 +327,16 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_runs(processes, te
     with dask.config.set({"distributed.comm.require-encryption": True}):
         assert "encryption required" in refusal(scheduler=processes.address)
     there = {"scheduler": processes.address}
-    wait_for_workers(processes.address, 2)
+    wait_for_workers(lookout, 2)
     for environment, words in (
         ({KEY_VARIABLE: None}, f"has no usable {KEY_VARIABLE}"),
         ({KEY_VARIABLE: "another key that is long enough"}, f"has another {KEY_VARIABLE}"),
     ):
         odd = processes.start_workers(1, **environment)
-        wait_for_workers(processes.address, 3, odd)
+        wait_for_workers(lookout, 3, odd)
         assert words in refusal(**there)
         kill(odd)
-        wait_for_workers(processes.address, 2)
+        wait_for_workers(lookout, 2)
     assert "has other code than the process" in refusal(terms._replace(code="other"), **there)
     elsewhere = terms._replace(witness=tmp_path / "elsewhere" / "_runs" / "this.json")
     assert f"does not see the root {tmp_path / 'elsewhere'}" in refusal(elsewhere, **there)
