@@ -121,7 +121,7 @@ def test_where_there_is_nothing_to_learn_from_nothing_is_learnt(tables):
 def test_too_few_visits_for_towers_are_told():
     graph = SimpleNamespace(fit=SimpleNamespace(n_links=5))
     with pytest.raises(ModelError, match="too few to learn from"):
-        _check_learnt(SimpleNamespace(graph=graph, n_pairs=0))
+        _check_learnt(SimpleNamespace(graph=graph, has_learnt=False))
 
 
 def test_popularity_is_of_the_days_that_the_model_learns_from(monkeypatch):
@@ -170,6 +170,13 @@ def test_new_categories_are_refused_to_an_encoder_of_other_weights(fitted, table
     renamed = tables["pois"].assign(poi_category="Something > new")
     with pytest.raises(ModelError, match="other weights than when it learnt"):
         filled(model, state, tables["visits"], renamed)
+
+
+def test_a_model_that_tells_no_weights_of_its_encoder_is_to_be_trained_again(fitted, tables):
+    model, state = fitted
+    older = State(state.tensors, {name: fact for name, fact in state.facts.items() if name != "encoder_weights"})
+    with pytest.raises(ModelError, match="train it again"):
+        filled(model, older, tables["visits"], tables["pois"])
 
 
 def test_of_many_people_some_are_drawn_whatever_bucket_they_come_from(tables):

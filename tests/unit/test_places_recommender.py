@@ -50,6 +50,13 @@ def separation(scores, person_group):
     return ranks[is_own].mean() - ranks[~is_own].mean()
 
 
+@pytest.mark.parametrize(("variant", "has_learnt"), [("two_tower_hgnn", False), ("two_tower_hgnn_one_list", True)])
+def test_towers_of_a_type_that_nobody_visited_have_learnt_nothing(variant, has_learnt):
+    events, places = planted()
+    common = events.where(places.place_type[events.place] == 1)
+    assert fit_variant(variant, common, places, None, PARAMS, RUN).has_learnt is has_learnt
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_learns_and_serves(variant):
     events, places = planted()

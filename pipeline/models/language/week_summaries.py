@@ -119,7 +119,7 @@ def _restore(state: State, lm: CausalLM, params: WeekSummaryParams) -> Arm:
     arm = build_arm("e2p", lm, f.N_DIMS, params)
     if arm.module is None:
         raise ModelError("nothing of this arm is trained")
-    if lm.weights != state.facts["weights"]:
+    if lm.weights != state.facts.get("weights"):
         raise ModelError(f"it learnt in front of other weights of {lm.name} than are installed: train it again")
     arm.module.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in state.tensors.items()})
     return arm

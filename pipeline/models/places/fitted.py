@@ -93,7 +93,7 @@ def _fit(
         return nodes.fit, has_learnt, lambda histories, _, now_s: score_by_person_graph(nodes, histories, params, now_s)
     towers = fit_tower_model(DESIGNS[variant], used, places, persons, params, run)
     graph = None if towers.graph is None else towers.graph.fit
-    has_learnt = towers.n_pairs > 0 and (graph is None or graph.n_links > 0)
+    has_learnt = towers.has_learnt and (graph is None or graph.n_links > 0)
     return graph, has_learnt, partial(score_with_towers, towers)
 
 

@@ -83,7 +83,7 @@ def _check_learnt(model: TowerModel) -> None:
     """ModelError where a part of a model has its first weights, as there was nothing to learn from."""
     if model.graph and not model.graph.fit.n_links:
         raise ModelError("no two places of interest share enough visitors before the held-out days: more are needed")
-    if not model.n_pairs:
+    if not model.has_learnt:
         raise ModelError("visits to places of interest before the held-out days are too few to learn from")
 
 

@@ -20,7 +20,7 @@ from pipeline.models.places.params import PlaceTraining
 from pipeline.models.places.place_frames import Vocabulary
 from pipeline.models.places.text_components import TextComponents
 from pipeline.models.places.towers import TowerShape, TwoTowers
-from pipeline.models.protocol import State
+from pipeline.models.protocol import ModelError, State
 
 ID_END = b"\0"
 """Ends each id of a place in the bytes that hold all of them."""
@@ -73,12 +73,14 @@ def from_state(state: State) -> Learnt:
     """Return the model that a state holds, on the CPU."""
     tensors, facts = {name: np.asarray(values) for name, values in state.tensors.items()}, state.facts
     params, shape = PlaceTraining.model_validate(facts["params"]), TowerShape(**facts["shape"])
-    names = tuple(facts["place_types"])
+    names, encoder = tuple(facts["place_types"]), facts.get("encoder_weights")
+    if encoder is None:
+        raise ModelError("it does not tell which weights of the text encoder it learnt in front of: train it again")
     vocabulary = Vocabulary(
         NodeTypes(np.empty(0, np.int8), names),
         np.array(facts["categories"], dtype=str),
         tensors["category_vectors"],
-        facts["encoder_weights"],
+        encoder,
         tensors["areas"],
         TextComponents(*(tensors[f"components.{name}"] for name in TextComponents._fields)),
     )

@@ -65,9 +65,9 @@ class TowerModel(NamedTuple):
     params: PlaceModelParams
 
     @property
-    def n_pairs(self) -> int:
-        """Visits that all towers learnt from."""
-        return sum(silo.n_pairs for silo in self.silos)
+    def has_learnt(self) -> bool:
+        """Whether all towers had visits to learn from; those of a type without places serve nothing and need none."""
+        return all(silo.n_pairs for silo in self.silos if silo.served.size)
 
 
 def fit_tower_model(
