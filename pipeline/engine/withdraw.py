@@ -198,16 +198,16 @@ def _mark_models(held: HeldRoot, hits: Sequence[Hit], has_new: bool) -> list[str
 def _may_have_held(store: Store, name: str, content: str, tables: set[str]) -> bool:
     """Return whether a table, when it had that content, may have been made of devices that are withdrawn now.
 
-    `tables`: those in which rows of them were found. A table of devices that is as it was is not, if none are in it,
-    nor is one of all devices, if none are anywhere. Of a table written since then it is not known.
+    `tables`: those in which rows of them were found. A table of devices that is as it was is not, if none are in it.
+    Of one of all devices it is not known, as tables of devices may have been made again without them since, nor of a
+    table written since then.
     """
     table = TABLES.get(name)
     if table is None or name in tables:
         return True
     if table.shard is Shard.STATIC:
         return False
-    is_of_found = bool(tables) and "device_id" not in table.names
-    return is_of_found or content_of(store.footers(table)) != content
+    return "device_id" not in table.names or content_of(store.footers(table)) != content
 
 
 def _remove_counts(store: Store) -> list[str]:

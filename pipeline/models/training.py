@@ -292,6 +292,7 @@ class _Training:
         self.progress.seconds = time.monotonic() - self.started
         if self.path is None or not self.processes.is_main:
             return
+        self._tell(self._n_steps_in_all())  # who listens may end it: a validation lies between the last look and here
         parts = {
             "module": kept_tensors(self.learner.module),
             "best": self.best,

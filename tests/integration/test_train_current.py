@@ -13,7 +13,7 @@ from pipeline.engine import withdraw
 from pipeline.engine.artifacts import CHECKPOINTS, MODELS_FOLDER, read_card
 from pipeline.engine.lock import LockedError, root_lock
 from pipeline.engine.run import status
-from pipeline.engine.store import Store
+from pipeline.engine.store import Store, content_of
 from pipeline.engine.trouble import RunError
 from pipeline.fitting import _watched, train_model
 from pipeline.models import MODELS, FitRun
@@ -145,6 +145,22 @@ def test_a_training_ends_where_its_root_is_held_no_longer(tmp_path):
     assert not told and not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_a_root_lost_in_a_validation_ends_a_training_before_it_writes(tmp_path):
+    class Lost(Regression):
+        is_lost = False
+
+        def validate(self):
+            self.is_lost = True
+            return super().validate()
+
+    learner = Lost()
+    watched = _watched(lambda *steps: None, SimpleNamespace(check=lambda: _lost() if learner.is_lost else None))
+    run = FitRun(device="cpu", checkpoints=tmp_path, on_progress=watched)
+    with pytest.raises(LockedError, match="lost"):
+        fit(learner, PARAMS, run, "phase")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_trainings_of_other_truth_or_code_go_on_from_nothing_of_each_other(study, root, monkeypatch):
     places = []
     monkeypatch.setattr(MODELS[MODEL], "fit", lambda tables, params, run, truth: places.append(run), raising=False)
@@ -203,9 +219,10 @@ def test_a_model_of_tables_without_the_withdrawn_device_is_not_among_them(study,
         withdraw._may_have_held(Store(root), table, of, {h.table for h in hits}) for table, of in card["data"].items()
     ]
     assert held == [False, False]
-    # Once `visits` were written again nobody can tell whom they held.
+    # Once `visits` were written again nobody can tell whom they held, nor of tables of all devices who was counted.
     assert withdraw._may_have_held(Store(root), "visits", "another content", {"pings"})
-    assert withdraw._may_have_held(Store(root), "region_changes", "", {"pings"})
+    assert withdraw._may_have_held(Store(root), "region_changes", content_of({}), {"pings"})
+    assert withdraw._may_have_held(Store(root), "region_changes", content_of({}), set())
 
 
 def test_too_little_to_learn_from_is_told_as_such(study, root):
