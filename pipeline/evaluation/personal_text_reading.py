@@ -110,7 +110,10 @@ def _read_csv(rows: Iterator[list[str]]) -> Dialogues:
             rejected["too few columns"] += 1
             n_rows += 1
             continue
-        personas = [tuple(line.strip() for line in row[k].splitlines() if normalise(line)) for k in columns[:2]]
+        lines = [[line.strip() for line in row[k].splitlines() if line.strip()] for k in columns[:2]]
+        personas = [tuple(filter(normalise, own)) for own in lines]
+        if n_empty := sum(map(len, lines)) - sum(map(len, personas)):
+            rejected["empty persona line"] += n_empty
         utterances = [line for line in row[columns[2]].splitlines() if line.strip()]
         n_rows += len(utterances)
         answers += _answers(utterances, personas, n_dialogues, rejected)

@@ -143,6 +143,15 @@ def test_lines_without_a_word_make_nobody_one_person(tmp_path):
     assert len(people_of.find_people([each.persona for each in found.answers]).names) == 3
 
 
+def test_lines_without_a_word_are_counted_in_tables_of_dialogues_too(tmp_path):
+    file = tmp_path / "d.csv"
+    told = '"...\ni like tea.\n\n","???","User 1: hi\nUser 2: hello\nUser 1: tea?"'
+    file.write_text(f"user 1 personas,user 2 personas,Best Generated Conversation\n{told}\n")
+    found = read_dialogues(file)
+    assert [answer.persona for answer in found.answers] == [("i like tea.",)]
+    assert found.rejected == {"empty persona line": 2, "no answer": 1, "no persona": 1}
+
+
 def test_candidates_are_drawn_by_the_seed_the_own_first(prepare):
     prepared = prepare(test_share=0.6)
     drawn = candidates(prepared, 4, seed=0)
