@@ -29,7 +29,7 @@ def root(city, study_file):
 
 
 def sojourn(*arguments, key=KEY, cwd=None):
-    """The command as a process of its own: each is started so at least once, since it must import all that it needs."""
+    """The command as a process of its own: those of this file are started so once, `export` by its help alone."""
     env = {**os.environ, "SOJOURN_KEY": key, "COLUMNS": "200"}
     if not key:
         del env["SOJOURN_KEY"]
